@@ -1,0 +1,32 @@
+# Every target sets up what it needs: `make run` and `make test` work in a fresh clone.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+.PHONY: setup
+setup: $(VENV)/.ready ## install Python and Debian packages
+	@scripts/debian-packages prometheus promtool amtool prometheus-alertmanager redis-server postgres
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) scripts/python-packages $(VENV)
+	@touch $@
+
+.PHONY: test
+test: setup ## run every test, on real parts
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(VENV)/.ready ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: clean
+clean: ## remove what the targets made
+	rm -rf $(VENV) .run build dist

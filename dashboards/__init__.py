@@ -1,0 +1,1 @@
+"""The Grafana dashboards, as grafanalib definitions; their JSON lies in `json/`."""

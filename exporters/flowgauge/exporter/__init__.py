@@ -1,0 +1,1 @@
+"""The exporter: collectors and the web endpoints that show them."""

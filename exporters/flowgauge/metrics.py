@@ -1,0 +1,265 @@
+"""Every metric flowgauge exports: name, type, labels, help.
+
+This table is the contract: the server app and the collectors build their metrics from it, and the
+README's table, the dashboards' and the rules' checks read it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["EXPORTER_METRICS", "SERVER_METRICS", "Metric"]
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric family; `buckets` are a histogram's upper bounds, in the unit of its name."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names its samples carry in the text format."""
+        if self.kind == "histogram":
+            return (f"{self.name}_bucket", f"{self.name}_sum", f"{self.name}_count")
+        return (self.name,)
+
+
+# OpenTelemetry's advice for HTTP, with 2 s as a bound of its own: the latency alert compares p95
+# with exactly 2 s. Extended to 60 s because a proxied artifact upload takes that long.
+_HTTP_SECONDS = (
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0
+)  # fmt: skip
+_POOL_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
+_LOG_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+HTTP_REQUESTS = Metric(
+    "mlflow_http_requests_total",
+    "counter",
+    "HTTP requests MLflow answered, by route template; other is every path no route matches.",
+    ("method", "route", "status"),
+)
+HTTP_DURATION = Metric(
+    "mlflow_http_request_duration_seconds",
+    "histogram",
+    "Time from a request's first byte to its response's last.",
+    ("method", "route"),
+    _HTTP_SECONDS,
+)
+HTTP_IN_PROGRESS = Metric(
+    "mlflow_http_requests_in_progress", "gauge", "HTTP requests being answered now."
+)
+EXPERIMENTS_CREATED = Metric("mlflow_experiments_created_total", "counter", "Experiments created.")
+RUNS_LOGGED = Metric("mlflow_runs_logged_total", "counter", "Runs created.")
+ARTIFACT_UPLOADS = Metric(
+    "mlflow_artifact_uploads_total", "counter", "Artifacts uploaded through the server."
+)
+ARTIFACT_UPLOAD_FAILED = Metric(
+    "mlflow_artifact_upload_failed_total", "counter", "Artifact uploads that failed."
+)
+ARTIFACT_UPLOAD_BYTES = Metric(
+    "mlflow_artifact_upload_bytes_total",
+    "counter",
+    "Bytes of artifacts received by the server, also of uploads that failed.",
+)
+POOL_CONNECTIONS = Metric(
+    "mlflow_db_pool_connections",
+    "gauge",
+    "Database connections a worker has checked out of its pool.",
+    ("pool", "pid"),
+)
+POOL_LIMIT = Metric(
+    "mlflow_db_pool_limit",
+    "gauge",
+    "Database connections a worker's pool may have checked out: size plus overflow.",
+    ("pool", "pid"),
+)
+POOL_WAITING = Metric(
+    "mlflow_db_pool_waiting",
+    "gauge",
+    "Threads of a worker waiting for a database connection.",
+    ("pool", "pid"),
+)
+POOL_WAIT = Metric(
+    "mlflow_db_pool_wait_seconds",
+    "histogram",
+    "Time a thread waited for a database connection.",
+    ("pool",),
+    _POOL_SECONDS,
+)
+POOL_TIMEOUTS = Metric(
+    "mlflow_db_pool_timeouts_total",
+    "counter",
+    "Waits for a database connection that timed out; MLflow answers those requests with 400.",
+    ("pool",),
+)
+
+SERVER_METRICS: tuple[Metric, ...] = (
+    HTTP_REQUESTS,
+    HTTP_DURATION,
+    HTTP_IN_PROGRESS,
+    EXPERIMENTS_CREATED,
+    RUNS_LOGGED,
+    ARTIFACT_UPLOADS,
+    ARTIFACT_UPLOAD_FAILED,
+    ARTIFACT_UPLOAD_BYTES,
+    POOL_CONNECTIONS,
+    POOL_LIMIT,
+    POOL_WAITING,
+    POOL_WAIT,
+    POOL_TIMEOUTS,
+)
+
+RATE_LIMIT_CALLS = Metric(
+    "mlflow_rate_limit_calls_total", "counter", "Calls the rate limit granted.", ("key",)
+)
+RATE_LIMIT_HITS = Metric(
+    "mlflow_rate_limit_hits_total",
+    "counter",
+    "Calls that found the window full: they waited, or were refused.",
+    ("key",),
+)
+RATE_LIMIT_WAIT = Metric(
+    "mlflow_rate_limit_wait_seconds_total",
+    "counter",
+    "Time calls spent waiting for the rate limit.",
+    ("key",),
+)
+RATE_LIMIT_WINDOW_CALLS = Metric(
+    "mlflow_rate_limit_window_calls", "gauge", "Calls in the window that ends now.", ("key",)
+)
+RATE_LIMIT_MAX_CALLS = Metric(
+    "mlflow_rate_limit_max_calls", "gauge", "Calls the rate limit allows a window.", ("key",)
+)
+RATE_LIMIT_WINDOW_SECONDS = Metric(
+    "mlflow_rate_limit_window_seconds", "gauge", "Length of the rate limit's window.", ("key",)
+)
+RATE_LIMIT_FAIL_OPEN = Metric(
+    "mlflow_rate_limit_fail_open_total",
+    "counter",
+    "Calls let through uncounted because the store did not answer in time.",
+    ("key",),
+)
+DAG_LOGS = Metric(
+    "mlflow_dag_logs_total",
+    "counter",
+    "Payloads logged to MLflow, at once or later from the outbox.",
+    ("dag_id", "task_id"),
+)
+DAG_LOG_FAILURES = Metric(
+    "mlflow_dag_log_failures_total",
+    "counter",
+    "Attempts to log a payload that failed, by reason.",
+    ("dag_id", "task_id", "reason"),
+)
+DAG_LOGS_DEFERRED = Metric(
+    "mlflow_dag_logs_deferred_total",
+    "counter",
+    "Payloads put into the outbox because MLflow could not take them.",
+    ("dag_id", "task_id"),
+)
+DAG_LOG_DURATION = Metric(
+    "mlflow_dag_log_duration_seconds",
+    "histogram",
+    "Time a task spent in log_with_mlflow.",
+    ("dag_id",),
+    _LOG_SECONDS,
+)
+DAG_ROWS = Metric(
+    "mlflow_dag_rows_total", "counter", "Rows the logged payloads reported.", ("dag_id", "task_id")
+)
+DAG_NULL_RATIO = Metric(
+    "mlflow_dag_null_ratio",
+    "gauge",
+    "Share of nulls the last payload reported, 0 to 1.",
+    ("dag_id", "task_id"),
+)
+DAG_LAST_LOGGED = Metric(
+    "mlflow_dag_last_logged_timestamp_seconds",
+    "gauge",
+    "When a payload last arrived in MLflow, in Unix time.",
+    ("dag_id", "task_id"),
+)
+DAG_PAIRS_DROPPED = Metric(
+    "mlflow_dag_pairs_over_limit",
+    "gauge",
+    "DAG and task pairs beyond the label limit, shown together as other.",
+)
+OUTBOX_ENTRIES = Metric(
+    "mlflow_outbox_entries", "gauge", "Payloads in the outbox waiting to be sent."
+)
+OUTBOX_OLDEST = Metric(
+    "mlflow_outbox_oldest_timestamp_seconds",
+    "gauge",
+    "When the oldest waiting payload was put into the outbox, in Unix time.",
+)
+OUTBOX_POISON = Metric(
+    "mlflow_outbox_poison_entries",
+    "gauge",
+    "Payloads set aside because MLflow refused them for good.",
+)
+UP = Metric("mlflow_up", "gauge", "1 if MLflow answered a real API call, else 0.")
+PROBE_DURATION = Metric(
+    "mlflow_probe_duration_seconds", "gauge", "Time MLflow took to answer the probe."
+)
+SERVER_INFO = Metric(
+    "mlflow_server_info", "gauge", "The version MLflow reports; the value is 1.", ("version",)
+)
+DAG_RUNS = Metric(
+    "mlflow_dag_runs",
+    "gauge",
+    "MLflow runs started in the last 24 hours, by the DAG they are tagged with and status.",
+    ("dag_id", "status"),
+)
+DAG_RUNS_STALE = Metric(
+    "mlflow_dag_runs_stale",
+    "gauge",
+    "MLflow runs that have been RUNNING for over 24 hours, by the DAG they are tagged with.",
+    ("dag_id",),
+)
+COLLECTOR_SUCCESS = Metric(
+    "flowgauge_collector_success", "gauge", "1 if the collector succeeded, else 0.", ("collector",)
+)
+COLLECTOR_DURATION = Metric(
+    "flowgauge_collector_duration_seconds", "gauge", "Time the collector took.", ("collector",)
+)
+BUILD_INFO = Metric(
+    "flowgauge_build_info",
+    "gauge",
+    "The exporter's version and Python; the value is 1.",
+    ("version", "python_version"),
+)
+
+EXPORTER_METRICS: tuple[Metric, ...] = (
+    RATE_LIMIT_CALLS,
+    RATE_LIMIT_HITS,
+    RATE_LIMIT_WAIT,
+    RATE_LIMIT_WINDOW_CALLS,
+    RATE_LIMIT_MAX_CALLS,
+    RATE_LIMIT_WINDOW_SECONDS,
+    RATE_LIMIT_FAIL_OPEN,
+    DAG_LOGS,
+    DAG_LOG_FAILURES,
+    DAG_LOGS_DEFERRED,
+    DAG_LOG_DURATION,
+    DAG_ROWS,
+    DAG_NULL_RATIO,
+    DAG_LAST_LOGGED,
+    DAG_PAIRS_DROPPED,
+    OUTBOX_ENTRIES,
+    OUTBOX_OLDEST,
+    OUTBOX_POISON,
+    UP,
+    PROBE_DURATION,
+    SERVER_INFO,
+    DAG_RUNS,
+    DAG_RUNS_STALE,
+    COLLECTOR_SUCCESS,
+    COLLECTOR_DURATION,
+    BUILD_INFO,
+)

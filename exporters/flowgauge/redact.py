@@ -1,0 +1,39 @@
+"""Keep passwords and tokens out of everything that people read."""
+
+import re
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+__all__ = ["redact_text", "redact_url"]
+
+_MASK = "***"
+_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]*://)(?P<user>[^\s/?#]*)@")
+_SECRET_PARAMETER = re.compile(r"pass|token|secret|key|credential|signature", re.IGNORECASE)
+
+
+def redact_url(url: str) -> str:
+    """Return *url* with the password, and secret-looking query parameters, replaced by `***`."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return redact_text(url)
+    if "@" in parts.netloc:
+        userinfo, host = parts.netloc.rsplit("@", 1)
+        parts = parts._replace(netloc=f"{_mask_userinfo(userinfo)}@{host}")
+    query = [
+        (name, _MASK if _SECRET_PARAMETER.search(name) else value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+    ]
+    if any(value == _MASK for _, value in query):
+        parts = parts._replace(query=urlencode(query, safe="*/:"))
+    return urlunsplit(parts)
+
+
+def redact_text(text: str) -> str:
+    """Return *text* with the password of every URL in it replaced by `***`."""
+    return _USERINFO.sub(lambda match: f"{match['scheme']}{_mask_userinfo(match['user'])}@", text)
+
+
+def _mask_userinfo(userinfo: str) -> str:
+    # A lone user part may itself be a token (https://TOKEN@host).
+    user, colon, _ = userinfo.partition(":")
+    return f"{user}:{_MASK}" if colon else _MASK

@@ -1,0 +1,1 @@
+"""What runs inside the MLflow server: the app factory, HTTP and pool metrics."""

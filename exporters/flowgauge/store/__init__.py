@@ -1,0 +1,1 @@
+"""The store: what tasks write and the exporter reads."""

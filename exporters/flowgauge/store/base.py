@@ -1,0 +1,196 @@
+"""What the store promises: the one interface that SQLite and Redis keep.
+
+Tasks write, the exporter reads. Whatever is counted is counted in the same atomic step as the
+thing itself, so a task that is killed leaves both or neither. All times are Unix seconds on the
+store's own clock unless a caller's time is passed in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from flowgauge.errors import FlowgaugeError
+
+__all__ = [
+    "Deferral",
+    "Grant",
+    "Logged",
+    "OutboxEntry",
+    "OutboxState",
+    "PairTotals",
+    "Snapshot",
+    "Store",
+    "StoreError",
+    "StoreUnavailableError",
+    "WindowState",
+]
+
+
+class StoreError(FlowgaugeError):
+    """The store refused: wrong schema version, wrong URL, no permission."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store did not answer in time, or not at all."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The answer to one attempt: granted when `wait_seconds` is 0, else try again after it."""
+
+    wait_seconds: float
+
+    @property
+    def granted(self) -> bool:
+        """Whether the call may go ahead."""
+        return self.wait_seconds == 0
+
+
+@dataclass(frozen=True)
+class WindowState:
+    """One rate limit as it stands: its window, and its counters since the store was made."""
+
+    key: str
+    max_calls: int
+    window_seconds: float
+    window_calls: int
+    waiting: int
+    calls: int
+    hits: int
+    wait_seconds: float
+    fail_open: int
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What one log call counts: a payload that arrived in MLflow, or did not (`reason`)."""
+
+    dag_id: str
+    task_id: str
+    duration_seconds: float
+    rows: int = 0
+    null_ratio: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class OutboxEntry:
+    """One payload waiting to be sent.
+
+    `body` is the caller's own serialised payload, opaque to the store. `created` is when it was
+    put in, `attempts` how often sending was tried, `poison` the reason it was set aside, if it was.
+    """
+
+    entry_id: str
+    dag_id: str
+    task_id: str
+    created: float
+    body: str
+    attempts: int = 0
+    poison: str | None = None
+
+
+@dataclass(frozen=True)
+class Deferral:
+    """A payload to keep for later; `entry_id` is chosen by the client and makes it unique."""
+
+    entry_id: str
+    body: str
+
+
+@dataclass(frozen=True)
+class OutboxState:
+    """How full the outbox is; `oldest` is when its oldest waiting entry was put in."""
+
+    entries: int
+    poison: int
+    oldest: float | None
+
+
+@dataclass(frozen=True)
+class PairTotals:
+    """All that was ever counted for one DAG and task."""
+
+    dag_id: str
+    task_id: str
+    logs: int
+    failures: dict[str, int]
+    deferred: int
+    rows: int
+    null_ratio: float | None
+    last_logged: float | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything the exporter shows, read in a bounded number of round trips.
+
+    `durations` maps a DAG to its histogram: cumulative counts in the order of
+    `flowgauge.metrics.DAG_LOG_DURATION.buckets` plus +Inf, then the sum in seconds.
+    """
+
+    windows: Sequence[WindowState] = ()
+    pairs: Sequence[PairTotals] = ()
+    durations: dict[str, tuple[Sequence[int], float]] = field(default_factory=dict)
+    outbox: OutboxState = OutboxState(entries=0, poison=0, oldest=None)
+
+
+class Store(Protocol):
+    """One store, shared by many processes; every method is atomic.
+
+    Every method raises `StoreUnavailableError` when the store does not answer within the time-out
+    the store was opened with.
+    """
+
+    def acquire(
+        self, key: str, ticket: str, max_calls: int, window_seconds: float, waited: float
+    ) -> Grant:
+        """Try to take one call of the window of *key*.
+
+        The window is exact and slides on the store's clock. Callers are served in the order of
+        their first attempt; *ticket* is the caller's own unique name, the same for all its
+        attempts. A ticket's first refused attempt counts a hit; a granted one counts a call and
+        the *waited* seconds. A ticket whose owner does not come back in time loses its place.
+        """
+
+    def give_up(self, key: str, ticket: str, waited: float) -> None:
+        """Leave the queue of *key*, counting the *waited* seconds."""
+
+    def count_fail_open(self, key: str, calls: int) -> None:
+        """Count *calls* that were let through while the store did not answer."""
+
+    def reset_window(self, key: str) -> None:
+        """Empty the window of *key*; counters go on."""
+
+    def windows(self) -> Sequence[WindowState]:
+        """Return every rate limit in use."""
+
+    def record(self, logged: Logged) -> None:
+        """Count one log call that ended: in MLflow, or refused for good."""
+
+    def defer(self, logged: Logged, deferral: Deferral) -> None:
+        """Put a payload into the outbox and count the attempt that failed; idempotent by id."""
+
+    def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[OutboxEntry]:
+        """Return the oldest waiting entries that no living owner holds, leased to *owner*.
+
+        Entries set aside are never returned. A lease that runs out frees its entries.
+        """
+
+    def settle(self, entry_id: str, logged: Logged) -> None:
+        """Remove an entry that arrived and count it; an entry already gone counts nothing."""
+
+    def release(self, entry_id: str, reason: str) -> None:
+        """Give a claimed entry back for a later attempt, counting the attempt that failed."""
+
+    def set_aside(self, entry_id: str, reason: str) -> None:
+        """Keep an entry MLflow refused for good, with the *reason*, out of the others' way."""
+
+    def outbox(self, limit: int) -> Sequence[OutboxEntry]:
+        """Return up to *limit* entries, oldest first, those set aside included."""
+
+    def snapshot(self) -> Snapshot:
+        """Return everything the exporter shows."""
+
+    def close(self) -> None:
+        """Let go of connections."""

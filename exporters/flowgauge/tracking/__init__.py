@@ -1,0 +1,1 @@
+"""MLflow's REST API: where the server is, and how to ask it."""

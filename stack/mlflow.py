@@ -1,0 +1,62 @@
+"""A real MLflow server."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.process import LOOPBACK, answers, free_port, python_tool, running
+
+__all__ = ["MlflowServer", "mlflow_server"]
+
+
+@dataclass(frozen=True)
+class MlflowServer:
+    """A running server: its address, process id and log."""
+
+    url: str
+    pid: int
+    log: Path
+
+
+@contextmanager
+def mlflow_server(
+    folder: Path,
+    *,
+    options: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    port: int | None = None,
+    workers: int = 1,
+    backend_store_uri: str | None = None,
+    jobs: bool = False,
+) -> Iterator[MlflowServer]:
+    """Run `mlflow server` on loopback, its data in *folder*, until the block ends.
+
+    *options* are added to the command line; with *jobs* it runs MLflow's job consumers too, which
+    take eight processes and are off by default.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    log = folder / "mlflow.log"
+    url = f"http://{LOOPBACK}:{port}"
+    command = [
+        python_tool("mlflow"), "server",
+        "--host", LOOPBACK,
+        "--port", str(port),
+        "--workers", str(workers),
+        "--backend-store-uri", backend_store_uri or f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination", str(folder / "artifacts"),
+        *options,
+    ]  # fmt: skip
+    settings = {
+        # MLflow starts `python -m uvicorn`: it must find this environment's.
+        "PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": str(jobs).lower(),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **(env or {}),
+    }
+    with running(
+        command, log=log, env=settings, cwd=folder, ready=lambda: answers(f"{url}/health")
+    ) as process:
+        yield MlflowServer(url, process.pid, log)

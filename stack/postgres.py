@@ -1,0 +1,91 @@
+"""A real PostgreSQL, in a folder of its own."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.process import LOOPBACK, StackError, free_port, running
+
+__all__ = ["Postgres", "postgres"]
+
+_USER = "mlflow"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server with an empty database `mlflow`, owned by the user `mlflow`."""
+
+    port: int
+
+    @property
+    def uri(self) -> str:
+        """The SQLAlchemy URI of the database."""
+        return f"postgresql+psycopg2://{_USER}@{LOOPBACK}:{self.port}/mlflow"
+
+    @property
+    def dsn(self) -> str:
+        """The same for psycopg2."""
+        return f"host={LOOPBACK} port={self.port} user={_USER} dbname=mlflow"
+
+
+@contextmanager
+def postgres(folder: Path, *, port: int | None = None) -> Iterator[Postgres]:
+    """Run PostgreSQL on loopback until the block ends; its data vanish with *folder*."""
+    binaries = _binaries()
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    # PostgreSQL refuses to run as root; Debian's package made this account.
+    account = "postgres" if os.geteuid() == 0 else None
+    data = folder / "pgdata"
+    log = folder / "postgres.log"
+    if account:
+        _hand_over(folder, account)
+    if not data.exists():
+        initdb = [str(binaries / "initdb"), "-D", str(data), "-U", _USER, "--auth=trust", "-N"]
+        subprocess.run(initdb, check=True, capture_output=True, user=account, cwd=folder)
+    options = ["-p", str(port), "-h", LOOPBACK, "-k", "", "-c", "fsync=off"]
+    server = [str(binaries / "postgres"), "-D", str(data), *options]
+    ready = [str(binaries / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port)]
+    with running(
+        server,
+        log=log,
+        user=account,
+        cwd=folder,
+        ready=lambda: subprocess.run(ready, check=False).returncode == 0,
+    ):
+        create = [
+            str(binaries / "createdb"),
+            "-h",
+            LOOPBACK,
+            "-p",
+            str(port),
+            "-U",
+            _USER,
+            "mlflow",
+        ]
+        subprocess.run(create, check=False, capture_output=True)
+        yield Postgres(port)
+
+
+def _hand_over(folder: Path, account: str) -> None:
+    uid = pwd.getpwnam(account).pw_uid
+    os.chown(folder, uid, -1)
+    # Temporary folders are often 0700: let the account through to its own.
+    temporary = Path(tempfile.gettempdir())
+    for parent in folder.parents:
+        if temporary in parent.parents:
+            parent.chmod(parent.stat().st_mode | 0o011)
+
+
+def _binaries() -> Path:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    found = installed[-1] if installed else shutil.which("postgres")
+    if not found:
+        raise StackError("postgres is missing: install Debian's package postgresql")
+    return Path(found).resolve().parent

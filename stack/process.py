@@ -1,0 +1,133 @@
+"""One child process with a log file, a readiness condition and a certain end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import psutil
+
+__all__ = ["LOOPBACK", "StackError", "answers", "free_port", "python_tool", "running", "wait_for"]
+
+LOOPBACK = "127.0.0.1"
+_GRACE_SECONDS = 15.0
+
+
+class StackError(Exception):
+    """A part did not start; the message ends with the last lines of its log."""
+
+
+def free_port() -> int:
+    """Return a TCP port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def python_tool(name: str) -> str:
+    """Return the path of the console script *name* beside the running Python."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def answers(url: str, *, status: int = 200, auth: tuple[str, str] | None = None) -> bool:
+    """Return whether a GET of *url* is answered with *status* now."""
+    try:
+        return httpx.get(url, timeout=2, auth=auth).status_code == status
+    except httpx.HTTPError:
+        return False
+
+
+def wait_for(
+    condition: Callable[[], object], what: str, *, timeout: float = 60, interval: float = 0.05
+) -> None:
+    """Return once *condition* holds; raise `StackError` naming *what* after *timeout* seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise StackError(f"{what}: not within {timeout:g} s")
+        time.sleep(interval)
+
+
+@contextmanager
+def running(
+    command: Sequence[str],
+    *,
+    log: Path,
+    ready: Callable[[], object],
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    user: str | None = None,
+    timeout: float = 90,
+    stop_signal: signal.Signals = signal.SIGTERM,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run *command* until the block ends, entering it once *ready* holds.
+
+    Its output goes to *log*; *env* is added to this process's environment. At the end the whole
+    process tree is stopped: by *stop_signal*, and by SIGKILL what is left after 15 seconds.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            user=user,
+            # A Ctrl-C at the terminal must reach the parts through us, in order.
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(process, command, log, ready, timeout)
+        yield process
+    finally:
+        _stop(process, stop_signal)
+
+
+def _wait_until_ready(
+    process: subprocess.Popen[bytes],
+    command: Sequence[str],
+    log: Path,
+    ready: Callable[[], object],
+    timeout: float,
+) -> None:
+    name = Path(command[0]).name
+    try:
+        wait_for(lambda: process.poll() is not None or ready(), f"{name} is ready", timeout=timeout)
+    except StackError as error:
+        raise StackError(f"{error}; its log ends:\n{_tail(log)}") from None
+    if process.poll() is not None:
+        raise StackError(f"{name} ended with {process.returncode}; its log ends:\n{_tail(log)}")
+
+
+def _tail(log: Path, lines: int = 20) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None:
+    tree = _tree(process.pid)
+    if process.poll() is None:
+        process.send_signal(stop_signal)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+    _, alive = psutil.wait_procs(tree, timeout=1)
+    for child in alive:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(alive, timeout=5)
+    process.wait()
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []

@@ -1,0 +1,90 @@
+"""A real Prometheus and Alertmanager."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from stack.process import LOOPBACK, answers, free_port, running
+
+__all__ = ["Prometheus", "alertmanager", "prometheus"]
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A running Prometheus."""
+
+    url: str
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Return the instant vector of *expression* as the HTTP API gives it."""
+        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=10)
+        answer.raise_for_status()
+        result: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return result
+
+    def value(self, expression: str) -> float | None:
+        """Return the value of *expression* if it is one series, else None."""
+        result = self.query(expression)
+        return float(result[0]["value"][1]) if len(result) == 1 else None
+
+    def firing(self) -> set[str]:
+        """Return the names of the alerts that fire now."""
+        alerts = httpx.get(f"{self.url}/api/v1/alerts", timeout=10).json()["data"]["alerts"]
+        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+
+@contextmanager
+def prometheus(
+    folder: Path,
+    targets: Mapping[str, str],
+    *,
+    rules: Sequence[Path] = (),
+    alertmanager_address: str | None = None,
+    interval: str = "1s",
+    port: int | None = None,
+) -> Iterator[Prometheus]:
+    """Run Prometheus on loopback until the block ends.
+
+    *targets* maps a job name to its HOST:PORT; *rules* are rule files; *interval* is both the
+    scrape and the evaluation interval.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    configuration: dict[str, Any] = {
+        "global": {"scrape_interval": interval, "evaluation_interval": interval},
+        "rule_files": [str(path.resolve()) for path in rules],
+        "scrape_configs": [
+            {"job_name": job, "static_configs": [{"targets": [address]}]}
+            for job, address in targets.items()
+        ],
+    }
+    if alertmanager_address:
+        configuration["alerting"] = {
+            "alertmanagers": [{"static_configs": [{"targets": [alertmanager_address]}]}]
+        }
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(configuration))
+    url = f"http://{LOOPBACK}:{port}"
+    command = ["prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}",
+               f"--web.listen-address={LOOPBACK}:{port}", "--web.enable-lifecycle"]  # fmt: skip
+    with running(command, log=folder / "prometheus.log", ready=lambda: answers(f"{url}/-/ready")):
+        yield Prometheus(url)
+
+
+@contextmanager
+def alertmanager(folder: Path, configuration: Path, *, port: int | None = None) -> Iterator[str]:
+    """Run Alertmanager on loopback until the block ends; yield its HOST:PORT."""
+    folder.mkdir(parents=True, exist_ok=True)
+    address = f"{LOOPBACK}:{port or free_port()}"
+    command = ["prometheus-alertmanager", f"--config.file={configuration}",
+               f"--storage.path={folder / 'alertmanager'}", f"--web.listen-address={address}",
+               "--cluster.listen-address="]  # fmt: skip
+    with running(
+        command, log=folder / "alertmanager.log", ready=lambda: answers(f"http://{address}/-/ready")
+    ):
+        yield address

@@ -1,0 +1,37 @@
+"""Real parts for the tests, started once a session where sharing them is safe."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stack.mlflow import MlflowServer, mlflow_server
+from stack.postgres import Postgres, postgres
+from stack.redis import redis_server
+
+
+@pytest.fixture(scope="session")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A stock MLflow on SQLite, shared: make experiments of your own and leave others alone."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis, shared: use keys of your own."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL with an empty database, one a module."""
+    with postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder."""
+    return tmp_path
