@@ -1,0 +1,33 @@
+"""The flowgauge exporter."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from stack.process import LOOPBACK, answers, free_port, python_tool, running
+
+__all__ = ["exporter"]
+
+
+@contextmanager
+def exporter(
+    folder: Path,
+    *,
+    mlflow_uri: str,
+    store: str,
+    port: int | None = None,
+    options: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """Run `flowgauge exporter` on loopback until the block ends; yield its URL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    address = f"{LOOPBACK}:{port or free_port()}"
+    url = f"http://{address}"
+    command = [python_tool("flowgauge"), "exporter", "--mlflow-uri", mlflow_uri, "--store", store]
+    with running(
+        [*command, "--web.listen-address", address, *options],
+        log=folder / "exporter.log",
+        env=env,
+        ready=lambda: answers(f"{url}/healthz"),
+    ):
+        yield url
