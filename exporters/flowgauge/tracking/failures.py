@@ -1,0 +1,147 @@
+"""From what went wrong on the wire to an error: one sentence with the cure."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from json import JSONDecodeError
+from typing import Any
+
+import httpx
+
+from flowgauge.redact import redact_text
+from flowgauge.tracking.errors import (
+    TrackingError,
+    TrackingNotMlflowError,
+    TrackingRejectedError,
+    TrackingUnauthorizedError,
+    TrackingUnavailableError,
+    TrackingUnreachableError,
+)
+
+__all__ = ["not_mlflow", "refusal", "timed_out", "unreachable"]
+
+_LONGEST_QUOTE = 300
+# MLflow answers a drained connection pool with 400 and SQLAlchemy's words (measured on 3.17).
+_DRAINED_POOL = "QueuePool limit"
+
+
+def timed_out(address: str, seconds: float) -> TrackingUnreachableError:
+    """Return the error for no answer within *seconds*."""
+    return TrackingUnreachableError(
+        f"MLflow at {address} did not answer within {seconds:g} s: "
+        "see whether the server is overloaded or a firewall drops the packets"
+    )
+
+
+def unreachable(address: str, error: httpx.TransportError) -> TrackingUnreachableError:
+    """Return the error for a connection that failed with *error*."""
+    return TrackingUnreachableError(f"MLflow at {address} {_why_unreachable(error)}")
+
+
+def _why_unreachable(error: httpx.TransportError) -> str:
+    for cause in _causes(error):
+        match cause:
+            case socket.gaierror():
+                return "cannot be found: its host name does not resolve, correct the tracking URI"
+            case ConnectionRefusedError():
+                return "refuses the connection: start the server or correct the port"
+            case ssl.SSLError():
+                return _why_no_tls(cause)
+    if isinstance(error, httpx.ProxyError):
+        return f"cannot be reached through the proxy ({error}): correct HTTPS_PROXY or NO_PROXY"
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return "broke off without an answer: it may be restarting, or want https://"
+    return f"cannot be reached ({error or type(error).__name__}): correct the tracking URI"
+
+
+def _why_no_tls(error: ssl.SSLError) -> str:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return (
+                f"shows a certificate that is not trusted ({error.verify_message}): "
+                "set MLFLOW_TRACKING_SERVER_CERT_PATH to the CA's certificate"
+            )
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
+            return "does not speak TLS: use http:// in the tracking URI"
+        case _:
+            return (
+                f"ended the TLS handshake ({error.reason or 'no reason given'}): it may want "
+                "a client certificate, set MLFLOW_TRACKING_CLIENT_CERT_PATH"
+            )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def refusal(address: str, response: httpx.Response) -> TrackingError | None:
+    """Return the error an answer stands for, None for a success."""
+    if response.is_success:
+        return None
+    status = response.status_code
+    said = _error_object(response)
+    message = _quote(str(said.get("message", "")) or response.text)
+    if status == httpx.codes.UNAUTHORIZED:
+        return TrackingUnauthorizedError(
+            f"MLflow at {address} does not accept the login: set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    if status == httpx.codes.FORBIDDEN:
+        return TrackingUnauthorizedError(
+            f"MLflow at {address} forbids it ({message}): give the user permission, or, if it "
+            "names the Host header, start the server with --allowed-hosts"
+        )
+    if _temporary(status, message):
+        return TrackingUnavailableError(
+            f"MLflow at {address} cannot answer now ({status}: {message}): "
+            "see its log, and try again later"
+        )
+    if "error_code" in said or status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+        error_code = str(said.get("error_code", "REQUEST_ENTITY_TOO_LARGE"))
+        return TrackingRejectedError(
+            f"MLflow at {address} refused {response.request.url.path} "
+            f"({status} {error_code}): {message}",
+            status=status,
+            error_code=error_code,
+            message=message,
+        )
+    return not_mlflow(address, response)
+
+
+def not_mlflow(address: str, response: httpx.Response) -> TrackingNotMlflowError:
+    """Return the error for an answer that is not MLflow's."""
+    path = response.request.url.path
+    if response.is_redirect:
+        target = redact_text(response.headers.get("location", "nowhere"))
+        return TrackingNotMlflowError(
+            f"MLflow at {address} redirects to {target}: put the address it redirects to "
+            "into the tracking URI, or give a login if that is a login page"
+        )
+    return TrackingNotMlflowError(
+        f"what answers at {address} is not MLflow ({response.status_code} for {path}): correct "
+        "the tracking URI, its path is the server's --static-prefix"
+    )
+
+
+def _temporary(status: int, message: str) -> bool:
+    return (
+        status in {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS}
+        or status >= httpx.codes.INTERNAL_SERVER_ERROR
+        or (status == httpx.codes.BAD_REQUEST and _DRAINED_POOL in message)
+    )
+
+
+def _error_object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        said = response.json()
+    except (JSONDecodeError, UnicodeDecodeError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _quote(text: str) -> str:
+    """Return *text* on one line, without logins, cut to a length people read."""
+    line = " ".join(redact_text(text).split())
+    return line if len(line) <= _LONGEST_QUOTE else f"{line[: _LONGEST_QUOTE - 1]}…"

@@ -1,0 +1,170 @@
+"""What MLflow's own client takes from the environment: login, certificates, workspace.
+
+Follows `mlflow/utils/credentials.py` and `mlflow/utils/rest_utils.py` of MLflow 3.17, and of
+`requests`, which that client uses, the variables that name a bundle of certificates.
+"""
+
+import base64
+import configparser
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from flowgauge.errors import UsageError
+
+__all__ = ["Settings", "read_settings", "speaks_rest", "ssl_context"]
+
+_PLUGINS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
+_CERTIFICATES = ("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_OFF = frozenset({"", "false", "0"})
+_ON = frozenset({"true", "1"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to reach one MLflow; `base_url` carries neither a login nor a trailing slash."""
+
+    base_url: str
+    headers: Mapping[str, str] = field(repr=False)
+    certificates: str | None
+    client_certificate: str | None
+    insecure: bool
+
+
+def speaks_rest(uri: str, environ: Mapping[str, str]) -> bool:
+    """Return whether *uri* is reached by plain HTTP, without MLflow's stores and plugins."""
+    scheme = uri.partition("://")[0].lower()
+    return scheme in {"http", "https"} and not _plugin(environ)
+
+
+def read_settings(uri: str, environ: Mapping[str, str]) -> Settings:
+    """Read how to reach *uri* from it and *environ*.
+
+    Raises `UsageError` for a URI that is not http(s), a login that needs one of MLflow's plugins,
+    and settings that contradict each other.
+    """
+    base_url, login = _split_login(uri)
+    if plugin := _plugin(environ):
+        raise UsageError(
+            f"{plugin} asks for a plugin of MLflow's own client, which flowgauge does not load: "
+            "unset it and use MLFLOW_TRACKING_USERNAME and _PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    insecure = _flag(environ, "MLFLOW_TRACKING_INSECURE_TLS")
+    if insecure and environ.get(_CERTIFICATES[0]):
+        raise UsageError(
+            "MLFLOW_TRACKING_INSECURE_TLS and MLFLOW_TRACKING_SERVER_CERT_PATH contradict each "
+            "other: unset one of them"
+        )
+    headers = {
+        "Authorization": login or _login(environ),
+        "X-MLFLOW-WORKSPACE": environ.get("MLFLOW_WORKSPACE", "").strip(),
+    }
+    return Settings(
+        base_url=base_url,
+        headers={name: value for name, value in headers.items() if value},
+        certificates=next((environ[name] for name in _CERTIFICATES if environ.get(name)), None),
+        client_certificate=environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH") or None,
+        insecure=insecure,
+    )
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext:
+    """Return the TLS context of *settings*; raise `UsageError` naming a file it cannot load."""
+    if settings.insecure:
+        context = httpx.create_ssl_context(verify=False)
+    elif settings.certificates:
+        context = _trusting(settings.certificates)
+    else:
+        context = httpx.create_ssl_context()
+    if settings.client_certificate:
+        _load_client_certificate(context, settings.client_certificate)
+    return context
+
+
+def _split_login(uri: str) -> tuple[str, str]:
+    advice = "give http://HOST:PORT or https://HOST"
+    try:
+        parts = urlsplit(uri.strip())
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        httpx.URL(uri.strip())
+    except (ValueError, httpx.InvalidURL):
+        raise UsageError(f"the tracking URI is not a URL: {advice}") from None
+    if not usable or parts.query or parts.fragment:
+        raise UsageError(f"the tracking URI is not the address of an MLflow server: {advice}")
+    login, _, host = parts.netloc.rpartition("@")
+    base_url = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
+    if not login:
+        return base_url, ""
+    user, _, password = login.partition(":")
+    return base_url, _basic(unquote(user), unquote(password))
+
+
+def _plugin(environ: Mapping[str, str]) -> str | None:
+    return next((name for name in _PLUGINS if environ.get(name, "").lower() not in _OFF), None)
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    value = environ.get(name, "").lower()
+    if value not in _OFF | _ON:
+        raise UsageError(f"{name} is {value!r}: set it to true or false")
+    return value in _ON
+
+
+def _login(environ: Mapping[str, str]) -> str:
+    saved = _saved_login(environ)
+    user = environ.get("MLFLOW_TRACKING_USERNAME") or saved.get("mlflow_tracking_username")
+    password = environ.get("MLFLOW_TRACKING_PASSWORD") or saved.get("mlflow_tracking_password")
+    if user and password:
+        return _basic(user, password)
+    token = environ.get("MLFLOW_TRACKING_TOKEN")
+    return f"Bearer {token}" if token else ""
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _saved_login(environ: Mapping[str, str]) -> Mapping[str, str]:
+    home = environ.get("HOME")
+    if not home:
+        return {}
+    file = Path(home, ".mlflow", "credentials")
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(file)
+    except (configparser.Error, OSError, UnicodeDecodeError):
+        raise UsageError(
+            f"{file} cannot be read: it must be an INI file with a section [mlflow] and the keys "
+            "mlflow_tracking_username and mlflow_tracking_password"
+        ) from None
+    return parser["mlflow"] if parser.has_section("mlflow") else {}
+
+
+def _trusting(path: str) -> ssl.SSLContext:
+    try:
+        if Path(path).is_dir():
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"the certificates in {path} cannot be loaded ({_reason(error)}): "
+            "MLFLOW_TRACKING_SERVER_CERT_PATH must name a PEM file or folder"
+        ) from None
+
+
+def _load_client_certificate(context: ssl.SSLContext, path: str) -> None:
+    try:
+        context.load_cert_chain(path)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"the client certificate in {path} cannot be loaded ({_reason(error)}): "
+            "MLFLOW_TRACKING_CLIENT_CERT_PATH must name a PEM file with certificate and key"
+        ) from None
+
+
+def _reason(error: OSError) -> str:
+    return getattr(error, "reason", None) or error.strerror or "not PEM"
