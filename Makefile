@@ -17,6 +17,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@PYTHON=$(PYTHON) scripts/python-packages $(VENV)
 	@touch $@
 
+.PHONY: run
+run: setup ## run the whole system on loopback until Ctrl-C; ARGS='--mlflow-port 5001 ...'
+	@$(BIN)/python -m stack.demo $(ARGS)
+
+.PHONY: outage
+outage: $(VENV)/.ready ## take MLflow away from the running demo for 30 seconds
+	@$(BIN)/python -m stack.outage
+
 .PHONY: test
 test: setup ## run every test, on real parts
 	@$(BIN)/python -m pytest

@@ -28,11 +28,10 @@ from stack.process import LOOPBACK, StackError
 from stack.prometheus import Prometheus, alertmanager, prometheus
 from stack.rules import scaled_rules
 
-__all__ = ["PID_FILE", "main"]
+__all__ = ["DEFAULT_FOLDER", "main", "running_demo"]
 
 _CHECKOUT = Path(__file__).parent.parent
-_FOLDER = _CHECKOUT / ".run" / "demo"
-PID_FILE = _CHECKOUT / ".run" / "demo.pid"
+DEFAULT_FOLDER = _CHECKOUT / ".run" / "demo"
 _OUTAGE_SECONDS = 30
 _LINE_SECONDS = 5
 # Alerts are written for minutes; a visitor has seconds.
@@ -89,18 +88,24 @@ class _Mlflow:
 
 
 @click.command(context_settings={"show_default": True})
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_FOLDER,
+    help="Where its data lie while it runs; removed at the end.",
+)
 @click.option("--mlflow-port", default=5000, help="Port of MLflow.")
 @click.option("--exporter-port", default=9877, help="Port of the flowgauge exporter.")
 @click.option("--prometheus-port", default=9090, help="Port of Prometheus.")
 @click.option("--alertmanager-port", default=9093, help="Port of Alertmanager.")
 @click.option("--airflow-port", default=8080, help="Port of Airflow.")
-def main(**ports: int) -> None:
+def main(folder: Path, **ports: int) -> None:
     """Run the whole system on 127.0.0.1 until Ctrl-C."""
     chosen = _Ports(**{name.removesuffix("_port"): port for name, port in ports.items()})
-    with _alone(), _signals() as outages:
+    with _alone(folder), _signals() as outages:
         chosen.require_free()
         try:
-            _run(chosen, outages)
+            _run(folder, chosen, outages)
         except KeyboardInterrupt:
             pass
         except StackError as error:
@@ -109,29 +114,31 @@ def main(**ports: int) -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Hold the demo's folder, made anew and removed at the end, for this process alone."""
-    PID_FILE.parent.mkdir(exist_ok=True)
-    if (pid := running_demo()) is not None:
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold *folder*, made anew and removed at the end, for this process alone."""
+    if (pid := running_demo(folder)) is not None:
         raise click.ClickException(f"the demo runs already (process {pid}): stop it with Ctrl-C.")
-    PID_FILE.write_text(str(os.getpid()))
-    shutil.rmtree(_FOLDER, ignore_errors=True)
-    _FOLDER.mkdir()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _pid_file(folder).write_text(str(os.getpid()))
     try:
         yield
     finally:
-        shutil.rmtree(_FOLDER, ignore_errors=True)
-        PID_FILE.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def running_demo() -> int | None:
-    """Return the process id of the demo that runs now, if one does."""
+def running_demo(folder: Path) -> int | None:
+    """Return the process id of the demo that runs in *folder* now, if one does."""
     try:
-        process = psutil.Process(int(PID_FILE.read_text()))
+        process = psutil.Process(int(_pid_file(folder).read_text()))
         is_demo = "stack.demo" in " ".join(process.cmdline())
     except (FileNotFoundError, ValueError, psutil.Error):
         return None
-    return process.pid if is_demo and process.is_running() else None
+    return process.pid if is_demo else None
+
+
+def _pid_file(folder: Path) -> Path:
+    return folder / "demo.pid"
 
 
 @contextmanager
@@ -155,22 +162,22 @@ def _signals() -> Iterator[list[int]]:
     yield outages
 
 
-def _run(ports: _Ports, outages: list[int]) -> None:
-    store = f"sqlite:///{_FOLDER}/store.db"
+def _run(folder: Path, ports: _Ports, outages: list[int]) -> None:
+    store = f"sqlite:///{folder}/store.db"
     with ExitStack() as parts:
         progress = _Progress(total=5)
-        mlflow = _Mlflow(_FOLDER / "mlflow", ports.mlflow)
+        mlflow = _Mlflow(folder / "mlflow", ports.mlflow)
         parts.callback(mlflow.stop)
         with progress("MLflow with the server app"):
             uri = mlflow.start().url
         with progress("exporter"):
             exporter_url = parts.enter_context(
-                exporter(_FOLDER / "exporter", mlflow_uri=uri, store=store, port=ports.exporter)
+                exporter(folder / "exporter", mlflow_uri=uri, store=store, port=ports.exporter)
             )
         with progress("Alertmanager"):
             notifier = parts.enter_context(
                 alertmanager(
-                    _FOLDER / "alertmanager",
+                    folder / "alertmanager",
                     _CHECKOUT / "alerts" / "alertmanager.yml",
                     port=ports.alertmanager,
                 )
@@ -178,9 +185,9 @@ def _run(ports: _Ports, outages: list[int]) -> None:
         with progress("Prometheus with the rules"):
             monitor = parts.enter_context(
                 prometheus(
-                    _FOLDER / "prometheus",
+                    folder / "prometheus",
                     {"mlflow": f"{LOOPBACK}:{ports.mlflow}", "flowgauge": exporter_url[7:]},
-                    rules=scaled_rules(_FOLDER / "rules", _RULES_FASTER),
+                    rules=scaled_rules(folder / "rules", _RULES_FASTER),
                     alertmanager_address=notifier,
                     interval="2s",
                     port=ports.prometheus,
@@ -189,7 +196,7 @@ def _run(ports: _Ports, outages: list[int]) -> None:
         with progress("Airflow (half a minute)"):
             scheduler = parts.enter_context(
                 airflow(
-                    _FOLDER / "airflow",
+                    folder / "airflow",
                     _CHECKOUT / "examples" / "dags",
                     port=ports.airflow,
                     env={"MLFLOW_TRACKING_URI": uri, "FLOWGAUGE_STORE": store},

@@ -2,18 +2,22 @@
 
 import os
 import signal
-import sys
+from pathlib import Path
 
-from stack.demo import running_demo
+import click
+
+from stack.demo import DEFAULT_FOLDER, running_demo
 
 
-def main() -> None:
-    """Send the demo its signal, or say that none runs."""
-    pid = running_demo()
+@click.command()
+@click.option("--folder", type=click.Path(path_type=Path), default=DEFAULT_FOLDER)
+def main(folder: Path) -> None:
+    """Ask the demo that runs in FOLDER, or say that none does."""
+    pid = running_demo(folder)
     if pid is None:
-        sys.exit("No demo runs here: start one with `make run`.")
+        raise click.ClickException("no demo runs here: start one with `make run`.")
     os.kill(pid, signal.SIGUSR1)
-    print("MLflow goes away for 30 s: watch the terminal of `make run`.")
+    click.echo("MLflow goes away for 30 s: watch the terminal of `make run`.")
 
 
 if __name__ == "__main__":
