@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-__all__ = ["redact_text", "redact_url"]
+__all__ = ["quote", "redact_text", "redact_url"]
 
 _MASK = "***"
 _USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]*://)(?P<user>[^\s/?#]*)@")
@@ -31,6 +31,13 @@ def redact_url(url: str) -> str:
 def redact_text(text: str) -> str:
     """Return *text* with the password of every URL in it replaced by `***`."""
     return _USERINFO.sub(lambda match: f"{match['scheme']}{_mask_userinfo(match['user'])}@", text)
+
+
+def quote(text: str, longest: int = 300) -> str:
+    """Return *text* fit for a sentence: redacted, on one line, cut to *longest* characters."""
+    printable = "".join(c if c.isprintable() else " " for c in redact_text(text))
+    line = " ".join(printable.split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def _mask_userinfo(userinfo: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from flowgauge.redact import redact_text
+from flowgauge.redact import quote
 from flowgauge.tracking.errors import (
     TrackingError,
     TrackingNotMlflowError,
@@ -20,7 +20,6 @@ from flowgauge.tracking.errors import (
 
 __all__ = ["not_mlflow", "refusal", "timed_out", "unreachable"]
 
-_LONGEST_QUOTE = 300
 # MLflow answers a drained connection pool with 400 and SQLAlchemy's words (measured on 3.17).
 _DRAINED_POOL = "QueuePool limit"
 
@@ -82,7 +81,7 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
         return None
     status = response.status_code
     said = _error_object(response)
-    message = _quote(str(said.get("message", "")) or response.text)
+    message = quote(str(said.get("message", "")) or response.text)
     if status == httpx.codes.UNAUTHORIZED:
         return TrackingUnauthorizedError(
             f"MLflow at {address} does not accept the login: set MLFLOW_TRACKING_USERNAME and "
@@ -114,7 +113,7 @@ def not_mlflow(address: str, response: httpx.Response) -> TrackingNotMlflowError
     """Return the error for an answer that is not MLflow's."""
     path = response.request.url.path
     if response.is_redirect:
-        target = redact_text(response.headers.get("location", "nowhere"))
+        target = quote(response.headers.get("location", "nowhere"))
         return TrackingNotMlflowError(
             f"MLflow at {address} redirects to {target}: put the address it redirects to "
             "into the tracking URI, or give a login if that is a login page"
@@ -139,9 +138,3 @@ def _error_object(response: httpx.Response) -> dict[str, Any]:
     except (JSONDecodeError, UnicodeDecodeError):
         return {}
     return said if isinstance(said, dict) else {}
-
-
-def _quote(text: str) -> str:
-    """Return *text* on one line, without logins, cut to a length people read."""
-    line = " ".join(redact_text(text).split())
-    return line if len(line) <= _LONGEST_QUOTE else f"{line[: _LONGEST_QUOTE - 1]}…"

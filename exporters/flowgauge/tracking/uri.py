@@ -1,0 +1,73 @@
+"""Which MLflow: the one place that decides it, for tasks, exporter and commands alike."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from flowgauge.assets import asset
+from flowgauge.environment import environments_folder, load_environment
+
+__all__ = ["TrackingUri", "resolve_tracking_uri"]
+
+_VARIABLE = "MLFLOW_TRACKING_URI"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrackingUri:
+    """A tracking URI, as it was given, and the place it comes from, for people to read."""
+
+    value: str
+    source: str
+
+
+def resolve_tracking_uri(
+    environ: Mapping[str, str] = os.environ, folder: Path | None = None
+) -> TrackingUri | None:
+    """Return the tracking URI from the first place that has one, None if no place has.
+
+    The places: MLFLOW_TRACKING_URI in *environ*; the Airflow Variable of that name, if this
+    process has loaded Airflow, as every task has; `$ENV.yaml` in the folder of environments (ENV
+    defaults to dev, unless the folder is the packaged one).
+
+    Raises `UsageError` if ENV names no environment, or a malformed one.
+    """
+    if value := environ.get(_VARIABLE):
+        return TrackingUri(value, f"the environment variable {_VARIABLE}")
+    if value := _airflow_variable():
+        return TrackingUri(value, f"the Airflow Variable {_VARIABLE}")
+    return _from_environment(environ, folder or environments_folder(environ))
+
+
+def _airflow_variable() -> str | None:
+    if "airflow" not in sys.modules:
+        return None
+    try:
+        value = _ask_airflow()
+    except Exception as error:  # noqa: BLE001 - Airflow without a database raises what it likes
+        _log.debug("The Airflow Variable %s cannot be read: %s", _VARIABLE, error)
+        return None
+    return value or None
+
+
+def _ask_airflow() -> str | None:
+    value: str | None
+    try:
+        value = import_module("airflow.sdk").Variable.get(_VARIABLE, default=None)
+    except ModuleNotFoundError:  # Airflow 2
+        value = import_module("airflow.models").Variable.get(_VARIABLE, default_var=None)
+    return value
+
+
+def _from_environment(environ: Mapping[str, str], folder: Path) -> TrackingUri | None:
+    # The packaged folder has examples; only who names one of them by ENV can mean it.
+    has_default = folder != asset("environments") and (folder / "dev.yaml").is_file()
+    name = environ.get("ENV") or ("dev" if has_default else None)
+    if name is None:
+        return None
+    environment = load_environment(name, folder)
+    return TrackingUri(environment.domains.mlflow, str(folder / f"{name}.yaml"))

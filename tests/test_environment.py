@@ -1,0 +1,150 @@
+"""Environment files: what is a valid one, and what is said about any other."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowgauge.assets import asset
+from flowgauge.environment import Environment, environments_folder, load_environment
+from flowgauge.errors import FlowgaugeError, UsageError
+
+
+def _load(folder: Path, text: str) -> Environment:
+    (folder / "test.yaml").write_text(text, encoding="utf-8")
+    return load_environment("test", folder)
+
+
+def _complaint(folder: Path, text: str) -> str:
+    with pytest.raises(UsageError) as error:
+        _load(folder, text)
+    sentence = str(error.value)
+    assert sentence.startswith(str(folder / "test.yaml"))
+    assert "\n" not in sentence
+    return sentence.removeprefix(str(folder / "test.yaml")).lstrip(": ")
+
+
+@pytest.mark.parametrize(
+    ("given_host", "url"),
+    [
+        ("mlflow.example.com", "https://mlflow.example.com"),
+        ("mlflow.example.com:8443/ml", "https://mlflow.example.com:8443/ml"),
+        ("http://10.0.0.7:5000", "http://10.0.0.7:5000"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+    ],
+)
+def test_a_host_alone_is_a_whole_file(folder: Path, given_host: str, url: str) -> None:
+    """`domains.mlflow` alone is valid; a bare host means https, a URL is taken as it is."""
+    environment = _load(folder, f"domains:\n  mlflow: {given_host}\n")
+    assert environment.domains.mlflow == url
+    assert environment.store is None
+    assert environment.rate_limits == {}
+
+
+def test_optional_sections_are_read(folder: Path) -> None:
+    """The store and the rate limits of a file arrive with their types."""
+    environment = load(
+        folder,
+        "domains: {mlflow: h}\nstore: redis://r/0\n"
+        "rate_limits: {mlflow_api: {max_calls: 20, window_seconds: 60}}\n",
+    )
+    assert environment.store == "redis://r/0"
+    limit = environment.rate_limits["mlflow_api"]
+    assert (limit.max_calls, limit.window_seconds) == (20, 60.0)
+
+
+def test_every_packaged_environment_is_valid() -> None:
+    """The files that travel with flowgauge load, and name an https address."""
+    names = [file.stem for file in asset("environments").glob("*.yaml")]
+    assert {"dev", "staging", "prod"} <= set(names)
+    for name in names:
+        loaded = load_environment(name, asset("environments"))
+        assert loaded.domains.mlflow.startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("domains: {mlflow: h}\nstor: x", "stor is unknown, known here: domains, rate_limits"),
+        ("domains: {mlfow: h}", "domains.mlflow is missing; domains.mlfow is unknown"),
+        ("domains: {mlflow: ''}", "domains.mlflow must be a host such as mlflow.example.com"),
+        ("domains: {mlflow: a b}", "domains.mlflow must be a host"),
+        ("domains: {mlflow: 'h:port'}", "domains.mlflow must be a host"),
+        ("domains: mlflow.example.com", "domains must be a mapping"),
+        ("domains: {mlflow: h}\nstore:", "store must not be empty"),
+        (
+            "domains: {mlflow: h}\nrate_limits: {a: {max_calls: 0, window_seconds: inf}}",
+            "rate_limits.a.max_calls must be greater than 0; rate_limits.a.window_seconds must be a",
+        ),
+        ("domains: {mlflow: h}\nrate_limits: {a: {calls: 1}}", "known here: max_calls, window"),
+        ("", "must be a mapping of keys to values: `domains: {mlflow:"),
+        ("- mlflow", "must be a mapping of keys to values"),
+        ("a: b: c", "is not valid YAML: line 1, mapping values are not allowed here"),
+        ("domains: {mlflow: a}\ndomains: {mlflow: b}", "the key 'domains' is given twice"),
+        ("store: redis://:hunter2@h\n  x: [", "is not valid YAML: line 2"),
+        ("a: \0", "holds a character that YAML does not allow"),
+        ("[" * 5000, "nested too deeply"),
+        ("a: 1\n---\nb: 2", "but found another document"),
+    ],
+)
+def test_a_malformed_file_is_one_sentence(folder: Path, text: str, said: str) -> None:
+    """What is wrong is said with file and key, and what would be right; all of it at once."""
+    sentence = _complaint(folder, text)
+    assert said in sentence
+    assert "hunter2" not in sentence
+
+
+def test_a_file_that_is_not_text_is_one_sentence(folder: Path) -> None:
+    """Bytes that are not UTF-8 are named as such."""
+    (folder / "test.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load_environment("test", folder)
+
+
+@pytest.mark.parametrize("name", ["qa", "", "../secrets/prod", "prod.yaml", "/etc/passwd", "a\nb"])
+def test_an_unknown_name_lists_those_that_exist(folder: Path, name: str) -> None:
+    """A name that is no environment, or tries to leave the folder, is answered with the list."""
+    for known in ("prod", "dev"):
+        (folder / f"{known}.yaml").write_text("domains: {mlflow: h}")
+    with pytest.raises(UsageError, match="has dev, prod, choose one with ENV") as error:
+        load_environment(name, folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_is_none_is_one_sentence(folder: Path) -> None:
+    """A FLOWGAUGE_ENVIRONMENTS that names no folder is said, not skipped."""
+    with pytest.raises(UsageError, match="FLOWGAUGE_ENVIRONMENTS must name one"):
+        load_environment("dev", folder / "missing")
+
+
+def test_the_folder_is_named_or_local_or_packaged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FLOWGAUGE_ENVIRONMENTS comes before ./environments, and that before the packaged folder."""
+    monkeypatch.chdir(folder)
+    assert environments_folder({}) == asset("environments")
+    (folder / "environments").mkdir()
+    assert environments_folder({}) == Path("environments")
+    assert environments_folder({"FLOWGAUGE_ENVIRONMENTS": "/etc/fg"}) == Path("/etc/fg")
+
+
+_words = st.sampled_from(["domains", "mlflow", "store", "rate_limits", "max_calls", "", "h", "1"])
+_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | _words
+_trees = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_words, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.text(max_size=60) | _trees.map(lambda tree: yaml.safe_dump(tree, allow_unicode=True)))
+def test_no_file_gives_a_traceback(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """Whatever a file holds, it is an environment or one sentence."""
+    file = tmp_path_factory.getbasetemp() / "random.yaml"
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        load_environment("random", file.parent)
+    except FlowgaugeError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - either outcome is fine
