@@ -45,7 +45,7 @@ def test_a_host_alone_is_a_whole_file(folder: Path, given_host: str, url: str) -
 
 def test_optional_sections_are_read(folder: Path) -> None:
     """The store and the rate limits of a file arrive with their types."""
-    environment = load(
+    environment = _load(
         folder,
         "domains: {mlflow: h}\nstore: redis://r/0\n"
         "rate_limits: {mlflow_api: {max_calls: 20, window_seconds: 60}}\n",
@@ -76,7 +76,7 @@ def test_every_packaged_environment_is_valid() -> None:
         ("domains: {mlflow: h}\nstore:", "store must not be empty"),
         (
             "domains: {mlflow: h}\nrate_limits: {a: {max_calls: 0, window_seconds: inf}}",
-            "rate_limits.a.max_calls must be greater than 0; rate_limits.a.window_seconds must be a",
+            "rate_limits.a.max_calls must be greater than 0; rate_limits.a.window_seconds must be",
         ),
         ("domains: {mlflow: h}\nrate_limits: {a: {calls: 1}}", "known here: max_calls, window"),
         ("", "must be a mapping of keys to values: `domains: {mlflow:"),
