@@ -35,6 +35,10 @@ lint: $(VENV)/.ready ## ruff and mypy --strict
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+.PHONY: dashboards
+dashboards: $(VENV)/.ready ## generate dashboards/json from the grafanalib definitions
+	@$(BIN)/python -m dashboards
+
 .PHONY: clean
 clean: ## remove what the targets made
 	rm -rf $(VENV) .run build dist

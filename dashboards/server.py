@@ -1,0 +1,317 @@
+"""The MLflow server: is it up, is it slow, which route is to blame, what is about to break."""
+
+from typing import Any
+
+from dashboards import alert_rules, common
+from dashboards.grafana import (
+    Panel,
+    above,
+    below,
+    dashboard,
+    heatmap,
+    override,
+    plain,
+    query,
+    row,
+    stat,
+    table,
+    timeseries,
+    value_names,
+    variable,
+)
+from dashboards.promql import increase, maximum, quantile, ratio, select, total, values
+from flowgauge.metrics import (
+    ARTIFACT_UPLOAD_BYTES,
+    ARTIFACT_UPLOAD_FAILED,
+    ARTIFACT_UPLOADS,
+    EXPERIMENTS_CREATED,
+    HTTP_DURATION,
+    HTTP_IN_PROGRESS,
+    HTTP_REQUESTS,
+    POOL_CONNECTIONS,
+    POOL_LIMIT,
+    POOL_TIMEOUTS,
+    POOL_WAIT,
+    POOL_WAITING,
+    RUNS_LOGGED,
+)
+
+__all__ = ["server"]
+
+_FAILED = 'status=~"5.."'
+_REFUSED = 'status=~"4.."'
+_STATUS_COLORS = [
+    override("byRegexp", f"/^{digit}/", color={"mode": "fixed", "fixedColor": color})
+    for digit, color in {"2": "green", "3": "blue", "4": "orange", "5": "red"}.items()
+]
+
+_POOL_USE = f"{select(POOL_CONNECTIONS)} / {select(POOL_LIMIT)}"
+
+
+def server() -> Any:
+    """Return the dashboard of the MLflow server."""
+    return dashboard(
+        common.SERVER,
+        "MLflow server",
+        "Requests, latency, artifacts and database pools of an MLflow tracking server that runs "
+        "with --app-name flowgauge.",
+        variables=[
+            variable("job", "Job", values(HTTP_REQUESTS, "job", scope=""), default="mlflow"),
+            variable(
+                "instance", "Instance", values(HTTP_REQUESTS, "instance", scope='job=~"$job"')
+            ),
+        ],
+        panels=[*_overview(), *_requests(), *_latency(), *_pool(), *_work()],
+        links=common.links(but=common.SERVER),
+        annotations=[common.alerts_of(common.SERVER)],
+    )
+
+
+def _overview() -> list[Panel]:
+    return [
+        stat(
+            "Server",
+            "DOWN if Prometheus cannot scrape one of the chosen servers.",
+            "none",
+            f"min({select('up')})",
+            below(1),
+            mappings=value_names({0: ("DOWN", "red"), 1: ("UP", "green")}),
+            no_value="no target",
+        ),
+        stat(
+            "Requests",
+            "HTTP requests answered per second.",
+            "reqps",
+            total(HTTP_REQUESTS),
+            plain(),
+            no_value="no data",
+        ),
+        stat(
+            "Error ratio",
+            "Share of requests answered with 5xx. A drained database pool answers 400: see "
+            "Pool time-outs.",
+            "percentunit",
+            ratio(total(HTTP_REQUESTS, _FAILED), total(HTTP_REQUESTS)),
+            above(alert_rules.threshold("MLflowHighErrorRate")),
+            decimals=1,
+            no_value="no traffic",
+        ),
+        stat(
+            "Latency, p95",
+            "95 % of requests are answered faster than this.",
+            "s",
+            quantile(0.95, HTTP_DURATION),
+            above(alert_rules.threshold("MLflowHighLatency")),
+            no_value="no traffic",
+        ),
+        stat(
+            "Pool use, fullest worker",
+            "Database connections checked out, of those the worker may have. At 100 % requests "
+            "wait, and after 30 s MLflow answers them with 400.",
+            "percentunit",
+            maximum(_POOL_USE),
+            above(
+                alert_rules.threshold("MLflowPostgresConnectionPoolExhausted"),
+                warn=0.7,
+            ),
+            decimals=0,
+            no_value="no pool",
+        ),
+        common.firing_alerts(common.SERVER),
+    ]
+
+
+def _requests() -> list[Panel]:
+    by = "method, route"
+    return [
+        row("Requests"),
+        timeseries(
+            "Requests by status",
+            "HTTP requests answered per second, by status code.",
+            "reqps",
+            [query(total(HTTP_REQUESTS, by="status"), "{{status}}")],
+            stacked=True,
+            overrides=_STATUS_COLORS,
+        ),
+        timeseries(
+            "Error ratio",
+            "Share of requests that the server failed (5xx) and that it refused (4xx). The line is "
+            "where MLflowHighErrorRate fires.",
+            "percentunit",
+            [
+                query(ratio(total(HTTP_REQUESTS, _FAILED), total(HTTP_REQUESTS)), "failed, 5xx"),
+                query(ratio(total(HTTP_REQUESTS, _REFUSED), total(HTTP_REQUESTS)), "refused, 4xx"),
+            ],
+            thresholds=above(alert_rules.threshold("MLflowHighErrorRate")),
+        ),
+        table(
+            "Routes",
+            "Each route's traffic now: who is busy, who fails, who is slow.",
+            {
+                "Requests": ("reqps", total(HTTP_REQUESTS, by=by)),
+                "Failed": (
+                    "percentunit",
+                    ratio(total(HTTP_REQUESTS, _FAILED, by=by), total(HTTP_REQUESTS, by=by)),
+                ),
+                "p50": ("s", quantile(0.5, HTTP_DURATION, by=by)),
+                "p95": ("s", quantile(0.95, HTTP_DURATION, by=by)),
+            },
+            {"method": "Method", "route": "Route"},
+            sort_by="Requests",
+            overrides=[
+                common.background("Failed", above(alert_rules.threshold("MLflowHighErrorRate"))),
+                common.background("p95", above(alert_rules.threshold("MLflowHighLatency"))),
+            ],
+        ),
+        timeseries(
+            "Requests by route",
+            "HTTP requests answered per second, by route.",
+            "reqps",
+            [query(total(HTTP_REQUESTS, by=by), "{{method}} {{route}}")],
+            table_legend=True,
+            width=24,
+        ),
+        timeseries(
+            "Failures by route",
+            "Requests answered with 4xx or 5xx per second, by route and status code.",
+            "reqps",
+            [
+                query(
+                    total(HTTP_REQUESTS, 'status=~"[45].."', by="method, route, status"),
+                    "{{status}} {{method}} {{route}}",
+                )
+            ],
+            table_legend=True,
+            width=24,
+        ),
+    ]
+
+
+def _latency() -> list[Panel]:
+    return [
+        row("Latency"),
+        timeseries(
+            "Latency",
+            "Time from a request's first byte to its answer's last. The line is where "
+            "MLflowHighLatency fires on p95.",
+            "s",
+            [
+                query(quantile(0.99, HTTP_DURATION), "p99"),
+                query(quantile(0.95, HTTP_DURATION), "p95"),
+                query(quantile(0.5, HTTP_DURATION), "p50"),
+            ],
+            thresholds=above(alert_rules.threshold("MLflowHighLatency")),
+        ),
+        heatmap(
+            "Latency distribution",
+            "How many requests took how long: a second band is a second kind of request.",
+            "s",
+            increase(f"{HTTP_DURATION.name}_bucket", "$__rate_interval", by="le"),
+        ),
+        timeseries(
+            "p95 by route",
+            "95 % of a route's requests are answered faster than this.",
+            "s",
+            [
+                query(
+                    quantile(0.95, HTTP_DURATION, by="method, route"),
+                    "{{method}} {{route}}",
+                )
+            ],
+            table_legend=True,
+            width=24,
+        ),
+    ]
+
+
+def _pool() -> list[Panel]:
+    return [
+        row("Database pool"),
+        timeseries(
+            "Pool use by worker",
+            "Each worker has a pool of its own: one may be drained while the others idle. The line "
+            "is where MLflowPostgresConnectionPoolExhausted fires.",
+            "percentunit",
+            [query(_POOL_USE, "{{pool}} of {{pid}} on {{instance}}")],
+            thresholds=above(alert_rules.threshold("MLflowPostgresConnectionPoolExhausted")),
+            maximum=1,
+        ),
+        timeseries(
+            "Connections",
+            "Database connections checked out, and how many may be, over all workers. The database "
+            "must allow at least the limit.",
+            "short",
+            [
+                query(f"sum by (pool) ({select(POOL_CONNECTIONS)})", "{{pool}} checked out"),
+                query(f"sum by (pool) ({select(POOL_LIMIT)})", "{{pool}} limit"),
+            ],
+            overrides=[common.dashed("/limit$/")],
+        ),
+        timeseries(
+            "Waiting for a connection",
+            "Threads that wait for a database connection now.",
+            "short",
+            [query(select(POOL_WAITING), "{{pool}} of {{pid}} on {{instance}}")],
+            width=8,
+        ),
+        timeseries(
+            "Time to a connection",
+            "How long threads waited for a database connection.",
+            "s",
+            [
+                query(quantile(0.99, POOL_WAIT, by="pool"), "{{pool}} p99"),
+                query(quantile(0.95, POOL_WAIT, by="pool"), "{{pool}} p95"),
+            ],
+            width=8,
+        ),
+        timeseries(
+            "Pool time-outs",
+            "Requests per minute that waited in vain. MLflow answers them with 400, so no error "
+            "ratio shows them.",
+            "rpm",
+            [query(f"60 * {total(POOL_TIMEOUTS, by='pool')}", "{{pool}}")],
+            width=8,
+        ),
+    ]
+
+
+def _work() -> list[Panel]:
+    return [
+        row("Work"),
+        timeseries(
+            "Runs and experiments",
+            "Runs and experiments created per minute.",
+            "opm",
+            [
+                query(f"60 * {total(RUNS_LOGGED)}", "runs"),
+                query(f"60 * {total(EXPERIMENTS_CREATED)}", "experiments"),
+            ],
+            width=6,
+        ),
+        timeseries(
+            "Artifact uploads",
+            "Artifacts uploaded through the server per minute, and uploads that failed. Uploads "
+            "straight to a bucket do not pass here.",
+            "opm",
+            [
+                query(f"60 * {total(ARTIFACT_UPLOADS)}", "uploaded"),
+                query(f"60 * {total(ARTIFACT_UPLOAD_FAILED)}", "failed"),
+            ],
+            width=6,
+            overrides=[common.colored("failed", "red")],
+        ),
+        timeseries(
+            "Artifact traffic",
+            "Bytes of artifacts received per second, also of uploads that failed.",
+            "Bps",
+            [query(total(ARTIFACT_UPLOAD_BYTES), "received")],
+            width=6,
+        ),
+        timeseries(
+            "In progress",
+            "HTTP requests being answered now. A rising floor means that requests hang.",
+            "short",
+            [query(f"sum by (instance) ({select(HTTP_IN_PROGRESS)})", "{{instance}}")],
+            width=6,
+        ),
+    ]
