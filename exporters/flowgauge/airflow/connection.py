@@ -1,0 +1,47 @@
+"""The MLflow that tracking is set to, kept connected between the log calls of one process."""
+
+import os
+from functools import lru_cache
+from typing import Protocol
+
+from flowgauge.airflow.client import ClientConnection
+from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.rest import RestConnection
+from flowgauge.errors import UsageError
+from flowgauge.tracking.settings import speaks_rest
+from flowgauge.tracking.uri import resolve_tracking_uri
+
+__all__ = ["Connection", "connect"]
+
+
+class Connection(Protocol):
+    """One MLflow."""
+
+    def send(self, entry: Entry, *, again: bool, seconds: float) -> str:
+        """Deliver *entry* within *seconds* and return its run id; raise `TrackingError`.
+
+        *again* says that an earlier attempt may have got anywhere.
+        """
+
+
+def connect(uri: str | None = None) -> Connection:
+    """Return the MLflow at *uri*, or else the one tracking is set to.
+
+    Raises `UsageError` if it is set to none, or in a way that cannot be used.
+    """
+    if uri is None:
+        found = resolve_tracking_uri()
+        if found is None:
+            raise UsageError(
+                "no MLflow is named: set MLFLOW_TRACKING_URI, in the environment or as an Airflow "
+                "Variable, or name an environment in ENV"
+            )
+        uri = found.value
+    settings = frozenset(item for item in os.environ.items() if item[0].startswith("MLFLOW_"))
+    return _connection(uri, settings, os.getpid())
+
+
+# A login set meanwhile makes a new connection; so does a fork, for a child must not share sockets.
+@lru_cache(maxsize=4)
+def _connection(uri: str, _settings: frozenset[tuple[str, str]], _process: int) -> Connection:
+    return RestConnection(uri) if speaks_rest(uri, os.environ) else ClientConnection(uri)

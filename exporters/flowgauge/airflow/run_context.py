@@ -1,0 +1,20 @@
+"""An MLflow plugin that tags every run started in an Airflow task with that task.
+
+Entry point group: https://mlflow.org/docs/latest/plugins.html#run-context-providers
+"""
+
+from flowgauge.airflow.context import current_task
+
+__all__ = ["AirflowRunContext"]
+
+
+class AirflowRunContext:
+    """Keeps MLflow's `RunContextProvider` interface, by duck type: deriving would import MLflow."""
+
+    def in_context(self) -> bool:
+        """Return whether an Airflow task is running."""
+        return bool(current_task().dag_id)
+
+    def tags(self) -> dict[str, str]:
+        """Return the task as tags."""
+        return current_task().tags
