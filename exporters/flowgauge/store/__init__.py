@@ -1,1 +1,36 @@
 """The store: what tasks write and the exporter reads."""
+
+from flowgauge.store.base import (
+    GRACE_SECONDS,
+    RECHECK_SECONDS,
+    Deferral,
+    Grant,
+    Logged,
+    OutboxEntry,
+    OutboxState,
+    PairTotals,
+    Snapshot,
+    Store,
+    StoreError,
+    StoreUnavailableError,
+    WindowState,
+)
+from flowgauge.store.opening import open_store, store_url
+
+__all__ = [
+    "GRACE_SECONDS",
+    "RECHECK_SECONDS",
+    "Deferral",
+    "Grant",
+    "Logged",
+    "OutboxEntry",
+    "OutboxState",
+    "PairTotals",
+    "Snapshot",
+    "Store",
+    "StoreError",
+    "StoreUnavailableError",
+    "WindowState",
+    "open_store",
+    "store_url",
+]

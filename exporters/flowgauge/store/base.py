@@ -2,7 +2,7 @@
 
 Tasks write, the exporter reads. Whatever is counted is counted in the same atomic step as the
 thing itself, so a task that is killed leaves both or neither. All times are Unix seconds on the
-store's own clock unless a caller's time is passed in.
+store's own clock; durations are seconds.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from typing import Protocol
 from flowgauge.errors import FlowgaugeError
 
 __all__ = [
+    "GRACE_SECONDS",
+    "RECHECK_SECONDS",
     "Deferral",
     "Grant",
     "Logged",
@@ -26,17 +28,28 @@ __all__ = [
 ]
 
 
+# A waiting caller comes back at least this often, however long it was told to wait: a reset, a
+# raised limit or a dead caller ahead of it takes effect within this time.
+RECHECK_SECONDS = 5.0
+
+# How late a waiting caller may come back before it is taken for dead and loses its place.
+GRACE_SECONDS = 2.0
+
+
 class StoreError(FlowgaugeError):
     """The store refused: wrong schema version, wrong URL, no permission."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store did not answer in time, or not at all."""
+    """The store did not answer in time, or cannot work now: busy, down, loading, disk full."""
 
 
 @dataclass(frozen=True)
 class Grant:
-    """The answer to one attempt: granted when `wait_seconds` is 0, else try again after it."""
+    """The answer to one attempt: granted when `wait_seconds` is 0.
+
+    Else the call's turn comes in `wait_seconds`, sooner if somebody ahead of it leaves.
+    """
 
     wait_seconds: float
 
@@ -78,7 +91,7 @@ class OutboxEntry:
     """One payload waiting to be sent.
 
     `body` is the caller's own serialised payload, opaque to the store. `created` is when it was
-    put in, `attempts` how often sending was tried, `poison` the reason it was set aside, if it was.
+    put in, `attempts` how often sending it from here failed, `poison` why it was set aside, if so.
     """
 
     entry_id: str
@@ -147,10 +160,13 @@ class Store(Protocol):
     ) -> Grant:
         """Try to take one call of the window of *key*.
 
-        The window is exact and slides on the store's clock. Callers are served in the order of
-        their first attempt; *ticket* is the caller's own unique name, the same for all its
-        attempts. A ticket's first refused attempt counts a hit; a granted one counts a call and
-        the *waited* seconds. A ticket whose owner does not come back in time loses its place.
+        The window is exact and slides on the store's clock: any *window_seconds* long stretch of
+        time, its end excluded, holds at most *max_calls* grants. Both numbers may change between
+        attempts. Callers are served in the order of their first attempt; *ticket* is the caller's
+        own unique name, the same for all its attempts, and *waited* the seconds since the first of
+        them, exactly 0 for the first itself. A refused first attempt counts a hit; a grant counts
+        a call and the *waited* seconds. A refused caller must come back after the wait or
+        `RECHECK_SECONDS`, whichever is shorter; one that is `GRACE_SECONDS` late loses its place.
         """
 
     def give_up(self, key: str, ticket: str, waited: float) -> None:
@@ -166,25 +182,40 @@ class Store(Protocol):
         """Return every rate limit in use."""
 
     def record(self, logged: Logged) -> None:
-        """Count one log call that ended: in MLflow, or refused for good."""
+        """Count one log call that ended: in MLflow, or refused for good (`reason`)."""
 
     def defer(self, logged: Logged, deferral: Deferral) -> None:
-        """Put a payload into the outbox and count the attempt that failed; idempotent by id."""
+        """Put a payload into the outbox and count the attempt that failed (`logged.reason`).
+
+        An entry of that id that is already there is left alone, and nothing is counted. When this
+        returns, the payload survives a power failure as well as the store does.
+        """
 
     def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[OutboxEntry]:
-        """Return the oldest waiting entries that no living owner holds, leased to *owner*.
+        """Return the first *limit* waiting entries that nobody holds, leased to *owner*.
 
-        Entries set aside are never returned. A lease that runs out frees its entries.
+        They come in the order they were put in or given back. Entries set aside are never
+        returned. A lease that runs out frees its entry.
         """
 
     def settle(self, entry_id: str, logged: Logged) -> None:
-        """Remove an entry that arrived and count it; an entry already gone counts nothing."""
+        """Remove an entry that arrived and count it; an entry already gone counts nothing.
 
-    def release(self, entry_id: str, reason: str) -> None:
-        """Give a claimed entry back for a later attempt, counting the attempt that failed."""
+        `duration_seconds` is left out: it was counted when the task put the entry in.
+        """
 
-    def set_aside(self, entry_id: str, reason: str) -> None:
-        """Keep an entry MLflow refused for good, with the *reason*, out of the others' way."""
+    def release(self, entry_id: str, owner: str, reason: str) -> None:
+        """Give an entry back to the end of the line, counting the attempt that failed (*reason*).
+
+        Does nothing once *owner*'s lease has gone to another.
+        """
+
+    def set_aside(self, entry_id: str, reason: str, detail: str) -> None:
+        """Keep an entry that MLflow refused for good out of the others' way.
+
+        *reason* is the label it is counted under, *detail* the sentence the operator reads; an
+        entry already set aside or gone counts nothing.
+        """
 
     def outbox(self, limit: int) -> Sequence[OutboxEntry]:
         """Return up to *limit* entries, oldest first, those set aside included."""

@@ -1,0 +1,56 @@
+"""From a URL to a store."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from flowgauge.redact import redact_url
+from flowgauge.store.base import Store, StoreError
+from flowgauge.store.sqlite import SqliteStore
+
+__all__ = ["open_store", "store_url"]
+
+_SQLITE = "sqlite:///"
+_REDIS = ("redis://", "rediss://", "unix://")
+_FILE = "flowgauge.db"
+
+
+def store_url(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the URL of the store this process shares with the others.
+
+    `FLOWGAUGE_STORE`, else a file in `AIRFLOW_HOME`, else in the user's state folder.
+    """
+    if url := environ.get("FLOWGAUGE_STORE"):
+        return url
+    if home := environ.get("AIRFLOW_HOME"):
+        return f"{_SQLITE}{Path(home, _FILE)}"
+    # https://specifications.freedesktop.org/basedir-spec/latest/
+    state = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return f"{_SQLITE}{Path(state, 'flowgauge', _FILE)}"
+
+
+def open_store(
+    url: str | None = None,
+    *,
+    timeout_seconds: float = 0.5,
+    environ: Mapping[str, str] = os.environ,
+) -> Store:
+    """Return the store at *url*, by default `store_url()`; connects when it is first used.
+
+    `sqlite:///relative.db`, `sqlite:////absolute.db`, `redis://[[user]:password@]host[:port][/db]`,
+    `rediss://…` (TLS) or `unix://[[user]:password@]/path/to.sock[?db=n]`. Raises `StoreError` for
+    any other URL. Each of the store's methods ends within *timeout_seconds*.
+    """
+    url = url or store_url(environ)
+    if url.startswith(_SQLITE) and url != _SQLITE:
+        return SqliteStore(
+            Path(url.removeprefix(_SQLITE)).expanduser(), timeout_seconds=timeout_seconds
+        )
+    if url.startswith(_REDIS):
+        # Most installations have no Redis: they need not pay for its client.
+        from flowgauge.store.redis import RedisStore  # noqa: PLC0415 (see above)
+
+        return RedisStore(url, timeout_seconds=timeout_seconds)
+    raise StoreError(
+        f"{redact_url(url)} is no store: use sqlite:///path/to/file.db or redis://host:6379/0"
+    )

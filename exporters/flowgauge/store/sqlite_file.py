@@ -1,0 +1,167 @@
+"""One SQLite file shared by many threads, forks and processes of one host."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowgauge.store.base import StoreError, StoreUnavailableError
+
+__all__ = ["SqliteFile"]
+
+_SCHEMA_VERSION = 1
+_SCHEMA = Path(__file__).with_name("sqlite.sql")
+
+# The store may answer later; everything else stays wrong until somebody repairs it.
+_TRANSIENT = {
+    sqlite3.SQLITE_BUSY: "is busy",
+    sqlite3.SQLITE_LOCKED: "is busy",
+    sqlite3.SQLITE_FULL: "cannot be written: the disk is full",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error",
+}
+_PERMANENT = {
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check the folder and its permissions",
+    sqlite3.SQLITE_READONLY: "cannot be written: check the permissions of the file and its folder",
+    sqlite3.SQLITE_PERM: "cannot be written: check the permissions of the file and its folder",
+    sqlite3.SQLITE_NOTADB: "is not a SQLite database: move it away or name another file",
+    sqlite3.SQLITE_CORRUPT: "is damaged: restore it from a backup or move it away",
+}
+
+
+class SqliteFile:
+    """Transactions on *path*, which is made on first use.
+
+    Every thread of every process gets a connection of its own. A forked child must neither use nor
+    close its parent's (https://www.sqlite.org/howtocorrupt.html, section 2.6), so it opens a new
+    one. Network file systems are not supported: SQLite's WAL mode needs shared memory.
+    """
+
+    def __init__(self, path: Path, timeout_seconds: float) -> None:
+        self._path = path
+        self._timeout = timeout_seconds
+        self._local = threading.local()
+        self._opened: list[tuple[int, sqlite3.Connection]] = []
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read one consistent state of the file."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Read and write, alone; with *durable*, what was written survives a power failure.
+
+        Without it, a power failure may take the last commits, a killed process never does
+        (https://www.sqlite.org/pragma.html#pragma_synchronous).
+        """
+        with self._sentences():
+            self._connection().execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close this process's connections; a later transaction opens a new one."""
+        for pid, connection in self._opened:
+            if pid == os.getpid():
+                connection.close()
+        self._opened = [entry for entry in self._opened if entry[0] != os.getpid()]
+        self._local = threading.local()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._sentences():
+            connection = self._connection()
+            connection.execute(begin)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # SQLite itself has already rolled back after some errors.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _connection(self) -> sqlite3.Connection:
+        if getattr(self._local, "pid", None) != os.getpid():
+            self._local.connection = self._open()
+            self._local.pid = os.getpid()
+        connection: sqlite3.Connection = self._local.connection
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the store {self._path} cannot be made: {error.strerror}: {error.filename}"
+            ) from None
+        connection = sqlite3.connect(
+            self._path,
+            timeout=self._timeout,
+            isolation_level=None,
+            # close() may be called from another thread.
+            check_same_thread=False,
+        )
+        # Also keeps a parent's connection alive in a forked child: dropping it would close it.
+        self._opened.append((os.getpid(), connection))
+        self._use_wal(connection)
+        self._make_schema(connection)
+        return connection
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        # Changing the mode does not wait for others that change it too: it fails at once.
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def _make_schema(self, connection: sqlite3.Connection) -> None:
+        if self._version(connection) == _SCHEMA_VERSION:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version = self._version(connection)
+            if version == 0:
+                for statement in _SCHEMA.read_text().split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            elif version != _SCHEMA_VERSION:
+                raise StoreError(
+                    f"the store {self._path} has schema version {version}, this flowgauge knows"
+                    f" {_SCHEMA_VERSION}: upgrade flowgauge, or name another file"
+                )
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    @staticmethod
+    def _version(connection: sqlite3.Connection) -> int:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        return version
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = _primary_code(error)
+            if code in _TRANSIENT:
+                raise StoreUnavailableError(f"the store {self._path} {_TRANSIENT[code]}") from error
+            sentence = _PERMANENT.get(code, f"failed: {error}")
+            raise StoreError(f"the store {self._path} {sentence}") from error
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    """Return SQLite's result code without the extension in its upper bytes."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
