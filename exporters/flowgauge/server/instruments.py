@@ -1,0 +1,42 @@
+"""The server's metrics as prometheus_client objects, built from `flowgauge.metrics`."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from flowgauge import metrics
+
+__all__ = ["Instruments"]
+
+
+class Instruments:
+    """One worker's metrics; making them makes the worker's files in the multi-process folder."""
+
+    def __init__(self) -> None:
+        self.http_requests = _counter(metrics.HTTP_REQUESTS)
+        self.http_duration = _histogram(metrics.HTTP_DURATION)
+        self.http_in_progress = _gauge(metrics.HTTP_IN_PROGRESS)
+        self.experiments_created = _counter(metrics.EXPERIMENTS_CREATED)
+        self.runs_logged = _counter(metrics.RUNS_LOGGED)
+        self.artifact_uploads = _counter(metrics.ARTIFACT_UPLOADS)
+        self.artifact_upload_failed = _counter(metrics.ARTIFACT_UPLOAD_FAILED)
+        self.artifact_upload_bytes = _counter(metrics.ARTIFACT_UPLOAD_BYTES)
+        self.pool_connections = _gauge(metrics.POOL_CONNECTIONS)
+        self.pool_limit = _gauge(metrics.POOL_LIMIT)
+        self.pool_waiting = _gauge(metrics.POOL_WAITING)
+        self.pool_wait = _histogram(metrics.POOL_WAIT)
+        self.pool_timeouts = _counter(metrics.POOL_TIMEOUTS)
+
+
+def _counter(spec: metrics.Metric) -> Counter:
+    return Counter(spec.name, spec.help, spec.labels)
+
+
+def _histogram(spec: metrics.Metric) -> Histogram:
+    return Histogram(spec.name, spec.help, spec.labels, buckets=spec.buckets)
+
+
+def _gauge(spec: metrics.Metric) -> Gauge:
+    # "live": only of living workers. With "liveall" prometheus_client adds the label pid itself.
+    if "pid" in spec.labels:
+        labels = [label for label in spec.labels if label != "pid"]
+        return Gauge(spec.name, spec.help, labels, multiprocess_mode="liveall")
+    return Gauge(spec.name, spec.help, spec.labels, multiprocess_mode="livesum")

@@ -1,0 +1,108 @@
+"""Pure ASGI middleware around the whole of MLflow: every HTTP request is counted and timed."""
+
+import time
+from collections.abc import Callable
+from http import HTTPMethod
+from typing import TYPE_CHECKING
+
+from flowgauge.server.business import count_business
+from flowgauge.server.routes import OTHER, Routes
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from flowgauge.server.instruments import Instruments
+
+__all__ = ["MetricsMiddleware"]
+
+_METHODS = frozenset(HTTPMethod)
+_CLIENT_GONE = 499  # nginx's code, in wide use
+_SERVER_ERROR = 500
+
+
+class MetricsMiddleware:
+    """Measures *app*, and answers `/metrics` with *page* at each of *page_paths*.
+
+    The page comes before MLflow, hence before its check of the Host header: a Prometheus that
+    scrapes `mlflow:5000` would get 403 from MLflow. A scrape is not counted as a request.
+    Lifespan and websockets pass through.
+    """
+
+    def __init__(
+        self,
+        app: "ASGIApp",
+        *,
+        instruments: "Instruments",
+        routes: Routes,
+        page: "ASGIApp",
+        page_paths: frozenset[str],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._app = app
+        self._instruments = instruments
+        self._routes = routes
+        self._page = page
+        self._page_paths = page_paths
+        self._clock = clock
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"] in self._page_paths:
+            await self._page(scope, receive, send)
+        else:
+            await self._measure(scope, receive, send)
+
+    async def _measure(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        exchange = _Exchange(receive, send)
+        start = self._clock()
+        self._instruments.http_in_progress.inc()
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except BaseException:
+            exchange.broke()
+            raise
+        finally:
+            self._instruments.http_in_progress.dec()
+            self._count(scope, exchange, self._clock() - start)
+
+    def _count(self, scope: "Scope", exchange: "_Exchange", seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else OTHER
+        route = self._routes.template(scope)
+        status = exchange.status or _SERVER_ERROR
+        self._instruments.http_requests.labels(method, route, str(status)).inc()
+        self._instruments.http_duration.labels(method, route).observe(seconds)
+        count_business(self._instruments, method, route, status, exchange.received)
+
+
+class _Exchange:
+    """One request and its answer, as the messages that pass show them.
+
+    `status` is the answer's, 499 if the application learned that the client was gone before it
+    answered, None as long as neither happened. `received` counts the body's bytes.
+    """
+
+    def __init__(self, receive: "Receive", send: "Send") -> None:
+        self._receive = receive
+        self._send = send
+        self.status: int | None = None
+        self.received = 0
+
+    async def receive(self) -> "Message":
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.status = self.status or _CLIENT_GONE
+        else:
+            self.received += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: "Message") -> None:
+        if message["type"] == "http.response.start":
+            self.status = self.status or message["status"]
+        await self._send(message)
+
+    def broke(self) -> None:
+        """Note that the application failed, even if half an answer had left."""
+        if self.status != _CLIENT_GONE:
+            self.status = _SERVER_ERROR

@@ -1,0 +1,55 @@
+"""The page `/metrics`."""
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+__all__ = ["Guard", "MetricsPage"]
+
+Guard = Callable[[Request], Response | None]
+"""Returns the refusal for a request that may not see the page, else None."""
+
+
+class MetricsPage:
+    """Shows *collector* in Prometheus' text format or, if asked for, OpenMetrics; gzip if asked.
+
+    It holds counts, routes and pool names: no payload, no address and no credential. *guard* may
+    refuse a request. The page is made in a thread of its own: neither the event loop nor MLflow's
+    threads, which may all be waiting for the database just when a scrape matters, take part.
+    """
+
+    def __init__(self, collector: Collector, guard: Guard | None = None) -> None:
+        self._collector = collector
+        self._guard = guard
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="flowgauge-metrics")
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Answer one HTTP request."""
+        loop = asyncio.get_running_loop()
+        response = await loop.run_in_executor(self._thread, self._respond, Request(scope))
+        await response(scope, receive, send)
+
+    def _respond(self, request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            return PlainTextResponse("Use GET.\n", 405, {"Allow": "GET, HEAD"})
+        refusal = self._guard(request) if self._guard else None
+        return refusal or self._render(request)
+
+    def _render(self, request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        body = encode(self._collector)
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        if gzip_accepted(request.headers.get("accept-encoding", "")):
+            body = gzip.compress(body, compresslevel=1)
+            headers["Content-Encoding"] = "gzip"
+        return Response(body, headers=headers)

@@ -1,0 +1,55 @@
+"""The route label: the template that answered a request, from MLflow's own routing tables."""
+
+import re
+from typing import TYPE_CHECKING
+
+from starlette.routing import Mount
+from werkzeug.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+    from werkzeug.routing import Map
+
+__all__ = ["OTHER", "Routes"]
+
+OTHER = "other"
+
+# Werkzeug spells a parameter <name> or <converter:name>.
+_WERKZEUG_PARAMETER = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
+
+
+class Routes:
+    """MLflow's routes: FastAPI's, which come first, and those of the Flask app mounted at `/`.
+
+    *prefix* is `mlflow server --static-prefix`; templates are given without it, so that one
+    dashboard reads every server.
+    """
+
+    def __init__(self, flask_urls: "Map", prefix: str) -> None:
+        self._flask_urls = flask_urls.bind("")
+        self._prefix = prefix
+
+    def template(self, scope: "Scope") -> str:
+        """Return the template of an answered request, its parameters written `{name}`.
+
+        It is `other` for every path that no route matches, never the path itself.
+        """
+        template = self._fastapi(scope) or self._flask(scope)
+        return template.removeprefix(self._prefix) or "/" if template else OTHER
+
+    @staticmethod
+    def _fastapi(scope: "Scope") -> str | None:
+        # Since 0.137 FastAPI's scope["route"] lacks the prefix its router was included with.
+        included = scope.get("fastapi", {}).get("effective_route_context")
+        route = included or scope.get("route")
+        if route is None or isinstance(route, Mount):
+            return None
+        template: str = route.path_format
+        return template
+
+    def _flask(self, scope: "Scope") -> str | None:
+        try:
+            rule, _ = self._flask_urls.match(scope["path"], scope["method"], return_rule=True)
+        except HTTPException:  # not found, wrong method, or a redirect to the right spelling
+            return None
+        return _WERKZEUG_PARAMETER.sub(r"{\1}", rule.rule)
