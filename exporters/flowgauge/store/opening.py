@@ -8,7 +8,7 @@ from flowgauge.redact import redact_url
 from flowgauge.store.base import Store, StoreError
 from flowgauge.store.sqlite import SqliteStore
 
-__all__ = ["open_store", "store_url"]
+__all__ = ["open_store", "state_folder", "store_url"]
 
 _SQLITE = "sqlite:///"
 _REDIS = ("redis://", "rediss://", "unix://")
@@ -22,11 +22,16 @@ def store_url(environ: Mapping[str, str] = os.environ) -> str:
     """
     if url := environ.get("FLOWGAUGE_STORE"):
         return url
+    return f"{_SQLITE}{state_folder(environ) / _FILE}"
+
+
+def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return this host's folder for what flowgauge keeps: `AIRFLOW_HOME`, else the user's own."""
     if home := environ.get("AIRFLOW_HOME"):
-        return f"{_SQLITE}{Path(home, _FILE)}"
+        return Path(home)
     # https://specifications.freedesktop.org/basedir-spec/latest/
     state = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return f"{_SQLITE}{Path(state, 'flowgauge', _FILE)}"
+    return Path(state, "flowgauge")
 
 
 def open_store(
