@@ -5,12 +5,15 @@ from pathlib import Path
 
 import click
 
+from dashboards.alerts import alerts
+from dashboards.dags import dags
 from dashboards.grafana import Json, to_json
+from dashboards.rate_limit import rate_limit
 from dashboards.server import server
 
 __all__ = ["main"]
 
-_DASHBOARDS = (server,)
+_DASHBOARDS = (server, dags, rate_limit, alerts)
 
 
 @click.command(help=__doc__)

@@ -9,7 +9,7 @@ import yaml
 
 from flowgauge.assets import asset
 
-__all__ = ["firing", "runbooks", "threshold"]
+__all__ = ["firing", "names", "runbooks", "severity", "threshold"]
 
 _COMPARISON = re.compile(r"(?:>=|<=|==|>|<)\s*(?P<number>[-+.\deE]+)\s*$")
 _DASHBOARD = re.compile(r"/d/(?P<uid>[\w-]+)")
@@ -19,6 +19,7 @@ _DASHBOARD = re.compile(r"/d/(?P<uid>[\w-]+)")
 class _Alert:
     name: str
     expr: str
+    severity: str
     dashboard: str
     runbook: str
 
@@ -32,12 +33,23 @@ def threshold(alert: str) -> float:
     return float(match["number"])
 
 
-def firing(dashboard: str | None = None) -> str:
-    """Return the selector of our firing alerts: all, or those whose link leads to *dashboard*."""
-    names = sorted(
-        alert.name for alert in _alerts().values() if dashboard in (None, alert.dashboard)
-    )
-    return f'ALERTS{{alertstate="firing",alertname=~"{"|".join(names)}"}}'
+def severity(alert: str) -> str:
+    """Return the severity of *alert*."""
+    return _alerts()[alert].severity
+
+
+def names(dashboard: str | None = None) -> str:
+    """Return the matcher for our alerts: all, or those whose link leads to *dashboard*."""
+    found = [alert.name for alert in _alerts().values() if dashboard in (None, alert.dashboard)]
+    return f'alertname=~"{"|".join(sorted(found))}"'
+
+
+def firing(dashboard: str | None = None, *, severity: str | None = None) -> str:
+    """Return the selector of our alerts that fire: all, or those of *dashboard* or *severity*."""
+    matchers = [names(dashboard), 'alertstate="firing"']
+    if severity:
+        matchers.append(f'severity="{severity}"')
+    return f"ALERTS{{{','.join(matchers)}}}"
 
 
 def runbooks() -> str:
@@ -62,6 +74,7 @@ def _parse(rule: dict[str, Any]) -> _Alert:
     return _Alert(
         name=rule["alert"],
         expr=str(rule["expr"]).strip(),
+        severity=rule["labels"]["severity"],
         dashboard=link["uid"] if link else "",
         runbook=annotations.get("runbook_url", ""),
     )

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from dashboards import alert_rules
-from dashboards.grafana import Json, Panel, above, alerts_annotation, link, override, stat
+from dashboards.grafana import (
+    Json,
+    Panel,
+    above,
+    alerts_annotation,
+    link,
+    override,
+    stat,
+    variable,
+)
+from dashboards.promql import label_values
+from flowgauge.metrics import BUILD_INFO
 
 __all__ = [
     "ALERTS",
@@ -15,6 +26,7 @@ __all__ = [
     "background",
     "colored",
     "dashed",
+    "exporter_variables",
     "firing_alerts",
     "links",
 ]
@@ -45,16 +57,24 @@ def links(but: str) -> list[Any]:
     return [*others, link("Runbooks", alert_rules.runbooks())]
 
 
+def exporter_variables() -> list[Any]:
+    """Return the variables that choose the exporter."""
+    return [
+        variable("job", "Job", label_values(BUILD_INFO, "job"), default=["flowgauge"]),
+        variable("instance", "Instance", label_values(BUILD_INFO, "instance", 'job=~"$job"')),
+    ]
+
+
 def alerts_of(uid: str) -> Json:
     """Return the annotation for the alerts that lead to the dashboard *uid*."""
     return alerts_annotation(alert_rules.firing(uid))
 
 
-def firing_alerts(uid: str | None = None) -> Panel:
-    """Return the number of alerts that fire now: all, or those that lead to the dashboard *uid*."""
+def firing_alerts(uid: str) -> Panel:
+    """Return how many of the alerts that lead to the dashboard *uid* fire now."""
     return stat(
         "Alerts firing",
-        "Alerts that fire now. The Alerts dashboard names them.",
+        "Alerts about what this dashboard shows that fire now; the Alerts dashboard names them.",
         "none",
         f"count({alert_rules.firing(uid)}) or vector(0)",
         above(1),

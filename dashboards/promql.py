@@ -3,58 +3,70 @@
 Every selector carries `$job` and `$instance`, and every rate `$__rate_interval`, which Grafana
 keeps at four scrapes or more: shorter, a late scrape leaves a gap.
 https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/
+
+Several exporters may read the one store and then show the same numbers: what the exporter shows is
+taken once (`max without (instance, pod)`), never added up over instances.
 """
 
-from flowgauge.metrics import Metric
+from flowgauge.metrics import EXPORTER_METRICS, Metric
 
-__all__ = ["increase", "maximum", "quantile", "rate", "ratio", "select", "total", "values"]
+__all__ = ["buckets", "gauge", "increase", "label_values", "quantile", "ratio", "select", "total"]
 
 _SELECTOR = 'job=~"$job",instance=~"$instance"'
+_RATE_INTERVAL = "$__rate_interval"
 
 
-def select(series: Metric | str, *matchers: str, scope: str = _SELECTOR) -> str:
-    """Return the selector of *series*, a metric or the name of one of its series."""
-    name = series.name if isinstance(series, Metric) else series
-    return f"{name}{{{','.join([scope, *matchers])}}}"
+def select(series: str, *matchers: str) -> str:
+    """Return the selector of *series* on the chosen jobs and instances."""
+    return f"{series}{{{','.join([_SELECTOR, *matchers])}}}"
 
 
-def values(metric: Metric, label: str, *matchers: str, scope: str = _SELECTOR) -> str:
+def label_values(metric: Metric, label: str, *matchers: str) -> str:
     """Return the variable query for the values that *label* of *metric* has."""
-    selector = select(metric, *matchers, scope=scope) if scope or matchers else metric.name
-    return f"label_values({selector}, {label})"
+    series = f"{metric.name}{{{','.join(matchers)}}}" if matchers else metric.name
+    return f"label_values({series}, {label})"
 
 
-def rate(series: Metric | str, *matchers: str) -> str:
-    """Return the growth of a counter per second."""
-    return f"rate({select(series, *matchers)}[$__rate_interval])"
+def gauge(metric: Metric, *matchers: str) -> str:
+    """Return a gauge's values."""
+    return _once(metric, select(metric.name, *matchers))
 
 
-def total(series: Metric | str, *matchers: str, by: str = "") -> str:
-    """Return the growth of a counter per second, summed over all but the labels *by*."""
-    return f"sum{_by(by)}({rate(series, *matchers)})"
+def total(counter: Metric, *matchers: str, by: str = "") -> str:
+    """Return a counter's growth per second, summed over all but the labels *by*."""
+    growth = f"rate({select(counter.name, *matchers)}[{_RATE_INTERVAL}])"
+    return f"sum{_by(by)}({_once(counter, growth)})"
 
 
-def increase(series: Metric | str, window: str, *matchers: str, by: str = "") -> str:
-    """Return the growth of a counter over *window*, summed over all but the labels *by*."""
-    return f"sum{_by(by)}(increase({select(series, *matchers)}[{window}]))"
+def increase(counter: Metric, window: str, *matchers: str, by: str = "") -> str:
+    """Return a counter's growth over *window*, summed over all but the labels *by*."""
+    growth = f"increase({select(counter.name, *matchers)}[{window}])"
+    return f"sum{_by(by)}({_once(counter, growth)})"
 
 
-def maximum(expression: str, by: str = "") -> str:
-    """Return the greatest of *expression*."""
-    return f"max{_by(by)}({expression})"
+def buckets(histogram: Metric, *matchers: str) -> str:
+    """Return how many observations came into each bucket of a histogram, `by (le)`."""
+    growth = f"increase({select(f'{histogram.name}_bucket', *matchers)}[{_RATE_INTERVAL}])"
+    return f"sum by (le) ({_once(histogram, growth)})"
 
 
 def quantile(share: float, histogram: Metric, *matchers: str, by: str = "") -> str:
     """Return the value that *share* of a histogram's observations stay under, if there are any."""
-    labels = f"le, {by}" if by else "le"
-    buckets = total(f"{histogram.name}_bucket", *matchers, by=labels)
+    growth = f"rate({select(f'{histogram.name}_bucket', *matchers)}[{_RATE_INTERVAL}])"
+    counts = f"sum{_by(f'le, {by}' if by else 'le')}({_once(histogram, growth)})"
     # Without observations the quantile is NaN, which a stat would show; the comparison drops it.
-    return f"histogram_quantile({share:g}, {buckets}) >= 0"
+    return f"histogram_quantile({share:g}, {counts}) >= 0"
 
 
 def ratio(part: str, whole: str) -> str:
     """Return *part* over *whole*: 0 where *part* never happened, nothing where *whole* is 0."""
     return f"({part} or 0 * {whole}) / ({whole} > 0)"
+
+
+def _once(metric: Metric, expression: str) -> str:
+    if metric in EXPORTER_METRICS:
+        return f"max without (instance, pod) ({expression})"
+    return expression
 
 
 def _by(labels: str) -> str:

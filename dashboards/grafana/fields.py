@@ -7,25 +7,20 @@ __all__ = ["Json", "above", "below", "override", "plain", "value_names"]
 
 Json = dict[str, Any]
 
-GREEN, AMBER, RED, BLUE = "green", "orange", "red", "blue"
 
-
-def above(limit: float, *, warn: float | None = None) -> list[Json]:
-    """Return threshold steps: red from *limit* on, amber from *warn* on, else green."""
-    steps = [_step(GREEN, None), _step(RED, limit)]
-    if warn is not None:
-        steps.insert(1, _step(AMBER, warn))
-    return steps
+def above(limit: float, *, color: str = "red") -> list[Json]:
+    """Return threshold steps: *color* from *limit* on, else green."""
+    return [_step("green", None), _step(color, limit)]
 
 
 def below(limit: float) -> list[Json]:
     """Return threshold steps: red under *limit*, else green."""
-    return [_step(RED, None), _step(GREEN, limit)]
+    return [_step("red", None), _step("green", limit)]
 
 
-def plain(color: str = BLUE) -> list[Json]:
+def plain() -> list[Json]:
     """Return the threshold steps of a value that is neither good nor bad."""
-    return [_step(color, None)]
+    return [_step("blue", None)]
 
 
 def _step(color: str, value: float | None) -> Json:
@@ -33,10 +28,10 @@ def _step(color: str, value: float | None) -> Json:
     return {"color": color, "value": value}
 
 
-def value_names(names: Mapping[float, tuple[str, str]]) -> list[Json]:
+def value_names(names: Mapping[int, tuple[str, str]] | Mapping[str, tuple[str, str]]) -> list[Json]:
     """Return the mapping that shows each value as its (text, colour)."""
     options = {
-        f"{value:g}": {"text": text, "color": color, "index": index}
+        str(value): {"text": text, "color": color, "index": index}
         for index, (value, (text, color)) in enumerate(names.items())
     }
     return [{"type": "value", "options": options}]

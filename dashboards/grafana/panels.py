@@ -58,7 +58,7 @@ def timeseries(
         lineWidth=1,
         fillOpacity=40 if stacked else 10,
         showPoints="never",
-        thresholds=list(thresholds or plain("green")),
+        thresholds=list(thresholds or plain()),
         thresholdsStyleMode="dashed" if thresholds else "off",
         tooltipMode="multi",
         tooltipSort="desc",
@@ -141,7 +141,7 @@ def heatmap(
     return core.Heatmap(
         **_common(title, description, [target], width, height),
         options=options,
-        thresholds=plain("green"),
+        thresholds=plain(),
         extraJson={"fieldConfig": {"defaults": {"custom": custom}, "overrides": []}},
     )
 
@@ -177,7 +177,7 @@ def table(
     }
     return core.Table(
         **_common(title, description, queries, width, height),
-        thresholds=plain("green"),
+        thresholds=plain(),
         overrides=[*units, *overrides],
         sortBy=[core.TableSortByField(sort_by, desc=True)],
         transformations=[
@@ -213,7 +213,7 @@ def state_timeline(
         **_common(title, description, queries, width, height),
         fillOpacity=80,
         showValue="never",
-        thresholds=plain("green"),
+        thresholds=plain(),
         mappings=list(mappings),
         extraJson={
             "fieldConfig": {"defaults": {"custom": custom}},

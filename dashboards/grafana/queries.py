@@ -1,5 +1,6 @@
 """Queries and variables, all on the data source that the reader chooses."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from grafanalib import core
@@ -18,17 +19,17 @@ def query(expression: str, legend: str = "__auto", *, instant: bool = False) -> 
     return core.Target(expr=expression, legendFormat=legend, instant=instant, datasource=DATASOURCE)
 
 
-def variable(name: str, label: str, promql: str, *, default: str | None = None) -> Any:
+def variable(name: str, label: str, promql: str, *, default: Sequence[str] = ()) -> Any:
     """Return a variable over the values of *promql* (`label_values(…)`), many at a time.
 
-    It starts at *default*, else at All. Grafana falls back to All where *default* does not exist,
-    and keeps it where nothing exists: a dashboard of a dead server still asks for that server.
+    It starts at *default*, else at All. Grafana falls back to All where no *default* exists, and
+    keeps it where nothing exists: a dashboard of a dead server still asks for that server.
     """
     return core.Template(
         name=name,
         label=label,
         query=promql,
-        default=default,
+        default=list(default) or ["$__all"],
         dataSource=DATASOURCE,
         multi=True,
         includeAll=True,

@@ -63,10 +63,11 @@ def _variable_json(variable: Json) -> Json:
     if variable["type"] == "datasource":
         kept["current"] = {}
         return kept
-    default = variable["current"]["value"]
-    text, value = (default, default) if default else ("All", "$__all")
-    # Grafana wants lists where many values may be chosen, and the query as an object.
-    kept["current"] = {"text": [text], "value": [value]}
+    chosen = variable["current"]["value"]
+    kept["current"] = {
+        "text": ["All" if value == "$__all" else value for value in chosen],
+        "value": chosen,
+    }
     kept["definition"] = variable["query"]
     kept["query"] = {"query": variable["query"], "refId": f"variable-{variable['name']}"}
     kept["regex"] = ""

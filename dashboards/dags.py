@@ -1,0 +1,256 @@
+"""The DAGs that log to MLflow: what arrives, what fails, what is late, what the data looks like."""
+
+from typing import Any
+
+from dashboards import common
+from dashboards.grafana import (
+    Panel,
+    above,
+    dashboard,
+    heatmap,
+    override,
+    plain,
+    query,
+    row,
+    stat,
+    table,
+    timeseries,
+    variable,
+)
+from dashboards.promql import buckets, gauge, increase, label_values, quantile, total
+from flowgauge.metrics import (
+    DAG_LAST_LOGGED,
+    DAG_LOG_DURATION,
+    DAG_LOG_FAILURES,
+    DAG_LOGS,
+    DAG_LOGS_DEFERRED,
+    DAG_NULL_RATIO,
+    DAG_ROWS,
+    DAG_RUNS,
+    DAG_RUNS_STALE,
+)
+
+__all__ = ["dags"]
+
+_DAG = 'dag_id=~"$dag_id"'
+_TASK = "dag_id, task_id"
+_TASK_LEGEND = "{{dag_id}} / {{task_id}}"
+# As MLflowDagLoggingFailing: sent with a name cut to size, or kept back by the rate limit, is no
+# failure.
+_FAILED = 'reason!~"altered|rate_limited"'
+_AGE = f"time() - {gauge(DAG_LAST_LOGGED, _DAG)}"
+_STATUS_COLORS = [
+    common.colored(status, color)
+    for status, color in {
+        "FINISHED": "green",
+        "RUNNING": "blue",
+        "SCHEDULED": "text",
+        "FAILED": "red",
+        "KILLED": "orange",
+    }.items()
+]
+
+
+def dags() -> Any:
+    """Return the dashboard of the DAGs."""
+    return dashboard(
+        common.DAGS,
+        "MLflow DAG logging",
+        "What Airflow's DAGs log to MLflow with log_with_mlflow: payloads, failures, rows, nulls, "
+        "freshness and runs.",
+        variables=[
+            *common.exporter_variables(),
+            variable("dag_id", "DAG", label_values(DAG_LOGS, "dag_id", 'job=~"$job"')),
+        ],
+        panels=[*_overview(), *_logging(), *_data(), *_time(), *_runs()],
+        links=common.links(but=common.DAGS),
+        annotations=[common.alerts_of(common.DAGS)],
+        time="now-24h",
+        refresh="1m",
+    )
+
+
+def _overview() -> list[Panel]:
+    return [
+        stat(
+            "Logged",
+            "Payloads that arrived in MLflow in the chosen time, at once or later.",
+            "short",
+            increase(DAG_LOGS, "$__range", _DAG),
+            plain(),
+            decimals=0,
+            no_value="none yet",
+        ),
+        stat(
+            "Failed in 1 h",
+            "Attempts to log that failed in the last hour. The payload is not lost: it waits in "
+            "the outbox, unless it was invalid.",
+            "short",
+            increase(DAG_LOG_FAILURES, "1h", _DAG, _FAILED),
+            above(1),
+            decimals=0,
+            no_value="0",
+        ),
+        stat(
+            "Deferred in 1 h",
+            "Payloads put into the outbox in the last hour because MLflow could not take them.",
+            "short",
+            increase(DAG_LOGS_DEFERRED, "1h", _DAG),
+            above(1, color="orange"),
+            decimals=0,
+            no_value="0",
+        ),
+        stat(
+            "Quietest for",
+            "Time since the task that has been quiet longest last logged.",
+            "s",
+            f"max({_AGE})",
+            plain(),
+            no_value="none yet",
+        ),
+        stat(
+            "Stale runs",
+            "MLflow runs that have been RUNNING for over 24 hours: their task died without closing "
+            "them.",
+            "short",
+            f"sum({gauge(DAG_RUNS_STALE, _DAG)})",
+            above(1),
+            no_value="0",
+        ),
+        common.firing_alerts(common.DAGS),
+    ]
+
+
+def _logging() -> list[Panel]:
+    return [
+        row("Logging"),
+        table(
+            "DAGs and tasks",
+            "What each task logged in the chosen time, and when last.",
+            {
+                "Logged": ("short", increase(DAG_LOGS, "$__range", _DAG, by=_TASK)),
+                "Failed": (
+                    "short",
+                    increase(DAG_LOG_FAILURES, "$__range", _DAG, _FAILED, by=_TASK),
+                ),
+                "Deferred": ("short", increase(DAG_LOGS_DEFERRED, "$__range", _DAG, by=_TASK)),
+                "Rows": ("short", increase(DAG_ROWS, "$__range", _DAG, by=_TASK)),
+                "Nulls": (
+                    "percentunit",
+                    f"max by ({_TASK}) ({gauge(DAG_NULL_RATIO, _DAG)})",
+                ),
+                "Last logged": ("s", f"min by ({_TASK}) ({_AGE})"),
+            },
+            {"dag_id": "DAG", "task_id": "Task"},
+            sort_by="Failed",
+            overrides=[
+                common.background("Failed", above(1)),
+                *[
+                    override("byName", name, decimals=0)
+                    for name in ("Logged", "Failed", "Deferred")
+                ],
+            ],
+        ),
+        timeseries(
+            "Payloads logged",
+            "Payloads that arrived in MLflow per minute, by DAG.",
+            "opm",
+            [query(f"60 * {total(DAG_LOGS, _DAG, by='dag_id')}", "{{dag_id}}")],
+            stacked=True,
+        ),
+        timeseries(
+            "Failures by reason",
+            "Attempts to log that failed per minute, by reason.",
+            "opm",
+            [query(f"60 * {total(DAG_LOG_FAILURES, _DAG, by='reason')}", "{{reason}}")],
+            stacked=True,
+        ),
+        timeseries(
+            "Failures by task",
+            "Attempts to log that failed per minute, by DAG and task.",
+            "opm",
+            [query(f"60 * {total(DAG_LOG_FAILURES, _DAG, _FAILED, by=_TASK)}", _TASK_LEGEND)],
+        ),
+        timeseries(
+            "Deferred",
+            "Payloads put into the outbox per minute, by DAG.",
+            "opm",
+            [query(f"60 * {total(DAG_LOGS_DEFERRED, _DAG, by='dag_id')}", "{{dag_id}}")],
+            stacked=True,
+        ),
+    ]
+
+
+def _data() -> list[Panel]:
+    return [
+        row("Data"),
+        timeseries(
+            "Rows",
+            "Rows that the logged payloads reported, per minute.",
+            "rpm",
+            [query(f"60 * {total(DAG_ROWS, _DAG, by=_TASK)}", _TASK_LEGEND)],
+        ),
+        timeseries(
+            "Nulls",
+            "Share of nulls that the last payload reported.",
+            "percentunit",
+            [query(f"max by ({_TASK}) ({gauge(DAG_NULL_RATIO, _DAG)})", _TASK_LEGEND)],
+        ),
+        timeseries(
+            "Freshness",
+            "Time since a payload last arrived in MLflow. A saw-tooth is health; a line that goes "
+            "on rising is a DAG that stopped.",
+            "s",
+            [query(f"min by ({_TASK}) ({_AGE})", _TASK_LEGEND)],
+            width=24,
+            table_legend=True,
+        ),
+    ]
+
+
+def _time() -> list[Panel]:
+    return [
+        row("Time spent"),
+        timeseries(
+            "Time to log",
+            "Time that 95 % of the calls of log_with_mlflow stay under, by DAG.",
+            "s",
+            [query(quantile(0.95, DAG_LOG_DURATION, _DAG, by="dag_id"), "{{dag_id}}")],
+        ),
+        heatmap(
+            "Time to log, distribution",
+            "How many calls of log_with_mlflow took how long.",
+            "s",
+            buckets(DAG_LOG_DURATION, _DAG),
+        ),
+    ]
+
+
+def _runs() -> list[Panel]:
+    return [
+        row("Runs in MLflow"),
+        timeseries(
+            "Runs by status",
+            "MLflow runs started in the last 24 hours, by status.",
+            "short",
+            [query(f"sum by (status) ({gauge(DAG_RUNS, _DAG)})", "{{status}}")],
+            stacked=True,
+            width=8,
+            overrides=_STATUS_COLORS,
+        ),
+        timeseries(
+            "Runs by DAG",
+            "MLflow runs started in the last 24 hours, by DAG.",
+            "short",
+            [query(f"sum by (dag_id) ({gauge(DAG_RUNS, _DAG)})", "{{dag_id}}")],
+            width=8,
+        ),
+        timeseries(
+            "Stale runs",
+            "MLflow runs that have been RUNNING for over 24 hours, by DAG. `flowgauge runs "
+            "close-stale` closes them.",
+            "short",
+            [query(f"sum by (dag_id) ({gauge(DAG_RUNS_STALE, _DAG)})", "{{dag_id}}")],
+            width=8,
+        ),
+    ]
