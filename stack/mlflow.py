@@ -1,7 +1,7 @@
 """A real MLflow server."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,13 @@ def mlflow_server(
     workers: int = 1,
     backend_store_uri: str | None = None,
     jobs: bool = False,
+    ready: Callable[[], object] | None = None,
 ) -> Iterator[MlflowServer]:
     """Run `mlflow server` on loopback, its data in *folder*, until the block ends.
 
     *options* are added to the command line; with *jobs* it runs MLflow's job consumers too, which
-    take eight processes and are off by default.
+    take eight processes and are off by default. *ready* tells whether it answers, where plain HTTP
+    at `/health` would not.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
@@ -56,7 +58,6 @@ def mlflow_server(
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **(env or {}),
     }
-    with running(
-        command, log=log, env=settings, cwd=folder, ready=lambda: answers(f"{url}/health")
-    ) as process:
+    ready = ready or (lambda: answers(f"{url}/health"))
+    with running(command, log=log, env=settings, cwd=folder, ready=ready) as process:
         yield MlflowServer(url, process.pid, log)

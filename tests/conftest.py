@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stack.guarded import GuardedMlflow, guarded_mlflow
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.postgres import Postgres, postgres
 from stack.redis import redis_server
@@ -14,6 +15,13 @@ from stack.redis import redis_server
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """A stock MLflow on SQLite, shared: make experiments of your own and leave others alone."""
     with mlflow_server(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedMlflow]:
+    """A MLflow behind TLS, a path prefix and a login, shared."""
+    with guarded_mlflow(tmp_path_factory.mktemp("guarded")) as server:
         yield server
 
 

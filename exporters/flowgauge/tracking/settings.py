@@ -133,15 +133,15 @@ def _saved_login(environ: Mapping[str, str]) -> Mapping[str, str]:
     if not home:
         return {}
     file = Path(home, ".mlflow", "credentials")
-    parser = configparser.ConfigParser(interpolation=None)
+    parser = configparser.ConfigParser()
     try:
         parser.read(file)
+        return dict(parser["mlflow"]) if "mlflow" in parser else {}
     except (configparser.Error, OSError, UnicodeDecodeError):
         raise UsageError(
             f"{file} cannot be read: it must be an INI file with a section [mlflow] and the keys "
-            "mlflow_tracking_username and mlflow_tracking_password"
+            "mlflow_tracking_username and mlflow_tracking_password, with %% for %"
         ) from None
-    return parser["mlflow"] if parser.has_section("mlflow") else {}
 
 
 def _trusting(path: str) -> ssl.SSLContext:
