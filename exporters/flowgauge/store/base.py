@@ -178,6 +178,23 @@ class Store(Protocol):
     def reset_window(self, key: str) -> None:
         """Empty the window of *key*; counters go on."""
 
+    def take_mirror_turn(self, key: str, interval_seconds: float) -> bool:
+        """Return whether the caller is to bring the mirror of *key* up to date.
+
+        Of all callers one gets the turn each *interval_seconds*. The mirror (the Airflow Variable)
+        lies outside the store; the store remembers that it was written, so that everybody can
+        tell a deleted mirror from one that never was.
+        """
+
+    def mirror_written(self, key: str) -> None:
+        """Remember that the mirror of *key* exists."""
+
+    def mirror_gone(self, key: str) -> bool:
+        """Note that the mirror of *key* does not exist; return whether it had been written.
+
+        If so it was deleted, and the window is emptied: once, however many callers find it gone.
+        """
+
     def windows(self) -> Sequence[WindowState]:
         """Return every rate limit in use."""
 

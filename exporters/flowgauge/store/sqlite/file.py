@@ -13,7 +13,7 @@ from flowgauge.store.base import StoreError, StoreUnavailableError
 __all__ = ["SqliteFile"]
 
 _SCHEMA_VERSION = 1
-_SCHEMA = Path(__file__).with_name("sqlite.sql")
+_SCHEMA = Path(__file__).with_name("schema.sql")
 
 # The store may answer later; everything else stays wrong until somebody repairs it.
 _TRANSIENT = {
@@ -42,14 +42,17 @@ class SqliteFile:
     def __init__(self, path: Path, timeout_seconds: float) -> None:
         self._path = path
         self._timeout = timeout_seconds
-        self._local = threading.local()
-        self._opened: list[tuple[int, sqlite3.Connection]] = []
+        # By process and thread. A parent's connections stay here in a forked child, unused: letting
+        # go of them would close them.
+        self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Read one consistent state of the file."""
-        with self._transaction("BEGIN") as connection:
-            yield connection
+        with self._sentences():
+            connection = self._connection()
+            with _transaction(connection, "BEGIN"):
+                yield connection
 
     @contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
@@ -59,38 +62,22 @@ class SqliteFile:
         (https://www.sqlite.org/pragma.html#pragma_synchronous).
         """
         with self._sentences():
-            self._connection().execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        with self._transaction("BEGIN IMMEDIATE") as connection:
-            yield connection
+            connection = self._connection()
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            with _transaction(connection, "BEGIN IMMEDIATE"):
+                yield connection
 
     def close(self) -> None:
         """Close this process's connections; a later transaction opens a new one."""
-        for pid, connection in self._opened:
-            if pid == os.getpid():
-                connection.close()
-        self._opened = [entry for entry in self._opened if entry[0] != os.getpid()]
-        self._local = threading.local()
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with self._sentences():
-            connection = self._connection()
-            connection.execute(begin)
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                # SQLite itself has already rolled back after some errors.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        for process, thread in list(self._connections):
+            if process == os.getpid():
+                self._connections.pop((process, thread)).close()
 
     def _connection(self) -> sqlite3.Connection:
-        if getattr(self._local, "pid", None) != os.getpid():
-            self._local.connection = self._open()
-            self._local.pid = os.getpid()
-        connection: sqlite3.Connection = self._local.connection
-        return connection
+        me = os.getpid(), threading.get_ident()
+        if me not in self._connections:
+            self._connections[me] = self._open()
+        return self._connections[me]
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -103,11 +90,9 @@ class SqliteFile:
             self._path,
             timeout=self._timeout,
             isolation_level=None,
-            # close() may be called from another thread.
+            # A thread may come by the connection of one that has ended, and close() by all.
             check_same_thread=False,
         )
-        # Also keeps a parent's connection alive in a forked child: dropping it would close it.
-        self._opened.append((os.getpid(), connection))
         self._use_wal(connection)
         self._make_schema(connection)
         return connection
@@ -128,8 +113,7 @@ class SqliteFile:
     def _make_schema(self, connection: sqlite3.Connection) -> None:
         if self._version(connection) == _SCHEMA_VERSION:
             return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with _transaction(connection, "BEGIN IMMEDIATE"):
             version = self._version(connection)
             if version == 0:
                 for statement in _SCHEMA.read_text().split(";\n"):
@@ -140,10 +124,6 @@ class SqliteFile:
                     f"the store {self._path} has schema version {version}, this flowgauge knows"
                     f" {_SCHEMA_VERSION}: upgrade flowgauge, or name another file"
                 )
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
 
     @staticmethod
     def _version(connection: sqlite3.Connection) -> int:
@@ -160,6 +140,19 @@ class SqliteFile:
                 raise StoreUnavailableError(f"the store {self._path} {_TRANSIENT[code]}") from error
             sentence = _PERMANENT.get(code, f"failed: {error}")
             raise StoreError(f"the store {self._path} {sentence}") from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors SQLite has rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _primary_code(error: sqlite3.Error) -> int:
