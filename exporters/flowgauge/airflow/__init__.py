@@ -1,1 +1,37 @@
-"""What runs in Airflow tasks: the log call, the rate limit, the outbox, the plugin."""
+"""What runs in Airflow tasks: the log call, the rate limit, the outbox, the plugin.
+
+A DAG file is parsed every few seconds, so importing this module imports nothing else: each name is
+loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowgauge.airflow.log import log_with_mlflow
+    from flowgauge.airflow.payload import ExtractPayload, PayloadError, validate_payload_schema
+    from flowgauge.airflow.rate_limit import RateLimitExceeded, rate_limit
+
+__all__ = [
+    "ExtractPayload",
+    "PayloadError",
+    "RateLimitExceeded",
+    "log_with_mlflow",
+    "rate_limit",
+    "validate_payload_schema",
+]
+
+_HOMES = {
+    "ExtractPayload": "payload",
+    "PayloadError": "payload",
+    "RateLimitExceeded": "rate_limit",
+    "log_with_mlflow": "log",
+    "rate_limit": "rate_limit",
+    "validate_payload_schema": "payload",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

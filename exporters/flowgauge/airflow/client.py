@@ -50,6 +50,9 @@ class ClientConnection:
         except Exception as error:
             raise _translate(self._uri, error) from error
 
+    def run_url(self, run_id: str) -> None:
+        """Return None: a store of any other kind has no UI that its URI would name."""
+
 
 class _ClientTracking:
     """Keeps `Tracking`; raises what MLflow raises. No step starts after *deadline*."""

@@ -41,6 +41,12 @@ class Task:
     instance: Any = None
 
     @property
+    def label(self) -> str:
+        """Task and DAG run in words, for people: `load[3] manual__2025-01-15T00:00:00`."""
+        mapped = "" if self.map_index is None else f"[{self.map_index}]"
+        return f"{self.task_id}{mapped} {self.run_id}".strip()
+
+    @property
     def tags(self) -> dict[str, str]:
         """What of it is known, as tags of an MLflow run."""
         known = {

@@ -14,12 +14,17 @@ class Deadline:
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._end = clock() + seconds
+        self._start = clock()
 
     @property
     def left(self) -> float:
         """Seconds left, 0 once it has passed."""
-        return max(self._end - self._clock(), 0.0)
+        return max(self._seconds - self.spent, 0.0)
+
+    @property
+    def spent(self) -> float:
+        """Seconds since it began."""
+        return self._clock() - self._start
 
     def allot(self) -> float:
         """Return the seconds left for a request; raise `TrackingUnreachableError` if none are."""

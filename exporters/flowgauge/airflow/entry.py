@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import isnan
 from typing import Any
 from uuid import uuid4
@@ -22,6 +22,7 @@ __all__ = ["Entry", "make_entry"]
 
 _VERSION = 1
 _RUN_NAME_TAG = "mlflow.runName"
+_ALTERED_TAG = "flowgauge.altered"
 _FIGURES = ("rows", "null_rate")
 _FACTS = ("checksum", "path", "source")
 
@@ -87,7 +88,8 @@ def make_entry(
     """Turn *payload* into an entry, and say what of it had to be changed to suit MLflow.
 
     `rows`, `null_rate` and `metrics` become metrics; `checksum`, `path`, `source` and `params`
-    become parameters; *task* and *tags* become tags, *tags* winning where both name one.
+    become parameters; *task* and *tags* become tags, *tags* winning where both name one. What had
+    to be changed is in the tag `flowgauge.altered` too.
     """
     fit = Fitting()
     own: Mapping[str, Any] = payload
@@ -109,6 +111,9 @@ def make_entry(
         rows=own.get("rows", 0),
         null_rate=own.get("null_rate"),
     )
+    if fit.notes:
+        note = {_ALTERED_TAG: "; ".join(fit.notes)[:LONGEST_TAG]}
+        entry = replace(entry, tags={**entry.tags, **note})
     return entry, fit.notes
 
 

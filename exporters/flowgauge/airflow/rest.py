@@ -29,6 +29,10 @@ class RestConnection:
         tracking = _RestTracking(self._client, Deadline(seconds))
         return deliver(tracking, entry, self._experiment_ids, again=again)
 
+    def run_url(self, run_id: str) -> str:
+        """Return the address of a run's page in MLflow's UI."""
+        return f"{self._client.address}/#/runs/{run_id}"
+
 
 class _RestTracking:
     """Keeps `Tracking`, every request within *deadline*."""

@@ -1,0 +1,103 @@
+"""Sending what the outbox holds."""
+
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from uuid import uuid4
+
+from flowgauge.airflow.connection import Connection
+from flowgauge.airflow.deadline import Deadline
+from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.permit import wait_for_permit
+from flowgauge.airflow.reasons import Reason, reason_for
+from flowgauge.airflow.spool import drain_spool
+from flowgauge.redact import redact_text
+from flowgauge.store.base import OutboxEntry, Store
+
+__all__ = ["Flushed", "flush"]
+
+# One entry's share of the time, and how long others leave a claimed one alone: the sender may be
+# killed, but one that lives must be done well before.
+_SEND_SECONDS = 10.0
+_LEASE_SECONDS = 60.0
+# What is left of the time is not worth an attempt that would be cut short.
+_TOO_SHORT_SECONDS = 0.5
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Flushed:
+    """What came of a flush; `problem` is what ended it before the outbox was empty, if anything."""
+
+    sent: int = 0
+    set_aside: int = 0
+    problem: Exception | None = None
+
+
+def flush(
+    store: Store, connection: Connection, *, seconds: float, most: int | None = None
+) -> Flushed:
+    """Send entries, oldest first, for up to *seconds* and up to *most* of them.
+
+    An entry that MLflow refuses for good is set aside. Any other failure ends the flush: it would
+    befall the next entry too. The one it befell goes to the end of the queue, so it blocks nothing.
+    Several processes may flush at once; each entry is sent by one. Raises `StoreError`.
+    """
+    drain_spool(store)
+    flushing = _Flushing(store, connection, Deadline(seconds))
+    while flushing.goes_on(most) and flushing.send_oldest():
+        pass
+    return flushing.flushed
+
+
+class _Flushing:
+    def __init__(self, store: Store, connection: Connection, deadline: Deadline) -> None:
+        self.flushed = Flushed()
+        self._store = store
+        self._connection = connection
+        self._deadline = deadline
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+
+    def goes_on(self, most: int | None) -> bool:
+        done = self.flushed.sent + self.flushed.set_aside
+        in_time = self._deadline.left > _TOO_SHORT_SECONDS
+        return in_time and self.flushed.problem is None and (most is None or done < most)
+
+    def send_oldest(self) -> bool:
+        """Return whether there was one."""
+        claimed = self._store.claim(self._owner, 1, _LEASE_SECONDS)
+        for kept in claimed:
+            try:
+                entry = Entry.from_json(kept.body)
+            except ValueError as error:
+                self._set_aside(kept, Reason.UNREADABLE, error)
+            else:
+                self._send(kept, entry)
+        return bool(claimed)
+
+    def _send(self, kept: OutboxEntry, entry: Entry) -> None:
+        try:
+            wait_for_permit(self._deadline.left)
+            seconds = min(self._deadline.left, _SEND_SECONDS)
+            run_id = self._connection.send(entry, again=True, seconds=seconds)
+        # Whatever goes wrong with one entry must not be the end of all others.
+        except Exception as error:  # noqa: BLE001
+            self._give_back(kept, error)
+        else:
+            self._store.settle(kept.entry_id, entry.logged(0.0))
+            self.flushed.sent += 1
+            _log.info("Sent the payload %s from the outbox, as run %s", kept.entry_id, run_id)
+
+    def _give_back(self, kept: OutboxEntry, error: Exception) -> None:
+        reason = reason_for(error)
+        if reason is Reason.REJECTED:
+            self._set_aside(kept, reason, error)
+        else:
+            self._store.release(kept.entry_id, self._owner, reason)
+            self.flushed.problem = error
+
+    def _set_aside(self, kept: OutboxEntry, reason: Reason, error: Exception) -> None:
+        self._store.set_aside(kept.entry_id, reason, redact_text(str(error)))
+        self.flushed.set_aside += 1
+        _log.error("Set the payload %s aside: %s", kept.entry_id, error)
