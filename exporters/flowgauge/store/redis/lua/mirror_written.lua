@@ -1,0 +1,1 @@
+redis.call('HSET', (keys_of(ARGV[1])), 'mirrored', 1)

@@ -1,0 +1,28 @@
+-- The outbox: a hash for each entry; the ids of those free to be claimed by their place in line, of
+-- those claimed by the end of their lease, and, by the time they came, of all that wait to be sent
+-- and of those set aside.
+local line, leased = prefix .. 'outbox:line', prefix .. 'outbox:leased'
+local waiting, aside = prefix .. 'outbox:waiting', prefix .. 'outbox:aside'
+
+local function hash_of(id)
+  return prefix .. 'entry:' .. id
+end
+
+local function to_the_end_of_the_line(id)
+  local place = redis.call('INCR', prefix .. 'outbox:places')
+  redis.call('HSET', hash_of(id), 'place', place)
+  redis.call('ZADD', line, place, id)
+end
+
+local function out_of_line(id)
+  redis.call('ZREM', line, id)
+  redis.call('ZREM', leased, id)
+end
+
+local function read(ids)
+  local entries = {}
+  for _, id in ipairs(ids) do
+    table.insert(entries, {id, redis.call('HGETALL', hash_of(id))})
+  end
+  return entries
+end

@@ -1,0 +1,7 @@
+local pair, rows, null_ratio, reason, dag_id, bucket, duration_us = unpack(ARGV)
+observe(dag_id, bucket, duration_us)
+if reason == '' then
+  count_arrival(pair, rows, null_ratio)
+else
+  count_failure(pair, reason)
+end

@@ -1,0 +1,33 @@
+-- What log calls count: a hash for each pair of DAG and task, and one for each DAG's durations.
+local function pair_hash(pair)
+  redis.call('SADD', prefix .. 'pairs', pair)
+  return prefix .. 'pair:' .. pair
+end
+
+-- A payload is in MLflow.
+local function count_arrival(pair, rows, null_ratio)
+  local hash = pair_hash(pair)
+  redis.call('HINCRBY', hash, 'logs', 1)
+  redis.call('HINCRBY', hash, 'rows', rows)
+  redis.call('HSET', hash, 'last_logged_us', now_us())
+  if null_ratio ~= '' then
+    redis.call('HSET', hash, 'null_ratio', null_ratio)
+  end
+end
+
+-- An attempt to log one failed.
+local function count_failure(pair, reason)
+  redis.call('HINCRBY', pair_hash(pair), 'failure:' .. reason, 1)
+end
+
+-- A payload went into the outbox.
+local function count_deferral(pair)
+  redis.call('HINCRBY', pair_hash(pair), 'deferred', 1)
+end
+
+-- A log call took its time: bucket is the upper bound of the one bucket it falls into.
+local function observe(dag_id, bucket, duration_us)
+  redis.call('SADD', prefix .. 'dags', dag_id)
+  redis.call('HINCRBY', prefix .. 'durations:' .. dag_id, bucket, 1)
+  redis.call('HINCRBY', prefix .. 'durations:' .. dag_id, 'sum_us', duration_us)
+end
