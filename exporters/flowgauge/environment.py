@@ -6,17 +6,17 @@ receivers, ...) is one more field of `Environment`.
 
 import os
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from flowgauge.assets import asset
 from flowgauge.errors import UsageError
 from flowgauge.redact import quote
+from flowgauge.strict_yaml import read_model
 
 __all__ = [
     "Domains",
@@ -94,14 +94,7 @@ def load_environment(name: str, folder: Path | None = None) -> Environment:
 
     Raises `UsageError`: one sentence that names the file and every key that is wrong.
     """
-    folder = folder or environments_folder()
-    file = _file(name, folder)
-    content = _parse(file)
-    try:
-        return Environment.model_validate(content)
-    except ValidationError as error:
-        wrong = "; ".join(_explain(detail) for detail in error.errors(include_url=False))
-        raise UsageError(f"{file}: {quote(wrong, longest=2000)}") from None
+    return read_model(_file(name, folder or environments_folder()), Environment)
 
 
 def _file(name: str, folder: Path) -> Path:
@@ -115,69 +108,3 @@ def _file(name: str, folder: Path) -> Path:
             f"{folder} has {known}, choose one with ENV or add a file"
         )
     return file
-
-
-def _parse(file: Path) -> Any:
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506 - makes nothing but strings, lists and dicts
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is not UTF-8 text: save it as UTF-8") from None
-    except RecursionError:
-        raise UsageError(f"{file} is nested too deeply to be an environment") from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"{file} is not valid YAML: {_where_and_what(error)}") from None
-    if not isinstance(content, dict):
-        raise UsageError(
-            f"{file} must be a mapping of keys to values: "
-            "`domains: {mlflow: mlflow.example.com}` is enough"
-        )
-    return content
-
-
-def _where_and_what(error: yaml.YAMLError) -> str:
-    # str(error) quotes the line, which may hold a password.
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}, {quote(str(error.problem))}"
-    return "it holds a character that YAML does not allow"
-
-
-class _StrictLoader(yaml.BaseLoader):
-    """Reads every scalar as text, which pydantic converts, and refuses a key given twice.
-
-    YAML's own conversions turn `no` into False and fail with tracebacks on `2026-13-45`.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        mapping = super().construct_mapping(node, deep=deep)
-        if len(mapping) < len(node.value):
-            keys = [key.value for key, _ in node.value]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            problem = f"the key {twice!r} is given twice"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return mapping
-
-
-def _explain(detail: Mapping[str, Any]) -> str:
-    location = [str(part) for part in detail["loc"]]
-    match detail["type"]:
-        case "extra_forbidden":
-            wrong = f"is unknown, known here: {', '.join(_known_keys(location[:-1]))}"
-        case "missing":
-            wrong = "is missing"
-        case "model_type" | "dict_type":
-            wrong = "must be a mapping of keys to values"
-        case "value_error":
-            wrong = str(detail["ctx"]["error"])
-        case _:
-            wrong = detail["msg"].replace("Input should", "must", 1)
-    return f"{'.'.join(location)} {wrong}"
-
-
-def _known_keys(location: list[str]) -> list[str]:
-    kind: Any = Environment
-    for part in location:
-        of_model = isinstance(kind, type) and issubclass(kind, BaseModel)
-        kind = kind.model_fields[part].annotation if of_model else get_args(kind)[-1]
-    return sorted(kind.model_fields)

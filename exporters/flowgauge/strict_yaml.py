@@ -1,0 +1,100 @@
+"""YAML files that people write: read strictly, and everything wrong said at once."""
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Any, TypeGuard, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from flowgauge.errors import UsageError
+from flowgauge.redact import quote
+
+__all__ = ["read_model"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def read_model(file: Path, model: type[_Model]) -> _Model:
+    """Return *file* as a *model*.
+
+    Raises `UsageError`: one sentence that names the file and every key that is wrong, and says
+    what would be right.
+    """
+    content = _parse(file)
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        wrong = "; ".join(_explain(detail, model) for detail in error.errors(include_url=False))
+        raise UsageError(f"{file}: {quote(wrong, longest=2000)}") from None
+
+
+def _parse(file: Path) -> Any:
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506 - makes nothing but strings, lists and dicts
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8 text: save it as UTF-8") from None
+    except RecursionError:
+        raise UsageError(f"{file} is nested too deeply: a few levels are enough") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{file} is not valid YAML: {_where_and_what(error)}") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{file} must be a mapping of keys to values")
+    return content
+
+
+def _where_and_what(error: yaml.YAMLError) -> str:
+    # str(error) quotes the line, which may hold a password.
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}, {quote(str(error.problem))}"
+    return "it holds a character that YAML does not allow"
+
+
+class _StrictLoader(yaml.BaseLoader):
+    """Reads every scalar as text, which pydantic converts, and refuses a key given twice.
+
+    YAML's own conversions turn `no` into False and fail with tracebacks on `2026-13-45`.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        mapping = super().construct_mapping(node, deep=deep)
+        if len(mapping) < len(node.value):
+            keys = [key.value for key, _ in node.value]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            problem = f"the key {twice!r} is given twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return mapping
+
+
+def _explain(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
+    location = [str(part) for part in detail["loc"]]
+    match detail["type"]:
+        case "extra_forbidden":
+            keys = ", ".join(_known_keys(model, location[:-1]))
+            wrong = f"is not a key here, the keys are {keys}"
+        case "missing":
+            wrong = "is missing"
+        case "model_type" | "dict_type":
+            wrong = "must be a mapping of keys to values"
+        case "value_error":
+            wrong = str(detail["ctx"]["error"])
+        case _:
+            wrong = detail["msg"].replace("Input should", "must", 1)
+    return f"{'.'.join(location)} {wrong}".lstrip()
+
+
+def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:
+    """Return the keys that the section at *location* may have."""
+    kind: Any = model
+    for part in location:
+        kind = kind.model_fields[part].annotation if _is_model(kind) else get_args(kind)[-1]
+        if NoneType in get_args(kind):
+            kind = next(filter(_is_model, get_args(kind)))
+    return sorted(kind.model_fields)
+
+
+def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
