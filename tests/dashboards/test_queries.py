@@ -1,0 +1,135 @@
+import re
+import subprocess
+from pathlib import Path
+
+import promql_parser as promql
+import pytest
+import yaml
+
+from flowgauge.assets import asset
+from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS
+from tests.dashboards.boards import BOARDS, Query, all_queries, interpolate, nodes, selectors
+
+# Prometheus adds these to every series; pod, where it scrapes Kubernetes.
+_TARGET_LABELS = {"job", "instance", "pod"}
+_PROMETHEUS_OWN = {"up", "ALERTS", "ALERTS_FOR_STATE"}
+
+
+def _recorded() -> set[str]:
+    return {
+        rule["record"]
+        for path in asset("alerts").glob("*.yaml")
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
+        if "record" in rule
+    }
+
+
+def _exported() -> dict[str, set[str]]:
+    """Return the labels of every series that our code exports."""
+    return {
+        series: {*metric.labels, *({"le"} if series.endswith("_bucket") else set())}
+        for metric in (*SERVER_METRICS, *EXPORTER_METRICS)
+        for series in metric.series
+    }
+
+
+def test_every_query_parses(tmp_path: Path) -> None:
+    """Prometheus' own parser accepts every query of every panel, annotation and variable."""
+    rules = [
+        {"record": f"query:{index}", "expr": interpolate(query.expr)}
+        for index, query in enumerate(all_queries())
+    ]
+    path = tmp_path / "queries.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
+
+    checked = subprocess.run(
+        ["promtool", "check", "rules", "--lint=none", path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert checked.returncode == 0, checked.stderr
+    assert f"{len(rules)} rules found" in checked.stdout
+
+
+@pytest.mark.parametrize("query", all_queries(), ids=str)
+def test_query_names_only_series_that_exist(query: Query) -> None:
+    """A query asks for metrics of our code and series of our rules, never for anything else."""
+    known = _exported().keys() | _recorded() | _PROMETHEUS_OWN
+
+    assert _named(query) <= known
+
+
+def _named(query: Query) -> set[str]:
+    return {name for selector in selectors(interpolate(query.expr)) for name in _names(selector)}
+
+
+def _names(selector: promql.VectorSelector) -> list[str]:
+    if selector.name:
+        return [selector.name]
+    alternatives = [each for each in selector.matchers.matchers if each.name == "__name__"]
+    return alternatives[0].value.split("|")
+
+
+def _of_our_metrics() -> list[Query]:
+    """Return the queries of metrics alone; rules choose the labels of what they record."""
+    exported = _exported().keys() | {"up"}
+    return [query for query in all_queries() if _named(query) <= exported]
+
+
+@pytest.mark.parametrize("query", _of_our_metrics(), ids=str)
+def test_query_names_only_labels_that_exist(query: Query) -> None:
+    """A label that a query matches, groups by or shows is one of the metrics it asks for."""
+    asked = selectors(interpolate(query.expr))
+    known = _TARGET_LABELS.union(*(_exported().get(name, set()) for name in _named(query)))
+    matched = {each.name for selector in asked for each in selector.matchers.matchers}
+    grouped = {
+        label
+        for node, _ in nodes(interpolate(query.expr))
+        if isinstance(node, promql.AggregateExpr) and node.modifier
+        for label in node.modifier.labels
+    }
+    shown = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
+
+    assert (matched | grouped | shown) - {"__name__"} <= known
+
+
+def test_every_metric_is_on_a_dashboard() -> None:
+    """Whatever the code exports can be seen somewhere, but for MLflow's version."""
+    asked = set().union(*map(_named, all_queries()))
+    shown = {
+        metric.name
+        for metric in (*SERVER_METRICS, *EXPORTER_METRICS)
+        if asked.intersection(metric.series)
+    }
+    exported = {metric.name for metric in (*SERVER_METRICS, *EXPORTER_METRICS)}
+
+    assert exported - shown == {"mlflow_server_info"}
+
+
+@pytest.mark.parametrize(
+    ("panel", "recorded", "matcher"),
+    [
+        ("Latency, p95", "mlflow_http_request_duration_seconds", "route"),
+        ("Failed in 1 h", "mlflow_dag_log_failures", "reason"),
+    ],
+)
+def test_stat_leaves_out_what_its_alert_leaves_out(panel: str, recorded: str, matcher: str) -> None:
+    """A number beside an alert's threshold is the number that the alert compares."""
+    (query,) = [each for each in all_queries() if f": {panel}," in each.where]
+    own = re.search(rf'{matcher}!~"[^"]+"', query.expr)
+    rules = "".join(path.read_text() for path in asset("alerts").glob("*.yaml"))
+
+    assert own
+    assert re.search(rf"{recorded}\w*{{{re.escape(own[0])}}}", rules)
+
+
+@pytest.mark.parametrize("uid", BOARDS)
+def test_dashboards_lead_to_each_other_and_to_the_runbooks(uid: str) -> None:
+    """From every dashboard one click leads to every other and to the runbooks."""
+    targets = {link["url"].partition("?")[0] for link in BOARDS[uid]["links"]}
+
+    assert {f"/d/{other}" for other in BOARDS if other != uid} <= targets
+    assert any(target.endswith("/runbooks") for target in targets)
