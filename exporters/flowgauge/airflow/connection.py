@@ -7,9 +7,8 @@ from typing import Protocol
 from flowgauge.airflow.client import ClientConnection
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.rest import RestConnection
-from flowgauge.errors import UsageError
 from flowgauge.tracking.settings import speaks_rest
-from flowgauge.tracking.uri import resolve_tracking_uri
+from flowgauge.tracking.uri import require_tracking_uri
 
 __all__ = ["Connection", "connect"]
 
@@ -32,14 +31,7 @@ def connect(uri: str | None = None) -> Connection:
 
     Raises `UsageError` if it is set to none, or in a way that cannot be used.
     """
-    if uri is None:
-        found = resolve_tracking_uri()
-        if found is None:
-            raise UsageError(
-                "no MLflow is named: set MLFLOW_TRACKING_URI, in the environment or as an Airflow "
-                "Variable, or name an environment in ENV"
-            )
-        uri = found.value
+    uri = uri or require_tracking_uri().value
     settings = frozenset(item for item in os.environ.items() if item[0].startswith("MLFLOW_"))
     return _connection(uri, settings, os.getpid())
 

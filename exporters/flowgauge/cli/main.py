@@ -13,6 +13,8 @@ __all__ = ["main"]
 # A table, not imports: `flowgauge rate-limit show` must not pay for the exporter's web server.
 _COMMANDS = {
     "exporter": "flowgauge.cli.exporter:exporter",
+    "outbox": "flowgauge.cli.outbox:outbox",
+    "runs": "flowgauge.cli.runs:runs",
 }
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from flowgauge.assets import asset
 from flowgauge.environment import environments_folder, load_environment
+from flowgauge.errors import UsageError
 
-__all__ = ["TrackingUri", "resolve_tracking_uri"]
+__all__ = ["TrackingUri", "require_tracking_uri", "resolve_tracking_uri"]
 
 _VARIABLE = "MLFLOW_TRACKING_URI"
 _log = logging.getLogger(__name__)
@@ -41,6 +42,16 @@ def resolve_tracking_uri(
     if value := _airflow_variable():
         return TrackingUri(value, f"the Airflow Variable {_VARIABLE}")
     return _from_environment(environ, folder or environments_folder(environ))
+
+
+def require_tracking_uri(environ: Mapping[str, str] = os.environ) -> TrackingUri:
+    """Return the tracking URI; raise `UsageError` also if no place has one."""
+    if found := resolve_tracking_uri(environ):
+        return found
+    raise UsageError(
+        f"no MLflow is named: set {_VARIABLE}, in the environment or as an Airflow Variable, or "
+        "name an environment in ENV"
+    )
 
 
 def _airflow_variable() -> str | None:

@@ -1,0 +1,86 @@
+"""`flowgauge outbox`: what waits to reach MLflow, and sending it."""
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+
+from flowgauge.airflow.connection import connect
+from flowgauge.airflow.outbox import flush
+from flowgauge.errors import FlowgaugeError
+from flowgauge.store.base import OutboxEntry
+from flowgauge.store.opening import open_store
+
+__all__ = ["outbox"]
+
+# An operator waits; a task's half second is too short for a store that others keep busy.
+_STORE_SECONDS = 5.0
+
+_store_option = click.option("--store", "store_url", help="Store URL; default: FLOWGAUGE_STORE.")
+_output_option = click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", help="For people or scripts."
+)
+
+
+@click.group()
+def outbox() -> None:
+    """See and send the payloads that MLflow has not taken yet."""
+
+
+@outbox.command("list")
+@_store_option
+@_output_option
+@click.option("--limit", default=100, show_default=True, help="Entries to show, oldest first.")
+def list_entries(store_url: str | None, output: str, limit: int) -> None:
+    """Show what waits, and what MLflow refused for good, with its reason."""
+    with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
+        entries = store.outbox(limit)
+    click.echo(_as_json(entries) if output == "json" else _as_table(entries))
+
+
+@outbox.command("flush")
+@_store_option
+@click.option("--mlflow-uri", help="MLflow tracking URI; default: MLFLOW_TRACKING_URI, ENV.")
+@click.option("--max-seconds", default=60.0, show_default=True, help="Stop after this time.")
+@_output_option
+def flush_entries(
+    store_url: str | None, mlflow_uri: str | None, max_seconds: float, output: str
+) -> None:
+    """Send what waits, oldest first, within the rate limit.
+
+    Exits with 1 if something ended it before everything was sent.
+    """
+    with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
+        flushed = flush(store, connect(mlflow_uri), seconds=max_seconds)
+        state = store.snapshot().outbox
+    counts = {"sent": flushed.sent, "set_aside": flushed.set_aside, "waiting": state.entries}
+    if output == "json":
+        click.echo(json.dumps(counts))
+    else:
+        click.echo("sent {sent}, set aside {set_aside}, still waiting {waiting}".format(**counts))
+    if flushed.problem:
+        raise FlowgaugeError(f"the flush ended early: {flushed.problem}")
+
+
+def _as_json(entries: Sequence[OutboxEntry]) -> str:
+    return json.dumps([asdict(entry) for entry in entries], indent=2)
+
+
+def _as_table(entries: Sequence[OutboxEntry]) -> str:
+    if not entries:
+        return "the outbox is empty"
+    rows = [("ID", "DAG", "TASK", "SINCE", "ATTEMPTS", "SET ASIDE"), *map(_row, entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _row(entry: OutboxEntry) -> tuple[str, ...]:
+    since = datetime.fromtimestamp(entry.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    attempts = str(entry.attempts)
+    return entry.entry_id, entry.dag_id, entry.task_id, since, attempts, entry.poison or ""
