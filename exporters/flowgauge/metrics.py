@@ -222,6 +222,11 @@ DAG_RUNS_STALE = Metric(
     "MLflow runs that have been RUNNING for over 24 hours, by the DAG they are tagged with.",
     ("dag_id",),
 )
+DAG_RUNS_LIMITED = Metric(
+    "mlflow_dag_runs_limited",
+    "gauge",
+    "1 if there are more runs than the exporter reads: it then counts the newest only.",
+)
 COLLECTOR_SUCCESS = Metric(
     "flowgauge_collector_success", "gauge", "1 if the collector succeeded, else 0.", ("collector",)
 )
@@ -259,6 +264,7 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     SERVER_INFO,
     DAG_RUNS,
     DAG_RUNS_STALE,
+    DAG_RUNS_LIMITED,
     COLLECTOR_SUCCESS,
     COLLECTOR_DURATION,
     BUILD_INFO,
