@@ -69,7 +69,7 @@ def test_every_packaged_environment_is_valid() -> None:
     [
         (
             "domains: {mlflow: h}\nstor: x",
-            "stor is not a key here, the keys are domains, rate_limits",
+            "stor is not a key here, the keys are alerts, domains",
         ),
         ("domains: {mlfow: h}", "domains.mlflow is missing; domains.mlfow is not a key"),
         ("domains: {mlflow: ''}", "domains.mlflow must be a host such as mlflow.example.com"),

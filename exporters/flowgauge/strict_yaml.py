@@ -1,6 +1,6 @@
 """YAML files that people write: read strictly, and everything wrong said at once."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeGuard, TypeVar, get_args
@@ -73,8 +73,7 @@ def _explain(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     location = [str(part) for part in detail["loc"]]
     match detail["type"]:
         case "extra_forbidden":
-            keys = ", ".join(_known_keys(model, location[:-1]))
-            wrong = f"is not a key here, the keys are {keys}"
+            wrong = _unknown_key(location[-1], _known_keys(model, location[:-1]))
         case "missing":
             wrong = "is missing"
         case "model_type" | "dict_type":
@@ -86,6 +85,12 @@ def _explain(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     return f"{'.'.join(location)} {wrong}".lstrip()
 
 
+def _unknown_key(key: str, known: Sequence[str]) -> str:
+    if f"{key}_file" in known:
+        return f"must not be written here: put it into a file and name the file in {key}_file"
+    return f"is not a key here, the keys are {', '.join(known)}"
+
+
 def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:
     """Return the keys that the section at *location* may have."""
     kind: Any = model
@@ -93,7 +98,7 @@ def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:
         kind = kind.model_fields[part].annotation if _is_model(kind) else get_args(kind)[-1]
         if NoneType in get_args(kind):
             kind = next(filter(_is_model, get_args(kind)))
-    return sorted(kind.model_fields)
+    return sorted(field.alias or name for name, field in kind.model_fields.items())
 
 
 def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:

@@ -1,0 +1,219 @@
+"""What an environment file may say. The docstrings are the descriptions in the JSON Schema."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from flowgauge import __version__
+from flowgauge.environment.values import (
+    Duration,
+    HostPort,
+    HttpUrl,
+    Image,
+    KubernetesName,
+    NonEmpty,
+    ScrapeInterval,
+    SecretFile,
+    StoreUrl,
+    Url,
+)
+
+__all__ = [
+    "AlertOverride",
+    "BasicAuth",
+    "Domains",
+    "Email",
+    "Endpoint",
+    "Environment",
+    "Kubernetes",
+    "MlflowService",
+    "PagerDuty",
+    "PrometheusSettings",
+    "RateLimitSetting",
+    "Receiver",
+    "RemoteWrite",
+    "Severity",
+    "Slack",
+    "Urls",
+    "Webhook",
+]
+
+Severity = Literal["critical", "warning"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Domains(_Section):
+    """Where the services of the environment are."""
+
+    mlflow: Url
+    """The MLflow server: a host such as mlflow.example.com, which means https, or a URL."""
+
+
+class RateLimitSetting(_Section):
+    """A rate limit that replaces the one in the code: *max_calls* in any *window_seconds*."""
+
+    max_calls: Annotated[int, Field(gt=0)]
+    window_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class AlertOverride(_Section):
+    """What this environment changes about one alert."""
+
+    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """The number the alert compares with."""
+    for_: Annotated[Duration | None, Field(alias="for")] = None
+    """How long the condition must hold before the alert fires."""
+    severity: Severity | None = None
+
+
+class Urls(_Section):
+    """Where the links in alerts and dashboards lead."""
+
+    dashboards: HttpUrl | None = None
+    """Grafana: https://grafana.example.com."""
+    runbooks: HttpUrl | None = None
+    """The folder that holds the runbooks' pages."""
+
+
+class BasicAuth(_Section):
+    """A login; the password is in a file."""
+
+    username: NonEmpty
+    password_file: SecretFile
+
+
+class _Access(_Section):
+    basic_auth: BasicAuth | None = None
+    credentials_file: SecretFile | None = None
+    """A file that holds a bearer token."""
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> "_Access":
+        if self.basic_auth and self.credentials_file:
+            raise ValueError("must have basic_auth or credentials_file, not both")
+        return self
+
+
+class Endpoint(_Access):
+    """Where Prometheus scrapes one job."""
+
+    targets: list[HostPort] = Field(default_factory=list)
+    """HOST:PORT of every instance; each replica must be scraped by itself."""
+
+
+class RemoteWrite(_Access):
+    """A long-term store that Prometheus sends everything to."""
+
+    url: HttpUrl
+
+
+class PrometheusSettings(_Section):
+    """How Prometheus scrapes and where its data go."""
+
+    scrape_interval: ScrapeInterval = "15s"
+    mlflow: Endpoint = Field(default_factory=Endpoint)
+    """Default target: the host of domains.mlflow."""
+    exporter: Endpoint = Field(default_factory=Endpoint)
+    """Default target: exporter:9877."""
+    alertmanagers: list[HostPort] = Field(default_factory=lambda: ["alertmanager:9093"])
+    remote_write: list[RemoteWrite] = Field(default_factory=list)
+    url: HttpUrl = "http://prometheus:9090"
+    """Where Grafana reaches Prometheus."""
+
+
+class Webhook(_Section):
+    """An HTTP endpoint that Alertmanager posts to."""
+
+    url: HttpUrl
+    credentials_file: SecretFile | None = None
+    """A file that holds a bearer token."""
+
+
+class Email(_Section):
+    """Mail, through an SMTP server."""
+
+    to: NonEmpty
+    from_: Annotated[NonEmpty, Field(alias="from")]
+    smarthost: HostPort
+    username: NonEmpty | None = None
+    password_file: SecretFile | None = None
+
+
+class Slack(_Section):
+    """A Slack channel."""
+
+    channel: NonEmpty
+    api_url_file: SecretFile
+    """A file that holds the incoming webhook's URL."""
+
+
+class PagerDuty(_Section):
+    """A PagerDuty service."""
+
+    routing_key_file: SecretFile
+    """A file that holds the integration key (Events API v2)."""
+
+
+class Receiver(_Section):
+    """Who is told about alerts of one severity; every way that is given is used."""
+
+    webhook: Webhook | None = None
+    email: Email | None = None
+    slack: Slack | None = None
+    pagerduty: PagerDuty | None = None
+
+
+class MlflowService(_Section):
+    """How the Kubernetes Service of MLflow is found."""
+
+    namespace: KubernetesName | None = None
+    """Default: kubernetes.namespace."""
+    selector: dict[str, str] = Field(default_factory=lambda: {"app.kubernetes.io/name": "mlflow"})
+    """Labels of the Service."""
+    port: NonEmpty = "http"
+    """Name of the Service's port."""
+    basic_auth_secret: KubernetesName | None = None
+    """A Secret with the keys username and password, where /metrics asks for a login."""
+
+
+class Kubernetes(_Section):
+    """Deploy to Kubernetes, monitored by the Prometheus operator."""
+
+    namespace: KubernetesName = "flowgauge"
+    replicas: Annotated[int, Field(ge=1)] = 1
+    """How many exporters run; one is enough, two survive the loss of a node."""
+    mlflow: MlflowService = Field(default_factory=MlflowService)
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels that the operator selects rules and monitors by: {release: kube-prometheus-stack}."""
+
+
+class Environment(_Section):
+    """One environment of flowgauge: all that one deployment differs in from another.
+
+    `domains.mlflow` alone is a whole file; every other section has a default.
+    """
+
+    domains: Domains
+    store: StoreUrl | None = None
+    """What tasks write and the exporter reads: redis://redis:6379/0. A URL that holds a password
+    goes into FLOWGAUGE_STORE instead."""
+    rate_limits: dict[str, RateLimitSetting] = Field(default_factory=dict)
+    """Rate limits by key, such as mlflow_api."""
+    alerts: dict[str, AlertOverride] = Field(default_factory=dict)
+    """Alerts by name."""
+    urls: Urls = Field(default_factory=Urls)
+    receivers: dict[Severity, Receiver] = Field(default_factory=dict)
+    """Who is told, by severity; without a receiver alerts are only shown."""
+    prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
+    image: Image = f"flowgauge:{__version__}"
+    """The exporter's container image."""
+    kubernetes: Kubernetes | None = None
+
+    @model_validator(mode="after")
+    def _reachable_from_pods(self) -> "Environment":
+        if self.kubernetes and (self.store or "").startswith("sqlite:"):
+            raise ValueError("store must be a redis:// URL in Kubernetes, pods share no file")
+        return self
