@@ -8,6 +8,8 @@ import yaml
 
 from flowgauge.assets import asset
 from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS
+from stack.history import history
+from tests.dashboards.answers import unanswered
 from tests.dashboards.boards import BOARDS, Query, all_queries, interpolate, nodes, selectors
 
 # Prometheus adds these to every series; pod, where it scrapes Kubernetes.
@@ -133,3 +135,9 @@ def test_dashboards_lead_to_each_other_and_to_the_runbooks(uid: str) -> None:
 
     assert {f"/d/{other}" for other in BOARDS if other != uid} <= targets
     assert any(target.endswith("/runbooks") for target in targets)
+
+
+def test_every_query_returns_data(tmp_path: Path) -> None:
+    """No panel, variable or annotation stays empty on a Prometheus that scraped the system."""
+    with history(tmp_path, hours=2) as prometheus:
+        assert unanswered(prometheus.url) == []

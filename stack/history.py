@@ -1,0 +1,312 @@
+"""A made-up day of MLflow and its DAGs, with an outage in it, for looking at dashboards.
+
+The metrics are real `prometheus_client` metrics built from `flowgauge.metrics`; only the clock and
+the traffic are made up. promtool writes them into a Prometheus as if it had scraped all day, and
+works out the recording rules over them.
+"""
+
+import math
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from flowgauge import metrics
+from flowgauge.assets import asset
+from flowgauge.metrics import Metric
+from stack.prometheus import Prometheus, prometheus
+
+__all__ = ["history"]
+
+_STEP_SECONDS = 30
+# Minutes before the end: the database gets slow, the server falls over, and comes back.
+_SLOW, _DOWN, _BACK = 42, 32, 24
+
+_ROUTES = {
+    # (method, route): requests per second, typical seconds
+    ("POST", "/api/2.0/mlflow/runs/create"): (0.5, 0.03),
+    ("POST", "/api/2.0/mlflow/runs/log-batch"): (1.4, 0.04),
+    ("POST", "/api/2.0/mlflow/runs/update"): (0.5, 0.02),
+    ("POST", "/api/2.0/mlflow/runs/search"): (0.3, 0.25),
+    ("GET", "/api/2.0/mlflow/experiments/get-by-name"): (0.5, 0.01),
+    ("GET", "/api/2.0/mlflow/runs/get"): (0.8, 0.015),
+    ("PUT", "/api/2.0/mlflow-artifacts/artifacts/{artifact_path}"): (0.2, 1.1),
+    ("GET", "/"): (0.1, 0.005),
+    ("GET", "other"): (0.05, 0.004),
+}
+_TASKS = {
+    # (dag_id, task_id): minutes between runs, rows, share of nulls
+    ("sales_daily", "extract"): (15, 42_000, 0.011),
+    ("sales_daily", "clean"): (15, 41_500, 0.002),
+    ("clickstream", "sessions"): (5, 8_000, 0.034),
+    ("weather", "load"): (30, 1_700, 0.06),
+    ("churn_model", "train"): (60, 120_000, 0.0),
+}
+_WORKERS = ("4711", "4712", "4713", "4714")
+
+
+@dataclass(frozen=True)
+class _Alert:
+    """An alert that fired from *begin* to *end* minutes before the end of the history."""
+
+    name: str
+    severity: str
+    begin: float
+    end: float = 0
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+_SERVER = {"job": "mlflow", "instance": "mlflow:5000"}
+_EXPORTER = {"job": "flowgauge", "instance": "flowgauge:9877"}
+_ALERTS = (
+    _Alert("MLflowHighErrorRate", "critical", _SLOW - 4, _DOWN - 1, _SERVER),
+    _Alert("MLflowHighLatency", "warning", _SLOW - 6, _DOWN - 1, _SERVER),
+    _Alert(
+        "MLflowPostgresConnectionPoolExhausted",
+        "warning",
+        _SLOW - 3,
+        _DOWN,
+        {**_SERVER, "pool": "tracking"},
+    ),
+    _Alert("MLflowServerDown", "critical", _DOWN - 2, _BACK, _SERVER),
+    _Alert("MLflowOutboxBacklog", "warning", _DOWN - 15, _BACK - 6, {"job": "flowgauge"}),
+    _Alert("MLflowRunsStale", "warning", 500, labels={"job": "flowgauge", "dag_id": "weather"}),
+    _Alert(
+        "MLflowRateLimitSaturated",
+        "warning",
+        9,
+        labels={"job": "flowgauge", "key": "mlflow_api"},
+    ),
+    _Alert("MLflowErrorBudgetBurn1h", "critical", _SLOW - 5, 8, {"job": "mlflow"}),
+)
+
+
+@contextmanager
+def history(folder: Path, *, hours: float = 24) -> Iterator[Prometheus]:
+    """Run a Prometheus that holds the *hours* up to now, until the block ends."""
+    tsdb = folder / "tsdb"
+    end = time.time()
+    samples = folder / "samples.txt"
+    folder.mkdir(parents=True, exist_ok=True)
+    with samples.open("w") as file:
+        file.writelines(_Day(end).samples(hours))
+        file.write("# EOF\n")
+    _promtool("openmetrics", "--max-block-duration=48h", samples, tsdb)
+    # Rules read series that other rules record: each round adds one layer.
+    for _layer in range(3):
+        with prometheus(folder, {}) as layer:
+            _record(layer, tsdb, end - hours * 3600, end)
+    with prometheus(folder, {}) as complete:
+        yield complete
+
+
+def _record(source: Prometheus, tsdb: Path, start: float, end: float) -> None:
+    fresh = tsdb.with_name("recorded")
+    options = [f"--url={source.url}", f"--start={start:.0f}", f"--end={end:.0f}",
+               "--eval-interval=30s", f"--output-dir={fresh}"]  # fmt: skip
+    _promtool("rules", *options, asset("alerts") / "server.yaml", asset("alerts") / "slo.yaml")
+    for block in fresh.iterdir():
+        shutil.move(block, tsdb / block.name)
+
+
+def _promtool(source: str, *arguments: str | Path) -> None:
+    subprocess.run(
+        ["promtool", "tsdb", "create-blocks-from", source, *arguments],
+        check=True,
+        capture_output=True,
+    )
+
+
+class _Target:
+    """One scrape target: its metrics, and the labels Prometheus gives it."""
+
+    def __init__(self, families: Sequence[Metric], labels: dict[str, str]) -> None:
+        self.labels = labels
+        self._registry = CollectorRegistry()
+        self._metrics = {family.name: self._build(family) for family in families}
+
+    def _build(self, family: Metric) -> Any:
+        common = (family.name, family.help, family.labels)
+        if family.kind == "histogram":
+            return Histogram(*common, registry=self._registry, buckets=family.buckets)
+        kind = Counter if family.kind == "counter" else Gauge
+        return kind(*common, registry=self._registry)
+
+    def __call__(self, family: Metric, *values: str) -> Any:
+        metric = self._metrics[family.name]
+        return metric.labels(*values) if values else metric
+
+    def scrape(self, at: float, *, up: bool) -> Iterator[str]:
+        """Yield the lines of a scrape: all series, or `up` alone when the target is down."""
+        yield _line("up", self.labels, float(up), at)
+        if not up:
+            return
+        for family in self._registry.collect():
+            for sample in family.samples:
+                if not sample.name.endswith("_created"):
+                    yield _line(sample.name, {**sample.labels, **self.labels}, sample.value, at)
+
+
+def _line(name: str, labels: dict[str, str], value: float, at: float) -> str:
+    pairs = ",".join(f'{label}="{text}"' for label, text in labels.items())
+    return f"{name}{{{pairs}}} {value!r} {at:.3f}\n"
+
+
+class _Day:
+    """The traffic, minute by minute; minutes count down to the end of the history."""
+
+    def __init__(self, end: float) -> None:
+        self._end = end
+        self._random = random.Random(7)
+        self._server = _Target(metrics.SERVER_METRICS, _SERVER)
+        self._exporter = _Target(metrics.EXPORTER_METRICS, _EXPORTER)
+        self._outbox: list[tuple[str, str, float]] = []
+        self._due = dict.fromkeys(_TASKS, math.inf)
+        self._last_logged: dict[tuple[str, str], float] = {}
+
+    def samples(self, hours: float) -> Iterator[str]:
+        steps = round(hours * 3600 / _STEP_SECONDS)
+        for step in range(steps + 1):
+            at = self._end - (steps - step) * _STEP_SECONDS
+            left = (steps - step) * _STEP_SECONDS / 60
+            slow, down = _DOWN < left <= _SLOW, _BACK < left <= _DOWN
+            if not down:
+                self._serve(left, slow=slow)
+                self._pools(slow=slow)
+            self._log(left, at, reachable=not (slow or down))
+            self._limit(left)
+            self._watch(at, slow=slow, down=down)
+            yield from self._server.scrape(at, up=not down)
+            yield from self._exporter.scrape(at, up=True)
+            yield from self._alerts(left, at)
+
+    def _serve(self, left: float, *, slow: bool) -> None:
+        server = self._server
+        # Busier by day than by night.
+        load = 1 + 0.6 * math.sin(left / 1440 * 2 * math.pi) + self._random.gauss(0, 0.08)
+        for (method, route), (per_second, seconds) in _ROUTES.items():
+            for _ in range(self._times(per_second * load * _STEP_SECONDS)):
+                took = self._random.lognormvariate(math.log(seconds), 0.6) * (40 if slow else 1)
+                status = self._status(route, slow=slow)
+                server(metrics.HTTP_REQUESTS, method, route, status).inc()
+                server(metrics.HTTP_DURATION, method, route).observe(took)
+                if method == "PUT":
+                    self._upload(status)
+                elif route.endswith("runs/create") and status == "200":
+                    server(metrics.RUNS_LOGGED).inc()
+        server(metrics.EXPERIMENTS_CREATED).inc(self._times(0.01))
+        server(metrics.HTTP_IN_PROGRESS).set(self._times(40 if slow else 2))
+
+    def _status(self, route: str, *, slow: bool) -> str:
+        if route == "other":
+            return "404"
+        draw = self._random.random()
+        if slow:
+            return "503" if draw < 0.14 else "400" if draw < 0.3 else "200"
+        return "500" if draw < 0.0012 else "400" if draw < 0.006 else "200"
+
+    def _upload(self, status: str) -> None:
+        self._server(metrics.ARTIFACT_UPLOAD_BYTES).inc(self._random.lognormvariate(14, 1.2))
+        done = metrics.ARTIFACT_UPLOADS if status == "200" else metrics.ARTIFACT_UPLOAD_FAILED
+        self._server(done).inc()
+
+    def _pools(self, *, slow: bool) -> None:
+        for number, worker in enumerate(_WORKERS):
+            full = slow and number != 2
+            used = 15 if full else min(15, self._times(3 + number))
+            self._server(metrics.POOL_CONNECTIONS, "tracking", worker).set(used)
+            self._server(metrics.POOL_LIMIT, "tracking", worker).set(15)
+            self._server(metrics.POOL_WAITING, "tracking", worker).set(
+                self._times(6) if full else 0
+            )
+        for _ in range(40):
+            waited = self._random.lognormvariate(2 if slow else -7, 1)
+            self._server(metrics.POOL_WAIT, "tracking").observe(min(waited, 30))
+        self._server(metrics.POOL_TIMEOUTS, "tracking").inc(self._times(4) if slow else 0)
+
+    def _log(self, left: float, at: float, *, reachable: bool) -> None:
+        exporter = self._exporter
+        for (dag, task), (every, rows, nulls) in _TASKS.items():
+            if left > self._due[dag, task] - every + self._random.uniform(0, 0.4):
+                continue
+            self._due[dag, task] = left
+            if reachable:
+                self._arrive(dag, task, at)
+                exporter(metrics.DAG_LOG_DURATION, dag).observe(
+                    self._random.lognormvariate(-2, 0.5)
+                )
+            else:
+                self._outbox.append((dag, task, at))
+                exporter(metrics.DAG_LOG_FAILURES, dag, task, "unreachable").inc()
+                exporter(metrics.DAG_LOGS_DEFERRED, dag, task).inc()
+                exporter(metrics.DAG_LOG_DURATION, dag).observe(10)
+            exporter(metrics.DAG_ROWS, dag, task).inc(rows * self._random.uniform(0.9, 1.1))
+            share = nulls * self._random.uniform(0.7, 1.5)
+            exporter(metrics.DAG_NULL_RATIO, dag, task).set(share)
+        if reachable and self._outbox:
+            dag, task, _ = self._outbox.pop(0)
+            self._arrive(dag, task, at)
+
+    def _arrive(self, dag: str, task: str, at: float) -> None:
+        self._exporter(metrics.DAG_LOGS, dag, task).inc()
+        self._exporter(metrics.DAG_LAST_LOGGED, dag, task).set(at)
+
+    def _limit(self, left: float) -> None:
+        exporter = self._exporter
+        busy = left < 14
+        for key, most, usual in (("mlflow_api", 20, 9), ("artifacts", 10, 2)):
+            calls = most if busy and key == "mlflow_api" else min(most, self._times(usual))
+            exporter(metrics.RATE_LIMIT_WINDOW_CALLS, key).set(calls)
+            exporter(metrics.RATE_LIMIT_MAX_CALLS, key).set(most)
+            exporter(metrics.RATE_LIMIT_WINDOW_SECONDS, key).set(60)
+            exporter(metrics.RATE_LIMIT_CALLS, key).inc(calls / 2)
+            hits = self._times(2.5) if calls == most else 0
+            exporter(metrics.RATE_LIMIT_HITS, key).inc(hits)
+            exporter(metrics.RATE_LIMIT_WAIT, key).inc(hits * self._random.uniform(5, 25))
+            exporter(metrics.RATE_LIMIT_FAIL_OPEN, key).inc(0)
+
+    def _watch(self, at: float, *, slow: bool, down: bool) -> None:
+        exporter = self._exporter
+        exporter(metrics.OUTBOX_ENTRIES).set(len(self._outbox))
+        exporter(metrics.OUTBOX_OLDEST).set(self._outbox[0][2] if self._outbox else at)
+        exporter(metrics.OUTBOX_POISON).set(0)
+        exporter(metrics.UP).set(not down)
+        exporter(metrics.PROBE_DURATION).set(5 if down else 2 if slow else 0.02)
+        exporter(metrics.SERVER_INFO, "3.17.2").set(1)
+        exporter(metrics.BUILD_INFO, "0.1.0", "3.11").set(1)
+        exporter(metrics.DAG_PAIRS_DROPPED).set(0)
+        for collector in ("dags", "outbox", "rate_limit", "tracking"):
+            failed = down and collector == "tracking"
+            exporter(metrics.COLLECTOR_SUCCESS, collector).set(not failed)
+            seconds = 5 if failed else self._random.uniform(0.005, 0.04)
+            exporter(metrics.COLLECTOR_DURATION, collector).set(seconds)
+        for dag, task in _TASKS:
+            runs = 1440 / _TASKS[dag, task][0]
+            exporter(metrics.DAG_RUNS, dag, "FINISHED").set(round(runs * 0.97))
+            exporter(metrics.DAG_RUNS, dag, "FAILED").set(round(runs * 0.02))
+            exporter(metrics.DAG_RUNS, dag, "RUNNING").set(1)
+            exporter(metrics.DAG_RUNS_STALE, dag).set(2 if dag == "weather" else 0)
+
+    def _alerts(self, left: float, at: float) -> Iterator[str]:
+        for alert in _ALERTS:
+            if alert.end <= left <= alert.begin:
+                labels = {"alertname": alert.name, "severity": alert.severity, **alert.labels}
+                yield _line("ALERTS", {**labels, "alertstate": "firing"}, 1, at)
+                since = self._end - alert.begin * 60
+                yield _line("ALERTS_FOR_STATE", labels, since, at)
+
+    def _times(self, expected: float) -> int:
+        """Return how often something happened that happens *expected* times on average."""
+        happened, product = 0, self._random.random()
+        limit = math.exp(-expected)
+        while product > limit:
+            happened += 1
+            product *= self._random.random()
+        return happened

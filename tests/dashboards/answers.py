@@ -1,0 +1,45 @@
+"""Asking a Prometheus every query of every dashboard."""
+
+import time
+
+import httpx
+
+from tests.dashboards.boards import Query, all_queries, interpolate
+
+__all__ = ["unanswered"]
+
+
+def unanswered(
+    prometheus_url: str, *, minutes: float = 60, scrape_seconds: float = 30
+) -> list[str]:
+    """Return where the queries stand that had no data at all over the last *minutes*.
+
+    Dashboards are asked as Grafana asks them: over a range, with a rate over four scrapes.
+    """
+    end = time.time()
+    with httpx.Client(base_url=prometheus_url, timeout=60) as client:
+        return [
+            query.where
+            for query in all_queries()
+            if not _answer(client, query, end, minutes, scrape_seconds)
+        ]
+
+
+def _answer(
+    client: httpx.Client, query: Query, end: float, minutes: float, scrape_seconds: float
+) -> list[object]:
+    expr = interpolate(
+        query.expr,
+        rate_interval=f"{4 * scrape_seconds * 1000:.0f}ms",
+        time_range=f"{minutes * 60:.0f}s",
+    )
+    begin = end - minutes * 60
+    parameters: dict[str, str | float] = {
+        "query": expr,
+        "start": begin,
+        "end": end,
+        "step": scrape_seconds,
+    }
+    answer = client.get("/api/v1/query_range", params=parameters).raise_for_status().json()
+    result: list[object] = answer["data"]["result"]
+    return result
