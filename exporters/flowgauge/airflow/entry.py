@@ -15,7 +15,7 @@ from flowgauge.airflow.mlflow_limits import (
     LONGEST_TAG,
     Fitting,
 )
-from flowgauge.airflow.payload import ExtractPayload
+from flowgauge.airflow.payload import ExtractPayload, PayloadError
 from flowgauge.store.base import Logged
 
 __all__ = ["Entry", "make_entry"]
@@ -89,13 +89,16 @@ def make_entry(
 
     `rows`, `null_rate` and `metrics` become metrics; `checksum`, `path`, `source` and `params`
     become parameters; *task* and *tags* become tags, *tags* winning where both name one. What had
-    to be changed is in the tag `flowgauge.altered` too.
+    to be changed is in the tag `flowgauge.altered` too. Raises `PayloadError` for *tags* that are
+    no tags.
     """
     fit = Fitting()
     own: Mapping[str, Any] = payload
     metrics = {**own.get("metrics", {}), **_chosen(own, _FIGURES)}
     params = {**own.get("params", {}), **_chosen(own, _FACTS)}
-    labels = {**task.tags, **tags}
+    if not isinstance(tags, Mapping):
+        raise PayloadError([f"tags must map names to values, not be {type(tags).__name__}"])
+    labels = {**task.tags, **{str(name): value for name, value in tags.items()}}
     name = run_name or labels.get(_RUN_NAME_TAG)
     # MLflow sets this tag from the name, and refuses a run whose two names differ.
     labels.pop(_RUN_NAME_TAG, None)
@@ -103,7 +106,7 @@ def make_entry(
         dag_id=task.dag_id,
         task_id=task.task_id,
         logged_ms=logged_ms,
-        experiment=fit.text("experiment", experiment, LONGEST_EXPERIMENT_NAME),
+        experiment=fit.text("experiment", str(experiment), LONGEST_EXPERIMENT_NAME),
         run_name=fit.text("run_name", str(name), LONGEST_RUN_NAME) if name else None,
         metrics=fit.names("metric", metrics),
         params=_texts(fit, "param", params, LONGEST_PARAM),

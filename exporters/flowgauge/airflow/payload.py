@@ -161,7 +161,7 @@ def _unknown(name: object) -> str:
 
 
 def _kind(value: object) -> str:
-    return f"{value!r}" if isinstance(value, str | bool | None) else f"a {type(value).__name__}"
+    return f"{value!r}" if isinstance(value, str | bool | None) else type(value).__name__
 
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {

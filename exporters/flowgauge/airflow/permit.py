@@ -15,7 +15,7 @@ def wait_for_permit(seconds: float) -> None:
         max_calls=_MAX_CALLS,
         window_seconds=_WINDOW_SECONDS,
         variable_key="mlflow_api",
-        max_wait_seconds=seconds,
+        max_wait_seconds=max(seconds, 0.0),
     )
     def permitted() -> None:
         """Do nothing: being called is the permit."""
