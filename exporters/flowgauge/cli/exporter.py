@@ -1,0 +1,111 @@
+"""`flowgauge exporter`."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from flowgauge.cli.options import mlflow_uri_option, require_tracking_uri, store_option
+from flowgauge.exporter.address import listen, parse_address
+from flowgauge.exporter.auth import BasicAuth
+from flowgauge.exporter.collector import Context
+from flowgauge.exporter.collectors import make_collectors
+from flowgauge.exporter.scrape import Scrape
+from flowgauge.exporter.serve import serve
+from flowgauge.exporter.tls import server_context
+from flowgauge.exporter.web import Check, web_app
+from flowgauge.exporter.web_config import WebConfigFile
+from flowgauge.store import open_store
+from flowgauge.tracking.client import TrackingClient
+
+__all__ = ["exporter"]
+
+_READY_SECONDS = 4.0
+_log = logging.getLogger("flowgauge.exporter")
+
+
+@click.command(context_settings={"show_default": True})
+@mlflow_uri_option
+@store_option
+@click.option(
+    "--web.listen-address",
+    "listen_address",
+    metavar="HOST:PORT",
+    default=":9877",
+    envvar="FLOWGAUGE_WEB_LISTEN_ADDRESS",
+    show_envvar=True,
+    help="Where to listen; without HOST on all interfaces, as Prometheus' exporters do.",
+)
+@click.option(
+    "--web.telemetry-path",
+    "metrics_path",
+    default="/metrics",
+    envvar="FLOWGAUGE_WEB_TELEMETRY_PATH",
+    show_envvar=True,
+    help="Path of the metrics.",
+)
+@click.option(
+    "--web.config.file",
+    "web_config",
+    type=click.Path(path_type=Path),
+    envvar="FLOWGAUGE_WEB_CONFIG_FILE",
+    show_envvar=True,
+    help="TLS and basic auth, in the format of Prometheus' exporter-toolkit.",
+)
+@click.option(
+    "--log.level",
+    "log_level",
+    type=click.Choice(["debug", "info", "warn", "error"]),
+    default="info",
+    envvar="FLOWGAUGE_LOG_LEVEL",
+    show_envvar=True,
+    help="Log messages of this level and above.",
+)
+def exporter(
+    *,
+    mlflow_uri: str | None,
+    store: str | None,
+    listen_address: str,
+    metrics_path: str,
+    web_config: Path | None,
+    log_level: str,
+) -> None:
+    """Show Prometheus what MLflow and the store know, until SIGTERM or Ctrl-C.
+
+    Every option may be given by its environment variable. MLflow and the store may be down: the
+    exporter then says so, and recovers with them.
+    """
+    _set_up_logging(log_level)
+    host, port = parse_address(listen_address)
+    uri = require_tracking_uri(mlflow_uri)
+    tracking = TrackingClient(uri.value)
+    context = Context(tracking, open_store(store))
+    app = web_app(Scrape(make_collectors(context)), _checks(context), metrics_path)
+    config = WebConfigFile(web_config)
+    tls = server_context(config.tls)
+    with listen(host, port) as listener:
+        place = "{}:{}".format(*listener.getsockname())
+        _log.info("Listening on %s; MLflow is %s, from %s.", place, tracking.address, uri.source)
+        serve(BasicAuth(app, config.users), listener, tls)
+    _log.info("Stopped.")
+
+
+def _checks(context: Context) -> Mapping[str, Check]:
+    probe = {"max_results": 1}
+    return {
+        "MLflow": lambda: context.tracking.call(
+            "GET", "experiments/search", probe, timeout_seconds=_READY_SECONDS
+        ),
+        "store": context.store.windows,
+    }
+
+
+def _set_up_logging(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper().replace("WARN", "WARNING"),
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    # A line for every request, in and out, says nothing that a metric does not say better.
+    for chatty in ("httpx", "httpcore", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

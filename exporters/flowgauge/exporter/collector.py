@@ -1,0 +1,43 @@
+"""What a collector is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from prometheus_client import Metric as Family
+
+from flowgauge.store import Store
+from flowgauge.tracking.client import TrackingClient
+
+__all__ = ["Collector", "Context", "Family"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What collectors read from."""
+
+    tracking: TrackingClient
+    store: Store
+
+
+class Collector(Protocol):
+    """Reads one concern from its source, anew for every scrape.
+
+    Scrapes never overlap for one collector. It must not keep what it read: what has vanished at
+    the source vanishes from the page.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its value of the label `collector`."""
+
+    @property
+    def time_limit_seconds(self) -> float:
+        """After this a scrape no longer waits for it; `MAX_TIME_LIMIT_SECONDS` at most."""
+
+    def collect(self) -> Iterable[Family]:
+        """Yield metric families, made by `flowgauge.exporter.families`.
+
+        An exception means failure; one that is no `FlowgaugeError` is logged as a defect. What was
+        yielded before it, or before the time limit, is shown.
+        """

@@ -1,0 +1,19 @@
+"""The collectors, one module a concern. A new one is one line here."""
+
+from collections.abc import Callable, Sequence
+
+from flowgauge.exporter.collector import Collector, Context
+from flowgauge.exporter.collectors.build import BuildCollector
+from flowgauge.exporter.collectors.tracking import TrackingCollector
+
+__all__ = ["make_collectors"]
+
+_COLLECTORS: tuple[Callable[[Context], Collector], ...] = (
+    BuildCollector,
+    TrackingCollector,
+)
+
+
+def make_collectors(context: Context) -> Sequence[Collector]:
+    """Return every collector, reading from *context*."""
+    return [make(context) for make in _COLLECTORS]

@@ -1,0 +1,38 @@
+"""The process: listening until it is told to stop."""
+
+import signal
+import socket
+import ssl
+
+import uvicorn
+from starlette.types import ASGIApp
+
+__all__ = ["serve"]
+
+
+def serve(app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    """Serve *app* on *listener* until SIGTERM or SIGINT; requests then have a second to end."""
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        http="h11",
+        lifespan="off",
+        log_config=None,
+        loop="asyncio",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        ws="none",
+    )
+    config.load()
+    config.ssl = tls
+    server = uvicorn.Server(config)
+
+    def stop(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    # uvicorn raises the signal again when it has stopped: without these handlers, the process
+    # would end by the signal instead of with 0, and a signal before uvicorn's own would kill it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    server.run(sockets=[listener])
