@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowgauge.airflow.log import log_with_mlflow
     from flowgauge.airflow.payload import ExtractPayload, PayloadError, validate_payload_schema
-    from flowgauge.airflow.rate_limit import RateLimitExceeded, rate_limit
+    from flowgauge.airflow.rate_limiter import RateLimitExceeded, rate_limit
 
 __all__ = [
     "ExtractPayload",
@@ -24,9 +24,9 @@ __all__ = [
 _HOMES = {
     "ExtractPayload": "payload",
     "PayloadError": "payload",
-    "RateLimitExceeded": "rate_limit",
+    "RateLimitExceeded": "rate_limiter",
     "log_with_mlflow": "log",
-    "rate_limit": "rate_limit",
+    "rate_limit": "rate_limiter",
     "validate_payload_schema": "payload",
 }
 

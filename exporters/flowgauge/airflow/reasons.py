@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from flowgauge.airflow.rate_limit import RateLimitExceeded
+from flowgauge.airflow.rate_limiter import RateLimitExceeded
 from flowgauge.errors import UsageError
 from flowgauge.tracking.errors import (
     TrackingRejectedError,

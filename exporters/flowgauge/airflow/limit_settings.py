@@ -1,0 +1,31 @@
+"""The rate limits that the environment's file sets, whatever the code says."""
+
+import functools
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from flowgauge.environment import RateLimitSetting, environments_folder, load_environment
+from flowgauge.errors import UsageError
+
+__all__ = ["limit_settings"]
+
+_log = logging.getLogger(__name__)
+
+
+def limit_settings(environ: Mapping[str, str] = os.environ) -> Mapping[str, RateLimitSetting]:
+    """Return `rate_limits` of the environment that ENV names, by default dev; read once.
+
+    A file that is missing or wrong sets nothing: it costs a warning, not the task.
+    """
+    return _read(environ.get("ENV") or "dev", environments_folder(environ))
+
+
+@functools.cache
+def _read(name: str, folder: Path) -> Mapping[str, RateLimitSetting]:
+    try:
+        return load_environment(name, folder).rate_limits
+    except UsageError as error:
+        _log.warning("The rate limits in the code apply: %s", error)
+        return {}
