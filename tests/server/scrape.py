@@ -1,0 +1,87 @@
+"""Reading `/metrics` as Prometheus does, and telling which worker answered."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+__all__ = ["Page", "answered_by", "one_connection", "parse", "scrape", "workers"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one scrape showed."""
+
+    text: str
+    samples: tuple[tuple[str, dict[str, str], float], ...]
+
+    def value(self, name: str, **labels: str) -> float:
+        """Return the sum of the series *name* that carry *labels*; 0 if there is none."""
+        return sum(value for _, value in self.series(name, **labels))
+
+    def series(self, name: str, **labels: str) -> list[tuple[dict[str, str], float]]:
+        """Return the labels and values of the series *name* that carry *labels*."""
+        return [
+            (found, value)
+            for sample, found, value in self.samples
+            if sample == name and labels.items() <= found.items()
+        ]
+
+    def labels(self, name: str, label: str) -> set[str]:
+        """Return the values of *label* in the series *name*."""
+        return {labels[label] for labels, _ in self.series(name)}
+
+    def counters(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        """Return every series that only ever grows."""
+        return {
+            (name, frozenset(labels.items())): value
+            for name, labels, value in self.samples
+            if name.endswith(("_total", "_bucket", "_count", "_sum"))
+        }
+
+
+def parse(text: str) -> Page:
+    """Return *text*, in Prometheus' text format, as a page."""
+    return Page(
+        text,
+        tuple(
+            (sample.name, sample.labels, sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        ),
+    )
+
+
+def scrape(url: str) -> Page:
+    """Scrape the server at *url* over a connection of its own, so by any of its workers."""
+    return parse(httpx.get(f"{url}/metrics", timeout=30).raise_for_status().text)
+
+
+def workers(server_pid: int) -> list[psutil.Process]:
+    """Return the uvicorn workers of `mlflow server`, or uvicorn itself where it is the worker."""
+    [uvicorn] = [
+        child
+        for child in psutil.Process(server_pid).children()
+        if "uvicorn" in " ".join(child.cmdline())
+    ]
+    spawned = [child for child in uvicorn.children() if "spawn_main" in " ".join(child.cmdline())]
+    return spawned or [uvicorn]
+
+
+@contextmanager
+def one_connection(url: str) -> Iterator[httpx.Client]:
+    """Give a client whose requests all go to one worker."""
+    with httpx.Client(base_url=url, timeout=30) as client:
+        yield client
+
+
+def answered_by(response: httpx.Response, server_pid: int) -> int:
+    """Return the pid of the worker that holds the connection *response* came over."""
+    ours = tuple(response.extensions["network_stream"].get_extra_info("client_addr"))
+    for worker in workers(server_pid):
+        if any(ours == tuple(connection.raddr) for connection in worker.net_connections()):
+            return worker.pid
+    raise AssertionError(f"no worker holds the connection from {ours}")

@@ -1,0 +1,82 @@
+import gzip
+import subprocess
+
+import httpx
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from flowgauge.metrics import SERVER_METRICS
+from stack.mlflow import MlflowServer
+from stack.process import wait_for
+from tests.server.scrape import answered_by, one_connection, parse, scrape, workers
+
+
+def test_every_metric_of_the_contract_is_on_the_page(four: MlflowServer) -> None:
+    """The page has every server metric with the type, help and labels the table promises."""
+    httpx.get(f"{four.url}/api/2.0/mlflow/experiments/get", params={"experiment_id": "0"})
+    wait_for(lambda: scrape(four.url).series("mlflow_db_pool_limit"), "the pool is shown")
+    page = scrape(four.url)
+    for metric in SERVER_METRICS:
+        assert f"# HELP {metric.name} {metric.help}\n" in page.text
+        assert f"# TYPE {metric.name} {metric.kind}\n" in page.text
+    for metric in SERVER_METRICS:
+        for labels, _ in page.series(metric.series[0]):
+            assert set(labels) - {"le"} == set(metric.labels)
+
+
+def test_promtool_finds_nothing_wrong(four: MlflowServer) -> None:
+    """`promtool check metrics` accepts the page."""
+    scraped = scrape(four.url).text
+    check = subprocess.run(
+        ["promtool", "check", "metrics"], input=scraped, text=True, capture_output=True, check=False
+    )
+    assert check.returncode in (0, 3), check.stderr
+    ours = [
+        line
+        for line in check.stdout.splitlines()
+        if line.startswith(tuple(metric.name for metric in SERVER_METRICS))
+    ]
+    assert ours == []
+
+
+def test_openmetrics_and_gzip_are_given_when_asked_for(four: MlflowServer) -> None:
+    """A scraper that accepts OpenMetrics and gzip, as Prometheus does, gets both."""
+    accept = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"}
+    with httpx.stream("GET", f"{four.url}/metrics", headers=accept) as response:
+        body = gzip.decompress(b"".join(response.iter_raw()))
+    assert response.headers["content-type"].startswith("application/openmetrics-text")
+    assert "mlflow_http_requests" in {
+        family.name for family in text_string_to_metric_families(body.decode())
+    }
+
+
+def test_a_scrape_by_service_name_is_answered(four: MlflowServer) -> None:
+    """Prometheus may scrape `mlflow:5000`, a Host that MLflow itself answers with 403."""
+    foreign = {"Host": "mlflow:5000"}
+    assert httpx.get(f"{four.url}/metrics", headers=foreign).status_code == 200
+    assert httpx.get(f"{four.url}/", headers=foreign).status_code == 403
+
+
+def test_only_reading_is_allowed(four: MlflowServer) -> None:
+    """The page answers HEAD like GET and refuses everything else with 405."""
+    assert httpx.head(f"{four.url}/metrics").status_code == 200
+    assert httpx.post(f"{four.url}/metrics").status_code == 405
+
+
+def test_a_scrape_is_not_a_request(four: MlflowServer) -> None:
+    """Scraping changes no counter."""
+    before = scrape(four.url).counters()
+    assert scrape(four.url).counters() == before
+
+
+def test_every_worker_shows_the_same_counters(four: MlflowServer) -> None:
+    """Whichever of the four workers answers, the counters are those of all four."""
+    for _ in range(20):
+        httpx.get(f"{four.url}/version")
+    seen: dict[int, object] = {}
+    while len(seen) < len(workers(four.pid)):
+        with one_connection(four.url) as client:
+            response = client.get("/metrics")
+            seen[answered_by(response, four.pid)] = parse(response.text).counters()
+    [counters] = {frozenset(counters.items()) for counters in seen.values()}  # type: ignore[attr-defined]
+    assert counters
+    assert len(seen) == 4

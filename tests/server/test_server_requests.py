@@ -1,0 +1,157 @@
+import socket
+import uuid
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from stack.mlflow import MlflowServer
+from stack.process import wait_for
+from tests.server.scrape import scrape
+
+REQUESTS = "mlflow_http_requests_total"
+API = "/api/2.0/mlflow"
+ARTIFACT_ROUTE = "/api/2.0/mlflow-artifacts/artifacts/{artifact_path}"
+
+
+class Change:
+    """How far counters have moved since the object was made."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._before = scrape(url)
+
+    def of(self, name: str, **labels: str) -> float:
+        """Return by how much the series *name* with *labels* grew."""
+        return scrape(self._url).value(name, **labels) - self._before.value(name, **labels)
+
+
+@pytest.fixture
+def change(four: MlflowServer) -> Change:
+    """What the test itself adds to the counters."""
+    return Change(four.url)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route", "status"),
+    [
+        ("GET", "/", "/", "200"),
+        ("GET", "/health", "/health", "200"),
+        ("GET", f"{API}/experiments/get?experiment_id=0", f"{API}/experiments/get", "200"),
+        ("GET", "/api/3.0/mlflow/traces/tr-7", "/api/3.0/mlflow/traces/{trace_id}", "404"),
+        ("GET", "/static-files/no/such.js", "/static-files/{path}", "404"),
+        (
+            "GET",
+            "/api/3.0/mlflow/mcp-servers/some/name/versions",
+            "/api/3.0/mlflow/mcp-servers/{name}/versions",
+            "200",
+        ),
+        ("POST", "/v1/traces", "/v1/traces", "422"),
+        ("POST", "/gateway/proxy/a/b/c", "/gateway/proxy/{endpoint_name}/{path}", "400"),
+    ],
+)
+def test_a_request_is_counted_under_its_template(
+    four: MlflowServer, change: Change, method: str, path: str, route: str, status: str
+) -> None:
+    """Flask's and FastAPI's routes alike: method, template and status are those of the request."""
+    assert httpx.request(method, four.url + path).status_code == int(status)
+    assert change.of(REQUESTS, method=method, route=route, status=status) == 1
+    assert change.of("mlflow_http_request_duration_seconds_count", method=method, route=route) == 1
+
+
+def test_no_path_of_a_stranger_becomes_a_label(four: MlflowServer, change: Change) -> None:
+    """Whatever matches no route is `other`, and the path is nowhere on the page."""
+    junk = uuid.uuid4().hex
+    for path in (f"/{junk}", f"/api/2.0/mlflow/{junk}", f"/{junk}/{junk}?{junk}"):
+        httpx.get(four.url + path)
+    assert change.of(REQUESTS, route="other", status="404") == 3
+    assert junk not in scrape(four.url).text
+
+
+def test_creating_experiments_and_runs_is_counted(four: MlflowServer, change: Change) -> None:
+    """A created experiment or run counts once, whether by client or by UI; a refused one never."""
+    name = uuid.uuid4().hex
+    created = httpx.post(f"{four.url}{API}/experiments/create", json={"name": name})
+    experiment_id = created.raise_for_status().json()["experiment_id"]
+    again = httpx.post(f"{four.url}{API}/experiments/create", json={"name": name})
+    assert again.status_code == 400
+    for api in ("/api", "/ajax-api"):
+        run = {"experiment_id": experiment_id, "start_time": 1}
+        httpx.post(f"{four.url}{api}/2.0/mlflow/runs/create", json=run).raise_for_status()
+    assert (
+        httpx.post(f"{four.url}{API}/runs/create", json={"experiment_id": "77"}).status_code == 404
+    )
+    assert change.of("mlflow_experiments_created_total") == 1
+    assert change.of("mlflow_runs_logged_total") == 2
+
+
+def test_a_run_of_the_prompt_lab_is_a_run(four: MlflowServer, change: Change) -> None:
+    """Runs that the UI's prompt lab creates count as runs."""
+    run = {
+        "experiment_id": "0",
+        "run_name": "prompt",
+        "model_route": "model",
+        "prompt_template": "{{x}}",
+        "prompt_parameters": [{"key": "x", "value": "y"}],
+        "model_input": "y",
+        "model_output": "z",
+        "mlflow_version": "1",
+        "user_id": "me",
+        "start_time": "1",
+    }
+    url = f"{four.url}/ajax-api/2.0/mlflow/runs/create-promptlab-run"
+    httpx.post(url, json=run, timeout=60).raise_for_status()
+    assert change.of("mlflow_runs_logged_total") == 1
+
+
+def _artifact(server: MlflowServer, path: str) -> str:
+    return f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{path}"
+
+
+def test_an_uploaded_artifact_counts_with_its_bytes(four: MlflowServer, change: Change) -> None:
+    """A PUT counts one upload and the body's bytes, which stock MLflow does not see at all."""
+    body = b"x" * 200_000
+    httpx.put(_artifact(four, f"{uuid.uuid4().hex}/a.bin"), content=body).raise_for_status()
+    assert change.of("mlflow_artifact_uploads_total") == 1
+    assert change.of("mlflow_artifact_upload_bytes_total") == len(body)
+    assert change.of("mlflow_artifact_upload_failed_total") == 0
+    assert change.of(REQUESTS, method="PUT", route=ARTIFACT_ROUTE, status="200") == 1
+
+
+def test_an_artifact_uploaded_by_the_ui_counts_too(four: MlflowServer, change: Change) -> None:
+    """The UI's own upload route is an upload like any other."""
+    created = httpx.post(f"{four.url}{API}/runs/create", json={"experiment_id": "0"})
+    run_id = created.raise_for_status().json()["run"]["info"]["run_id"]
+    httpx.post(
+        f"{four.url}/ajax-api/2.0/mlflow/upload-artifact",
+        params={"run_uuid": run_id, "path": "note.txt"},
+        content=b"12345",
+    ).raise_for_status()
+    assert change.of("mlflow_artifact_uploads_total") == 1
+    assert change.of("mlflow_artifact_upload_bytes_total") == 5
+
+
+def test_a_failing_upload_counts_as_failed(four: MlflowServer, change: Change) -> None:
+    """A destination that cannot be written gives 500 and one failed upload."""
+    file = uuid.uuid4().hex
+    httpx.put(_artifact(four, file), content=b"1").raise_for_status()
+    assert httpx.put(_artifact(four, f"{file}/below-a-file"), content=b"22").status_code == 500
+    assert change.of("mlflow_artifact_upload_failed_total") == 1
+    assert change.of("mlflow_artifact_uploads_total") == 1
+    assert change.of(REQUESTS, route=ARTIFACT_ROUTE, status="500") == 1
+
+
+def test_a_broken_off_upload_is_the_client_gone(four: MlflowServer, change: Change) -> None:
+    """A client that leaves in the middle of its upload counts as 499 and as a failed upload."""
+    address = urlsplit(four.url)
+    with socket.create_connection((str(address.hostname), int(address.port or 0))) as client:
+        path = urlsplit(_artifact(four, uuid.uuid4().hex)).path
+        client.sendall(
+            f"PUT {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 1000\r\n\r\nhalf"
+            "".encode()
+        )
+        wait_for(lambda: scrape(four.url).value("mlflow_http_requests_in_progress") == 1, "arrived")
+    wait_for(lambda: change.of(REQUESTS, route=ARTIFACT_ROUTE, status="499") == 1, "499 is counted")
+    assert change.of("mlflow_artifact_upload_failed_total") == 1
+    assert change.of("mlflow_artifact_upload_bytes_total") == len("half")
+    assert scrape(four.url).value("mlflow_http_requests_in_progress") == 0

@@ -1,0 +1,129 @@
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from stack.mlflow import MlflowServer, mlflow_server
+from stack.process import LOOPBACK, answers, free_port, python_tool, running, wait_for
+from tests.server.conftest import APP
+from tests.server.scrape import scrape
+
+API = "/api/2.0/mlflow"
+REQUESTS = "mlflow_http_requests_total"
+FACTORY = ("--factory", "flowgauge.server:create_app", "--host", LOOPBACK)
+
+
+def test_one_worker_below_a_prefix_with_jobs(folder: Path) -> None:
+    """One worker with --static-prefix and MLflow's jobs counts the same routes and stops clean."""
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}/ml"
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    with mlflow_server(
+        folder,
+        options=(*APP, "--static-prefix", "/ml"),
+        env={"TMPDIR": str(temporary)},
+        port=port,
+        jobs=True,
+        ready=lambda: answers(f"{url}/health"),
+    ) as server:
+        httpx.get(f"{url}{API}/experiments/get?experiment_id=0").raise_for_status()
+        artifact = f"{url}/ajax-api/2.0/mlflow-artifacts/artifacts/x"
+        httpx.put(artifact, content=b"1").raise_for_status()
+        httpx.get(f"{url}/").raise_for_status()
+        page = scrape(server.url)
+        assert page.counters() == scrape(url).counters()
+        assert page.value(REQUESTS, route=f"{API}/experiments/get") == 1
+        assert page.value(REQUESTS, route="/") == 1
+        assert page.value("mlflow_artifact_uploads_total") == 1
+        assert list(temporary.glob("flowgauge-*"))
+        _stop_and_expect_nothing_left(server, temporary)
+
+
+def _stop_and_expect_nothing_left(server: MlflowServer, temporary: Path) -> None:
+    command = psutil.Process(server.pid)
+    tree = [command, *command.children(recursive=True)]
+    command.terminate()
+    _, alive = psutil.wait_procs(tree, timeout=30)
+    assert alive == []
+    assert list(temporary.glob("flowgauge-*")) == []
+
+
+def test_uvicorn_alone_works_with_one_worker(folder: Path) -> None:
+    """Without `mlflow server`, one uvicorn worker needs no preparation."""
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}"
+    with running(
+        [sys.executable, "-m", "uvicorn", *FACTORY, "--port", str(port)],
+        log=folder / "log",
+        cwd=folder,
+        ready=lambda: answers(f"{url}/health"),
+    ):
+        assert scrape(url).value(REQUESTS, route="/health", status="200") >= 1
+
+
+def _failure(command: Sequence[str], folder: Path, **env: str) -> tuple[int, str]:
+    """Return the exit code and standard error of a server that does not start."""
+    ended = subprocess.run(
+        command,
+        env={**os.environ, **env},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr
+    assert "Application startup complete" not in ended.stderr
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "code", "sentence"),
+    [
+        (
+            ("--expose-prometheus", "metrics"),
+            {},
+            2,
+            "cannot be combined with flowgauge, which exports the same metrics",
+        ),
+        (
+            (),
+            {"MLFLOW_EXPOSE_PROMETHEUS": "metrics"},
+            2,
+            "cannot be combined with flowgauge, which exports the same metrics",
+        ),
+        (("--gunicorn-opts", "--log-level info"), {}, 2, "--gunicorn-opts cannot be combined"),
+        (
+            (),
+            {"PROMETHEUS_MULTIPROC_DIR": "/proc/metrics"},
+            1,
+            "cannot be written to '/proc/metrics': No such file or directory. Set PROMETHEUS",
+        ),
+    ],
+    ids=["expose-prometheus", "expose-prometheus-variable", "gunicorn", "unwritable-folder"],
+)
+def test_what_cannot_work_is_refused(
+    folder: Path, options: tuple[str, ...], env: dict[str, str], code: int, sentence: str
+) -> None:
+    """A setting that cannot work ends `mlflow server` with one sentence, before any worker."""
+    # Serving artifacts only spares each server the making of a database.
+    artifacts = ("--artifacts-only", "--artifacts-destination", str(folder))
+    command = [python_tool("mlflow"), "server", "--port", str(free_port()), *APP, *artifacts]
+    ended, said = _failure([*command, *options], folder, **env)
+    assert ended == code
+    assert said.count("Error: ") == 1
+    assert sentence in said
+
+
+def test_several_workers_of_uvicorn_alone_are_refused(folder: Path) -> None:
+    """Workers with no folder to share end with a sentence that names the command to use."""
+    command = [sys.executable, "-m", "uvicorn", *FACTORY, "--workers", "2"]
+    ended, said = _failure([*command, "--port", str(free_port())], folder)
+    assert ended != 0
+    assert "start them with `mlflow server --app-name flowgauge`" in said
