@@ -1,0 +1,62 @@
+"""Where the exporter listens."""
+
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.exporter.address import listen, parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        (":9877", ("", 9877)),
+        ("0.0.0.0:80", ("0.0.0.0", 80)),
+        ("[::1]:9877", ("::1", 9877)),
+        ("host.example.com:0", ("host.example.com", 0)),
+    ],
+)
+def test_addresses_as_prometheus_writes_them(text: str, address: tuple[str, int]) -> None:
+    """HOST:PORT, [IPV6]:PORT and :PORT are understood."""
+    assert parse_address(text) == address
+
+
+@given(st.text(max_size=20) | st.from_regex(r"[\[\]:.a-f0-9]{0,12}", fullmatch=True))
+def test_any_other_text_is_refused_in_one_sentence(text: str) -> None:
+    """What is accepted reads back as the same address; all else is a wrong usage."""
+    try:
+        host, port = parse_address(text)
+    except UsageError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - either outcome is fine
+    else:
+        assert 0 <= port <= 65535
+        shown = f"[{host}]" if text.startswith("[") else host
+        assert text == f"{shown}:{text.rpartition(':')[2]}"
+
+
+def test_without_a_host_all_interfaces_are_served() -> None:
+    """`:PORT` listens on IPv4 too, where IPv6 exists."""
+    with listen("", 0) as listener:
+        port = listener.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("192.0.2.1", "does not have that address"), ("nowhere.invalid", "does not resolve")],
+)
+def test_an_address_of_another_machine_is_one_sentence(host: str, said: str) -> None:
+    """An address that is not this machine's is said, with the option to change."""
+    with pytest.raises(FlowgaugeError, match=f"{said}.*--web.listen-address"):
+        listen(host, 0)
+
+
+def test_a_taken_port_is_one_sentence() -> None:
+    """A port that something else listens on is named."""
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(FlowgaugeError, match=f"{port}, something else listens there"):
+            listen("127.0.0.1", port)
