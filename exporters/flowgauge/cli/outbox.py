@@ -55,7 +55,7 @@ def flush_entries(
     """
     with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
         flushed = flush(store, connect(mlflow_uri), seconds=max_seconds)
-        state = store.snapshot().outbox
+        state = store.outbox_state()
     counts = {"sent": flushed.sent, "set_aside": flushed.set_aside, "waiting": state.entries}
     if output == "json":
         click.echo(json.dumps(counts))

@@ -5,8 +5,8 @@ thing itself, so a task that is killed leaves both or neither. All times are Uni
 store's own clock; durations are seconds.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from flowgauge.errors import FlowgaugeError
@@ -16,11 +16,11 @@ __all__ = [
     "RECHECK_SECONDS",
     "Deferral",
     "Grant",
+    "LogTotals",
     "Logged",
     "OutboxEntry",
     "OutboxState",
     "PairTotals",
-    "Snapshot",
     "Store",
     "StoreError",
     "StoreUnavailableError",
@@ -127,7 +127,7 @@ class PairTotals:
     dag_id: str
     task_id: str
     logs: int
-    failures: dict[str, int]
+    failures: Mapping[str, int]
     deferred: int
     rows: int
     null_ratio: float | None
@@ -135,21 +135,20 @@ class PairTotals:
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """Everything the exporter shows, read in a bounded number of round trips.
+class LogTotals:
+    """All that log calls ever counted.
 
-    `durations` maps a DAG to its histogram: cumulative counts in the order of
-    `flowgauge.metrics.DAG_LOG_DURATION.buckets` plus +Inf, then the sum in seconds.
+    `pairs` are in the order in which they first counted anything. `durations` maps a DAG to its
+    histogram: cumulative counts in the order of `flowgauge.metrics.DAG_LOG_DURATION.buckets` plus
+    +Inf, then the sum in seconds.
     """
 
-    windows: Sequence[WindowState] = ()
-    pairs: Sequence[PairTotals] = ()
-    durations: dict[str, tuple[Sequence[int], float]] = field(default_factory=dict)
-    outbox: OutboxState = OutboxState(entries=0, poison=0, oldest=None)
+    pairs: Sequence[PairTotals]
+    durations: Mapping[str, tuple[Sequence[int], float]]
 
 
 class Store(Protocol):
-    """One store, shared by many processes; every method is atomic.
+    """One store, shared by many processes; every method is atomic, and one round trip.
 
     Every method raises `StoreUnavailableError` when the store does not answer within the time-out
     the store was opened with.
@@ -237,8 +236,11 @@ class Store(Protocol):
     def outbox(self, limit: int) -> Sequence[OutboxEntry]:
         """Return up to *limit* entries, oldest first, those set aside included."""
 
-    def snapshot(self) -> Snapshot:
-        """Return everything the exporter shows."""
+    def outbox_state(self) -> OutboxState:
+        """Return how full the outbox is."""
+
+    def log_totals(self) -> LogTotals:
+        """Return what log calls counted."""
 
     def close(self) -> None:
         """Let go of connections."""

@@ -11,8 +11,9 @@ from flowgauge.store.base import (
     Deferral,
     Grant,
     Logged,
+    LogTotals,
     OutboxEntry,
-    Snapshot,
+    OutboxState,
     WindowState,
 )
 from flowgauge.store.redis import replies
@@ -41,7 +42,8 @@ class RedisStore:
         self._release = redis.script("totals", "outbox", "release")
         self._set_aside = redis.script("totals", "outbox", "set_aside")
         self._entries = redis.script("outbox", "entries")
-        self._snapshot = redis.script("outbox", "snapshot")
+        self._outbox_state = redis.script("outbox", "outbox_state")
+        self._log_totals = redis.script("totals", "log_totals")
         self.close = redis.close
 
     def acquire(
@@ -122,15 +124,14 @@ class RedisStore:
         waiting, aside = map(replies.entries, self._entries(limit))
         return list(heapq.merge(waiting, aside, key=lambda entry: entry.created))[:limit]
 
-    def snapshot(self) -> Snapshot:
-        """See `Store.snapshot`."""
-        pairs, durations, *outbox = self._snapshot()
-        return Snapshot(
-            windows=self.windows(),
-            pairs=replies.pairs(pairs),
-            durations=replies.durations(durations),
-            outbox=replies.outbox_state(*outbox),
-        )
+    def outbox_state(self) -> OutboxState:
+        """See `Store.outbox_state`."""
+        return replies.outbox_state(*self._outbox_state())
+
+    def log_totals(self) -> LogTotals:
+        """See `Store.log_totals`."""
+        pairs, durations = self._log_totals()
+        return LogTotals(replies.pairs(pairs), replies.durations(durations))
 
 
 def _microseconds(seconds: float) -> int:

@@ -27,6 +27,7 @@ CREATE TABLE tickets (
 );
 
 CREATE TABLE pairs (
+  place INTEGER PRIMARY KEY,
   dag_id TEXT NOT NULL,
   task_id TEXT NOT NULL,
   logs INTEGER NOT NULL DEFAULT 0,
@@ -34,8 +35,8 @@ CREATE TABLE pairs (
   rows INTEGER NOT NULL DEFAULT 0,
   null_ratio REAL,
   last_logged REAL,
-  PRIMARY KEY (dag_id, task_id)
-) WITHOUT ROWID;
+  UNIQUE (dag_id, task_id)
+);
 
 CREATE TABLE failures (
   dag_id TEXT NOT NULL,

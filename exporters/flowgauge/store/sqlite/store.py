@@ -8,8 +8,9 @@ from flowgauge.store.base import (
     Deferral,
     Grant,
     Logged,
+    LogTotals,
     OutboxEntry,
-    Snapshot,
+    OutboxState,
     WindowState,
 )
 from flowgauge.store.sqlite import outbox, totals
@@ -136,15 +137,15 @@ class SqliteStore:
         with self._file.reading() as db:
             return outbox.entries(db, limit)
 
-    def snapshot(self) -> Snapshot:
-        """See `Store.snapshot`."""
+    def outbox_state(self) -> OutboxState:
+        """See `Store.outbox_state`."""
         with self._file.reading() as db:
-            return Snapshot(
-                windows=windows(db, self._now()),
-                pairs=totals.pairs(db),
-                durations=totals.durations(db),
-                outbox=outbox.state(db),
-            )
+            return outbox.state(db)
+
+    def log_totals(self) -> LogTotals:
+        """See `Store.log_totals`."""
+        with self._file.reading() as db:
+            return LogTotals(totals.pairs(db), totals.durations(db))
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -63,7 +63,8 @@ def pairs(db: sqlite3.Connection) -> list[PairTotals]:
     for dag_id, task_id, reason, count in db.execute("SELECT * FROM failures"):
         failures[dag_id, task_id][reason] = count
     rows = db.execute(
-        "SELECT dag_id, task_id, logs, deferred, rows, null_ratio, last_logged FROM pairs"
+        "SELECT dag_id, task_id, logs, deferred, rows, null_ratio, last_logged"
+        " FROM pairs ORDER BY place"
     )
     return [
         PairTotals(

@@ -1,6 +1,15 @@
--- What log calls count: a hash for each pair of DAG and task, and one for each DAG's durations.
+-- What log calls count: a hash for each pair of DAG and task, in the order in which they came, and
+-- one for each DAG's durations.
+local pairs, dags = prefix .. 'pairs', prefix .. 'dags'
+
+local function durations_hash(dag_id)
+  return prefix .. 'durations:' .. dag_id
+end
+
 local function pair_hash(pair)
-  redis.call('SADD', prefix .. 'pairs', pair)
+  if not redis.call('ZSCORE', pairs, pair) then
+    redis.call('ZADD', pairs, redis.call('ZCARD', pairs), pair)
+  end
   return prefix .. 'pair:' .. pair
 end
 
@@ -27,7 +36,7 @@ end
 
 -- A log call took its time: bucket is the upper bound of the one bucket it falls into.
 local function observe(dag_id, bucket, duration_us)
-  redis.call('SADD', prefix .. 'dags', dag_id)
-  redis.call('HINCRBY', prefix .. 'durations:' .. dag_id, bucket, 1)
-  redis.call('HINCRBY', prefix .. 'durations:' .. dag_id, 'sum_us', duration_us)
+  redis.call('SADD', dags, dag_id)
+  redis.call('HINCRBY', durations_hash(dag_id), bucket, 1)
+  redis.call('HINCRBY', durations_hash(dag_id), 'sum_us', duration_us)
 end
