@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stack.process import LOOPBACK, answers, free_port, python_tool, running
+from stack.process import LOOPBACK, accepts, free_port, python_tool, running
 
 __all__ = ["exporter"]
 
@@ -21,13 +21,15 @@ def exporter(
 ) -> Iterator[str]:
     """Run `flowgauge exporter` on loopback until the block ends; yield its URL."""
     folder.mkdir(parents=True, exist_ok=True)
-    address = f"{LOOPBACK}:{port or free_port()}"
+    port = port or free_port()
+    address = f"{LOOPBACK}:{port}"
     url = f"http://{address}"
     command = [python_tool("flowgauge"), "exporter", "--mlflow-uri", mlflow_uri, "--store", store]
     with running(
         [*command, "--web.listen-address", address, *options],
         log=folder / "exporter.log",
         env=env,
-        ready=lambda: answers(f"{url}/healthz"),
+        # A web configuration may ask for TLS and a login: do without HTTP.
+        ready=lambda: accepts(port),
     ):
         yield url

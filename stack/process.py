@@ -13,7 +13,16 @@ from pathlib import Path
 import httpx
 import psutil
 
-__all__ = ["LOOPBACK", "StackError", "answers", "free_port", "python_tool", "running", "wait_for"]
+__all__ = [
+    "LOOPBACK",
+    "StackError",
+    "accepts",
+    "answers",
+    "free_port",
+    "python_tool",
+    "running",
+    "wait_for",
+]
 
 LOOPBACK = "127.0.0.1"
 _GRACE_SECONDS = 15.0
@@ -42,6 +51,15 @@ def answers(url: str, *, status: int = 200, auth: tuple[str, str] | None = None)
         return httpx.get(url, timeout=2, auth=auth).status_code == status
     except httpx.HTTPError:
         return False
+
+
+def accepts(port: int) -> bool:
+    """Return whether something accepts connections on *port* of loopback now."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 def wait_for(
