@@ -22,12 +22,23 @@ from flowgauge.tracking.client import TrackingClient
 __all__ = ["exporter"]
 
 _READY_SECONDS = 4.0
+# Reading all totals takes longer than a task's half second for one count.
+_STORE_SECONDS = 4.0
 _log = logging.getLogger("flowgauge.exporter")
 
 
 @click.command(context_settings={"show_default": True})
 @mlflow_uri_option
 @store_option
+@click.option(
+    "--max-dag-tasks",
+    "max_pairs",
+    type=click.IntRange(min=0),
+    default=1000,
+    envvar="FLOWGAUGE_MAX_DAG_TASKS",
+    show_envvar=True,
+    help="Pairs of DAG and task with labels of their own; more are summed up as other.",
+)
 @click.option(
     "--web.listen-address",
     "listen_address",
@@ -66,6 +77,7 @@ def exporter(
     *,
     mlflow_uri: str | None,
     store: str | None,
+    max_pairs: int,
     listen_address: str,
     metrics_path: str,
     web_config: Path | None,
@@ -80,7 +92,7 @@ def exporter(
     host, port = parse_address(listen_address)
     uri = require_tracking_uri(mlflow_uri)
     tracking = TrackingClient(uri.value)
-    context = Context(tracking, open_store(store))
+    context = Context(tracking, open_store(store, timeout_seconds=_STORE_SECONDS), max_pairs)
     app = web_app(Scrape(make_collectors(context)), _checks(context), metrics_path)
     config = WebConfigFile(web_config)
     tls = server_context(config.tls)

@@ -12,8 +12,11 @@ __all__ = ["main"]
 
 # A table, not imports: `flowgauge rate-limit show` must not pay for the exporter's web server.
 _COMMANDS = {
+    "environment": "flowgauge.cli.environment:environment",
     "exporter": "flowgauge.cli.exporter:exporter",
     "outbox": "flowgauge.cli.outbox:outbox",
+    "render": "flowgauge.cli.render:render_command",
+    "rate-limit": "flowgauge.cli.rate_limit:rate_limit",
     "runs": "flowgauge.cli.runs:runs",
 }
 

@@ -14,10 +14,11 @@ __all__ = ["Collector", "Context", "Family"]
 
 @dataclass(frozen=True)
 class Context:
-    """What collectors read from."""
+    """What collectors read from, and how many pairs of DAG and task have labels of their own."""
 
     tracking: TrackingClient
     store: Store
+    max_pairs: int = 1000
 
 
 class Collector(Protocol):

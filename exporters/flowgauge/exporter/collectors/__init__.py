@@ -4,12 +4,18 @@ from collections.abc import Callable, Sequence
 
 from flowgauge.exporter.collector import Collector, Context
 from flowgauge.exporter.collectors.build import BuildCollector
+from flowgauge.exporter.collectors.dag_logging import DagLoggingCollector
+from flowgauge.exporter.collectors.outbox import OutboxCollector
+from flowgauge.exporter.collectors.rate_limit import RateLimitCollector
 from flowgauge.exporter.collectors.tracking import TrackingCollector
 
 __all__ = ["make_collectors"]
 
 _COLLECTORS: tuple[Callable[[Context], Collector], ...] = (
     BuildCollector,
+    DagLoggingCollector,
+    OutboxCollector,
+    RateLimitCollector,
     TrackingCollector,
 )
 
