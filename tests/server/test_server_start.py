@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from stack.mlflow import MlflowServer, mlflow_server
-from stack.process import LOOPBACK, answers, free_port, python_tool, running, wait_for
+from stack.process import LOOPBACK, answers, free_port, python_tool, running
 from tests.server.conftest import APP
 from tests.server.scrape import scrape
 
@@ -67,7 +67,7 @@ def test_uvicorn_alone_works_with_one_worker(folder: Path) -> None:
         assert scrape(url).value(REQUESTS, route="/health", status="200") >= 1
 
 
-def _failure(command: Sequence[str], folder: Path, **env: str) -> tuple[int, str]:
+def failure(command: Sequence[str], folder: Path, **env: str) -> tuple[int, str]:
     """Return the exit code and standard error of a server that does not start."""
     ended = subprocess.run(
         command,
@@ -115,7 +115,7 @@ def test_what_cannot_work_is_refused(
     # Serving artifacts only spares each server the making of a database.
     artifacts = ("--artifacts-only", "--artifacts-destination", str(folder))
     command = [python_tool("mlflow"), "server", "--port", str(free_port()), *APP, *artifacts]
-    ended, said = _failure([*command, *options], folder, **env)
+    ended, said = failure([*command, *options], folder, **env)
     assert ended == code
     assert said.count("Error: ") == 1
     assert sentence in said
@@ -124,6 +124,6 @@ def test_what_cannot_work_is_refused(
 def test_several_workers_of_uvicorn_alone_are_refused(folder: Path) -> None:
     """Workers with no folder to share end with a sentence that names the command to use."""
     command = [sys.executable, "-m", "uvicorn", *FACTORY, "--workers", "2"]
-    ended, said = _failure([*command, "--port", str(free_port())], folder)
+    ended, said = failure([*command, "--port", str(free_port())], folder)
     assert ended != 0
     assert "start them with `mlflow server --app-name flowgauge`" in said

@@ -1,0 +1,66 @@
+import secrets
+import uuid
+from pathlib import Path
+
+import httpx
+import mlflow
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from stack.mlflow import MlflowServer
+from tests.server.scrape import scrape
+
+
+@pytest.fixture
+def client(four: MlflowServer) -> mlflow.MlflowClient:
+    """MLflow's own client."""
+    return mlflow.MlflowClient(four.url)
+
+
+def test_mlflows_own_client_finds_all_of_mlflow(
+    four: MlflowServer, client: mlflow.MlflowClient, folder: Path
+) -> None:
+    """Runs, metrics, artifacts and registered models work, and are counted, as with any server."""
+    before = scrape(four.url)
+    name = uuid.uuid4().hex
+    run_id = client.create_run(client.create_experiment(name)).info.run_id
+    client.log_metric(run_id, "rows", 7)
+    (folder / "note.txt").write_text("kept")
+    client.log_artifact(run_id, str(folder / "note.txt"))
+    client.set_terminated(run_id)
+    client.create_registered_model(name)
+    assert client.get_run(run_id).data.metrics == {"rows": 7}
+    assert Path(client.download_artifacts(run_id, "note.txt", str(folder))).read_text() == "kept"
+    assert client.get_registered_model(name).name == name
+    page = scrape(four.url)
+    for counter in ("experiments_created", "runs_logged", "artifact_uploads"):
+        series = f"mlflow_{counter}_total"
+        assert page.value(series) == before.value(series) + 1
+
+
+def test_the_ui_and_the_version_are_served(four: MlflowServer) -> None:
+    """The UI's page and its scripts, and the version, come through."""
+    page = httpx.get(f"{four.url}/").raise_for_status().text
+    script = page.partition('src="')[2].partition('"')[0]
+    assert httpx.get(f"{four.url}/{script}").status_code == 200
+    assert httpx.get(f"{four.url}/version").text == mlflow.__version__
+
+
+def test_mlflows_own_metrics_stay(four: MlflowServer) -> None:
+    """Traces sent by OpenTelemetry are stored, and MLflow's metrics of them are on the page."""
+    before = scrape(four.url)
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = secrets.token_bytes(16), secrets.token_bytes(8), "load"
+    span.start_time_unix_nano, span.end_time_unix_nano = 1, 2
+    httpx.post(
+        f"{four.url}/v1/traces",
+        content=request.SerializeToString(),
+        headers={"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": "0"},
+    ).raise_for_status()
+    page = scrape(four.url)
+    assert (
+        page.value("mlflow_spans_ingested_total") == before.value("mlflow_spans_ingested_total") + 1
+    )
+    assert page.value("mlflow_otlp_spans_per_request_count") >= 1
+    assert page.value("mlflow_http_requests_total", route="/v1/traces", status="200") >= 1
