@@ -44,7 +44,13 @@ def ml_training_pipeline() -> None:
                     "test_accuracy": model.score(test_x, test_y),
                 }
             )
-            mlflow.sklearn.log_model(model, name="model", registered_model_name=MODEL)
+            mlflow.sklearn.log_model(
+                model,
+                name="model",
+                registered_model_name=MODEL,
+                # A forest's nodes: MLflow wants to hear that we trust what we have just trained.
+                skops_trusted_types=["sklearn.tree._tree.Tree"],
+            )
             importance = pd.Series(model.feature_importances_, features.columns, name="importance")
             file = Path(path).with_name("feature_importance.csv")
             importance.sort_values(ascending=False).to_csv(file, index_label="feature")
