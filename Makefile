@@ -27,6 +27,7 @@ outage: $(VENV)/.ready ## take MLflow away from the running demo for 30 seconds
 
 .PHONY: test
 test: setup ## run every test, on real parts
+	@scripts/kubectl $(BIN)/kubectl
 	@$(BIN)/python -m pytest
 
 .PHONY: lint
@@ -38,6 +39,10 @@ lint: $(VENV)/.ready ## ruff and mypy --strict
 .PHONY: dashboards
 dashboards: $(VENV)/.ready ## generate dashboards/json from the grafanalib definitions
 	@$(BIN)/python -m dashboards
+
+.PHONY: render
+render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is deployed with; ENV=dev
+	@$(BIN)/flowgauge render --env $(or $(ENV),dev)
 
 .PHONY: clean
 clean: ## remove what the targets made

@@ -31,6 +31,7 @@ __all__ = [
     "PrometheusSettings",
     "RateLimitSetting",
     "Receiver",
+    "ReceiverName",
     "RemoteWrite",
     "Severity",
     "Slack",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 Severity = Literal["critical", "warning"]
+ReceiverName = Literal["page", "ticket"]
 
 
 class _Section(BaseModel):
@@ -158,7 +160,7 @@ class PagerDuty(_Section):
 
 
 class Receiver(_Section):
-    """Who is told about alerts of one severity; every way that is given is used."""
+    """Who is told, in every way that is given."""
 
     webhook: Webhook | None = None
     email: Email | None = None
@@ -205,8 +207,8 @@ class Environment(_Section):
     alerts: dict[str, AlertOverride] = Field(default_factory=dict)
     """Alerts by name."""
     urls: Urls = Field(default_factory=Urls)
-    receivers: dict[Severity, Receiver] = Field(default_factory=dict)
-    """Who is told, by severity; without a receiver alerts are only shown."""
+    receivers: dict[ReceiverName, Receiver] = Field(default_factory=dict)
+    """`page` is told of critical alerts, `ticket` of warnings; without one they are only shown."""
     prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
     image: Image = f"flowgauge:{__version__}"
     """The exporter's container image."""

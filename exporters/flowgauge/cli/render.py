@@ -1,0 +1,51 @@
+"""`flowgauge render`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from flowgauge.environment import environment_file, load_environment
+from flowgauge.errors import UsageError
+from flowgauge.render import difference, render, replace_folder
+
+__all__ = ["render_command"]
+
+
+@click.command("render")
+@click.option(
+    "--env",
+    "name",
+    metavar="NAME",
+    envvar="ENV",
+    show_envvar=True,
+    required=True,
+    help="The environment: the name of a file in ./environments.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The folder to write; replaced as a whole.  [default: build/NAME]",
+)
+@click.option(
+    "--diff", is_flag=True, help="Write nothing, show what would change; exit 1 if it would."
+)
+def render_command(*, name: str, out: Path | None, diff: bool) -> None:
+    """Write all that a deployment needs, from one environment file.
+
+    Prometheus' and Alertmanager's configuration, the rules, Grafana's dashboards and provisioning
+    and, where the file has the section, Kubernetes manifests. No secret is ever written.
+    """
+    file = environment_file(name)
+    environment = load_environment(name)
+    try:
+        files = render(name, environment)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from None
+    folder = out or Path("build", name)
+    if not diff:
+        replace_folder(folder, files)
+        click.echo(f"{folder}: {len(files)} files, from {file}")
+    elif changes := difference(folder, files):
+        click.echo(changes, nl=False)
+        sys.exit(1)

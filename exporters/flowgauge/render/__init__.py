@@ -1,0 +1,10 @@
+"""From one environment file to all that a deployment needs.
+
+`rendering.render` makes the files, as a mapping of paths to texts and nothing else; `folder`
+writes them, or shows what writing them would change.
+"""
+
+from flowgauge.render.folder import difference, replace_folder
+from flowgauge.render.rendering import render
+
+__all__ = ["difference", "render", "replace_folder"]

@@ -1,0 +1,138 @@
+"""A kustomize overlay over `deploy/kubernetes/base`, and the Prometheus operator's kinds.
+
+The overlay's `kustomization.yaml` is the rendered folder's own, because kustomize reads no file
+above it: `kubectl apply -k build/prod`.
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from flowgauge.assets import asset
+from flowgauge.environment.model import Environment, Kubernetes
+from flowgauge.render.files import Files, to_yaml
+from flowgauge.render.grafana import DASHBOARDS
+from flowgauge.render.rules import RULES
+
+__all__ = ["kubernetes_files"]
+
+_BASE = "kubernetes/base"
+_EXPORTER = "flowgauge-exporter"
+_EXPORTER_LABELS = {"app.kubernetes.io/name": _EXPORTER}
+
+
+def kubernetes_files(environment: Environment, settings: Kubernetes, files: Files) -> Files:
+    """Return base and overlay; *files* hold the rules and dashboards that go into the cluster."""
+    base = {
+        f"{_BASE}/{path.name}": path.read_text()
+        for path in sorted((asset("deploy") / _BASE).glob("*.yaml"))
+    }
+    interval = environment.prometheus.scrape_interval
+    monitors = {
+        "kubernetes/monitors/exporter.yaml": _exporter_monitor(settings, interval),
+        "kubernetes/monitors/mlflow.yaml": _mlflow_monitor(settings, interval),
+    }
+    rules = {
+        f"kubernetes/rules/{PurePosixPath(path).name}": _rule(path, text, settings)
+        for path, text in files.items()
+        if path.startswith(f"{RULES}/")
+    }
+    dashboards = [path for path in files if path.startswith(f"{DASHBOARDS}/")]
+    overlay = _overlay(environment, settings, [*monitors, *rules], dashboards)
+    return {
+        **base,
+        **{path: to_yaml(manifest) for path, manifest in {**monitors, **rules}.items()},
+        "kustomization.yaml": to_yaml(overlay),
+    }
+
+
+def _overlay(
+    environment: Environment, settings: Kubernetes, manifests: list[str], dashboards: list[str]
+) -> dict[str, Any]:
+    variables = {
+        "MLFLOW_TRACKING_URI": environment.domains.mlflow,
+        **({"FLOWGAUGE_STORE": environment.store} if environment.store else {}),
+    }
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": settings.namespace,
+        "resources": [_BASE, *manifests],
+        "images": [_image(environment.image)],
+        "replicas": [{"name": _EXPORTER, "count": settings.replicas}],
+        "configMapGenerator": [
+            # Its name ends in a hash of what it holds: a change restarts the exporter.
+            {"name": _EXPORTER, "literals": [f"{key}={value}" for key, value in variables.items()]},
+            *map(_dashboard, dashboards),
+        ],
+    }
+
+
+def _image(image: str) -> dict[str, str]:
+    name, at, digest = image.partition("@")
+    # A colon before the last slash is a registry's port.
+    repository, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        repository, tag = name, ""
+    version = {"digest": digest} if at else {"newTag": tag or "latest"}
+    return {"name": "flowgauge", "newName": repository, **version}
+
+
+def _dashboard(path: str) -> dict[str, Any]:
+    return {
+        "name": PurePosixPath(path).stem,
+        "files": [path],
+        # The label by which Grafana's sidecar finds dashboards; it needs no hash in the name.
+        "options": {"labels": {"grafana_dashboard": "1"}, "disableNameSuffixHash": True},
+    }
+
+
+def _rule(path: str, text: str, settings: Kubernetes) -> dict[str, Any]:
+    name = f"flowgauge-{PurePosixPath(path).stem.replace('_', '-')}"
+    return _operator_kind("PrometheusRule", name, settings, yaml.safe_load(text))
+
+
+def _exporter_monitor(settings: Kubernetes, interval: str) -> dict[str, Any]:
+    spec = {
+        "selector": {"matchLabels": _EXPORTER_LABELS},
+        "endpoints": [_endpoint("flowgauge", "http", interval)],
+    }
+    return _operator_kind("ServiceMonitor", _EXPORTER, settings, spec)
+
+
+def _mlflow_monitor(settings: Kubernetes, interval: str) -> dict[str, Any]:
+    mlflow = settings.mlflow
+    endpoint = _endpoint("mlflow", mlflow.port, interval)
+    if secret := mlflow.basic_auth_secret:
+        keys = ("username", "password")
+        endpoint["basicAuth"] = {key: {"name": secret, "key": key} for key in keys}
+    spec = {
+        "namespaceSelector": {"matchNames": [mlflow.namespace or settings.namespace]},
+        "selector": {"matchLabels": mlflow.selector},
+        "endpoints": [endpoint],
+    }
+    return _operator_kind("ServiceMonitor", "flowgauge-mlflow", settings, spec)
+
+
+def _endpoint(job: str, port: str, interval: str) -> dict[str, Any]:
+    return {
+        "port": port,
+        "path": "/metrics",
+        "interval": interval,
+        # The rules and dashboards know the jobs by these names, not by their Services'.
+        "relabelings": [{"targetLabel": "job", "replacement": job}],
+    }
+
+
+def _operator_kind(
+    kind: str, name: str, settings: Kubernetes, spec: Mapping[str, Any]
+) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/part-of": "flowgauge", **settings.labels}
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": kind,
+        "metadata": {"name": name, "labels": labels},
+        "spec": spec,
+    }

@@ -1,0 +1,72 @@
+"""Prometheus' own configuration: what it scrapes, which rules it evaluates, whom it tells."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flowgauge.environment.model import BasicAuth, Endpoint, Environment, RemoteWrite
+from flowgauge.errors import UsageError
+from flowgauge.render.files import Files, to_yaml
+
+__all__ = ["prometheus_files"]
+
+_DEFAULT_EXPORTER = "exporter:9877"
+
+
+def prometheus_files(name: str, environment: Environment) -> Files:
+    """Return `prometheus/prometheus.yml` of the environment *name*; the rules lie beside it.
+
+    https://prometheus.io/docs/prometheus/latest/configuration/configuration/
+    """
+    settings = environment.prometheus
+    configuration: dict[str, Any] = {
+        "global": {
+            "scrape_interval": settings.scrape_interval,
+            "evaluation_interval": settings.scrape_interval,
+            # On every alert and on all that is written to another store.
+            "external_labels": {"environment": name},
+        },
+        "rule_files": ["rules/*.yaml"],
+        "alerting": {
+            "alertmanagers": [{"static_configs": [{"targets": settings.alertmanagers}]}],
+        },
+        "scrape_configs": [
+            _mlflow_job(settings.mlflow, environment.domains.mlflow),
+            _job("flowgauge", settings.exporter, [_DEFAULT_EXPORTER]),
+        ],
+    }
+    if settings.remote_write:
+        configuration["remote_write"] = [_remote_write(store) for store in settings.remote_write]
+    return {"prometheus/prometheus.yml": to_yaml(configuration)}
+
+
+def _mlflow_job(endpoint: Endpoint, url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"}:
+        raise UsageError(f"domains.mlflow is {url}: Prometheus can only scrape http and https")
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    job = _job("mlflow", endpoint, [f"{parts.hostname}:{port}"])
+    job["scheme"] = parts.scheme
+    if prefix := parts.path.rstrip("/"):
+        job["metrics_path"] = f"{prefix}/metrics"
+    return job
+
+
+def _job(name: str, endpoint: Endpoint, default: list[str]) -> dict[str, Any]:
+    targets = endpoint.targets or default
+    return {
+        "job_name": name,
+        "static_configs": [{"targets": targets}],
+        **_access(endpoint.basic_auth, endpoint.credentials_file),
+    }
+
+
+def _remote_write(store: RemoteWrite) -> dict[str, Any]:
+    return {"url": store.url, **_access(store.basic_auth, store.credentials_file)}
+
+
+def _access(basic_auth: BasicAuth | None, credentials_file: str | None) -> dict[str, Any]:
+    if basic_auth:
+        return {"basic_auth": basic_auth.model_dump()}
+    if credentials_file:
+        return {"authorization": {"credentials_file": credentials_file}}
+    return {}

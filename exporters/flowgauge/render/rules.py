@@ -1,0 +1,51 @@
+"""The alert rules, with the environment's numbers and links."""
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+import yaml
+
+from flowgauge.assets import asset
+from flowgauge.environment.model import Environment
+from flowgauge.errors import UsageError
+from flowgauge.redact import quote
+from flowgauge.render.files import Files, to_yaml
+from flowgauge.render.links import relink
+from flowgauge.rules.files import RuleFile, read_rules
+from flowgauge.rules.overrides import apply_overrides
+
+__all__ = ["RULES", "rule_files"]
+
+RULES = "prometheus/rules"
+"""Where the rule files lie: beside Prometheus' configuration."""
+
+
+def rule_files(environment: Environment) -> Files:
+    """Return the rule files.
+
+    Raises `UsageError` for overrides of alerts that do not exist.
+    """
+    sources = read_rules([str(asset("alerts") / "*.yaml")])
+    known = {rule.alert for source in sources for rule in source.file.rules if rule.alert}
+    _require_known(environment.alerts, known)
+    return {
+        f"{RULES}/{source.path.name}": relink(
+            _readable(apply_overrides(source.file, environment.alerts)), environment.urls
+        )
+        for source in sources
+    }
+
+
+def _readable(file: RuleFile) -> str:
+    return to_yaml(yaml.safe_load(file.to_yaml()))
+
+
+def _require_known(overridden: Iterable[str], known: Collection[str]) -> None:
+    wrong = [_unknown(name, known) for name in overridden if name not in known]
+    if wrong:
+        raise UsageError("; ".join(wrong))
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, sorted(known), cutoff=0.5) or sorted(known)
+    return f"alerts.{quote(name)} is not an alert, did you mean {' or '.join(near)}?"
