@@ -1,0 +1,139 @@
+"""The window against a model too simple to be wrong, on a clock that the test moves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import hypothesis.strategies as st
+from hypothesis import given, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from flowgauge.store import GRACE_SECONDS, RECHECK_SECONDS
+from flowgauge.store.sqlite import SqliteStore
+
+_LENGTH = 10_000_000  # microseconds, as is every time here
+_TICKETS = st.sampled_from("abcdefgh")
+
+
+@dataclass
+class _Clock:
+    now: int = 1_700_000_000_000_000
+
+    def __call__(self) -> float:
+        return self.now / 1e6
+
+
+class WindowMachine(RuleBasedStateMachine):
+    """Callers come, come back, give up, are killed, while time passes."""
+
+    @initialize(max_calls=st.integers(1, 3))
+    def start(self, max_calls: int) -> None:
+        """Open an empty store."""
+        self.folder = TemporaryDirectory()
+        self.clock = _Clock()
+        self.store = SqliteStore(
+            Path(self.folder.name, "s.db"), timeout_seconds=5, clock=self.clock
+        )
+        self.max_calls = max_calls
+        self.grants: list[int] = []
+        self.queue: list[str] = []
+        self.leases: dict[str, int] = {}
+
+    @rule(ticket=_TICKETS)
+    def attempt(self, ticket: str) -> None:
+        """Who is granted: the first in the queue, as many as the window has room for."""
+        now = self.clock.now
+        self.queue = [t for t in self.queue if self.leases[t] >= now]
+        ahead = self.queue.index(ticket) if ticket in self.queue else len(self.queue)
+        room = self.max_calls - sum(at > now - _LENGTH for at in self.grants)
+        grant = self.store.acquire("k", ticket, self.max_calls, _LENGTH / 1e6, 0)
+        assert grant.granted == (ahead < room)
+        if grant.granted:
+            self.grants.append(now)
+            self.queue = [t for t in self.queue if t != ticket]
+        else:
+            self.queue += [ticket] if ticket not in self.queue else []
+            patience = min(grant.wait_seconds, RECHECK_SECONDS) + GRACE_SECONDS
+            self.leases[ticket] = now + round(patience * 1e6)
+
+    @rule(ticket=_TICKETS)
+    def give_up(self, ticket: str) -> None:
+        """Who gives up is out of the queue."""
+        self.store.give_up("k", ticket, 0)
+        self.queue = [t for t in self.queue if t != ticket]
+
+    @rule(seconds=st.floats(0, 12))
+    def pass_time(self, seconds: float) -> None:
+        """Time passes, so that grants expire and callers come too late."""
+        self.clock.now += round(seconds * 1e6)
+
+    @rule()
+    def pass_to_the_brink(self) -> None:
+        """The oldest grant is a microsecond from leaving the window."""
+        if self.grants and self.grants[-1] + _LENGTH - 1 > self.clock.now:
+            self.clock.now = self.grants[-1] + _LENGTH - 1
+
+    @invariant()
+    def never_more_than_the_limit(self) -> None:
+        """No stretch of one window's length holds more grants than the limit."""
+        for start in self.grants:
+            assert sum(start <= at < start + _LENGTH for at in self.grants) <= self.max_calls
+
+    def teardown(self) -> None:
+        """Remove the store."""
+        if hasattr(self, "store"):
+            self.store.close()
+            self.folder.cleanup()
+
+
+TestWindowMachine = WindowMachine.TestCase
+TestWindowMachine.__doc__ = "Whatever callers do, grants follow the model and no window overflows."
+TestWindowMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    max_calls=st.integers(1, 4),
+    arrivals=st.lists(st.integers(0, 30_000_000), min_size=1, max_size=14),
+)
+def test_patient_callers_lose_no_time_and_no_place(max_calls: int, arrivals: list[int]) -> None:
+    """Callers that come back when told are granted in order, each at the first moment possible."""
+    with TemporaryDirectory() as folder:
+        clock = _Clock()
+        store = SqliteStore(Path(folder, "s.db"), timeout_seconds=5, clock=clock)
+        origin = clock.now
+        due = [(at, n) for n, at in enumerate(sorted(arrivals))]
+        began = {n: at for at, n in due}
+        granted: list[int] = []
+        while due:
+            due.sort()
+            at, n = due.pop(0)
+            clock.now = origin + at
+            waited = (at - began[n]) / 1e6
+            grant = store.acquire("k", str(n), max_calls, _LENGTH / 1e6, waited)
+            if grant.granted:
+                assert n == len(granted)
+                granted.append(at)
+            else:
+                wait = min(grant.wait_seconds, RECHECK_SECONDS)
+                due.append((at + round(wait * 1e6), n))
+        store.close()
+    for n, at in enumerate(granted):
+        freed = granted[n - max_calls] + _LENGTH if n >= max_calls else 0
+        assert at == max(began[n], freed)
+
+
+@settings(max_examples=25, deadline=None)
+@given(back=st.floats(0.001, 1e6))
+def test_a_clock_set_back_costs_at_most_one_window(back: float) -> None:
+    """After the clock was set back the limit holds, and the window opens within its own length."""
+    with TemporaryDirectory() as folder:
+        clock = _Clock()
+        store = SqliteStore(Path(folder, "s.db"), timeout_seconds=5, clock=clock)
+        store.acquire("k", "a", 1, 10, 0)
+        clock.now -= round(back * 1e6)
+        grant = store.acquire("k", "b", 1, 10, 0)
+        assert 0 < grant.wait_seconds <= 10
+        clock.now += _LENGTH
+        assert store.acquire("k", "c", 1, 10, 0).granted
+        store.close()
