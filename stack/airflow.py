@@ -97,19 +97,26 @@ def airflow(
     url = f"http://{LOOPBACK}:{port}"
     command = python_tool("airflow")
     api_server = [command, "api-server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    started: list[subprocess.Popen[bytes]] = []
     with ExitStack() as parts:
 
         def start(arguments: list[str], name: str, ready: Any = lambda: True) -> None:
             log = folder / f"{name}.log"
-            parts.enter_context(
+            process = parts.enter_context(
                 running(arguments, log=log, env=_with_tools(settings), cwd=folder, ready=ready)
             )
+            started.append(process)
 
         start(api_server, "api-server", lambda: answers(f"{url}/api/v2/version"))
         # Without its log server, which listens on every interface.
         start([command, "scheduler", "--skip-serve-logs"], "scheduler")
         start([command, "dag-processor"], "dag-processor")
-        yield Airflow(url, settings)
+        try:
+            yield Airflow(url, settings)
+        finally:
+            # Each takes seconds to end: let them do it side by side.
+            for process in started:
+                process.terminate()
 
 
 def _with_tools(settings: Mapping[str, str]) -> dict[str, str]:

@@ -273,9 +273,9 @@ def _live_line(monitor: Prometheus) -> str:
                 f"(rate(mlflow_http_request_duration_seconds_bucket[{_WINDOW}])))",
                 "{:.0f} ms",
             ),
-            figure("sum(mlflow_dag_logs_total)", "{:.0f} payloads logged"),
+            figure("sum(mlflow_dag_logs_total) or vector(0)", "{:.0f} payloads logged"),
             figure("sum(mlflow_dag_logs_deferred_total) or vector(0)", "{:.0f} deferred"),
-            figure("sum(mlflow_outbox_entries)", "{:.0f} in the outbox"),
+            figure("sum(mlflow_outbox_entries) or vector(0)", "{:.0f} in the outbox"),
             "pool "
             + figure("100 * max(mlflow_db_pool_connections / mlflow_db_pool_limit)", "{:.0f} %"),
             "alerts: " + (", ".join(sorted(monitor.firing())) or "none"),

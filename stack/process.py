@@ -130,12 +130,12 @@ def _tail(log: Path, lines: int = 20) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None:
-    tree = _tree(process.pid)
+    descendants = _descendants(process.pid)
     if process.poll() is None:
         process.send_signal(stop_signal)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_SECONDS)
-    _, alive = psutil.wait_procs(tree, timeout=1)
+    _, alive = psutil.wait_procs({*descendants, *_descendants(process.pid)}, timeout=1)
     for child in alive:
         with suppress(psutil.NoSuchProcess):
             child.kill()
@@ -143,9 +143,16 @@ def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None
     process.wait()
 
 
-def _tree(pid: int) -> list[psutil.Process]:
+def _descendants(pid: int) -> set[psutil.Process]:
+    """Return the living processes that *pid* started, itself included, even if it is gone."""
+    found = {process for process in psutil.process_iter() if _session(process.pid) == pid}
+    with suppress(psutil.NoSuchProcess):
+        found.update(psutil.Process(pid).children(recursive=True))
+    return found
+
+
+def _session(pid: int) -> int | None:
     try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
