@@ -37,7 +37,7 @@ def test_an_empty_folder_may_be_filled(folder: Path) -> None:
 
 
 def test_a_failure_leaves_the_old_folder(folder: Path) -> None:
-    """When writing fails half-way, all of the old rendering is there and the error is a sentence."""
+    """When writing fails half-way the old rendering is all there, and the error is a sentence."""
     out = folder / "out"
     replace_folder(out, _OLD)
     with pytest.raises(FlowgaugeError, match="cannot be written: File exists") as error:

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-import yaml
-
 from flowgauge.assets import asset
 from flowgauge.environment.model import Environment
 from flowgauge.errors import UsageError
@@ -37,7 +35,10 @@ def rule_files(environment: Environment) -> Files:
 
 
 def _readable(file: RuleFile) -> str:
-    return to_yaml(yaml.safe_load(file.to_yaml()))
+    # file.to_yaml() writes an expression of several lines as one quoted line.
+    return to_yaml(
+        file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    )
 
 
 def _require_known(overridden: Iterable[str], known: Collection[str]) -> None:

@@ -1,0 +1,186 @@
+"""What is rendered: every part of it accepted by the program that will read it."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flowgauge.assets import asset
+from flowgauge.environment import Environment
+from flowgauge.errors import UsageError
+from flowgauge.render import render
+from stack.process import python_tool
+
+_Rendered = Callable[[str], Path]
+_MINIMAL = "domains: {mlflow: mlflow.example.com}\n"
+_ENVIRONMENTS = sorted(path.stem for path in asset("environments").glob("*.yaml"))
+
+
+def _read(file: Path) -> Any:
+    return yaml.safe_load(file.read_text())
+
+
+def _rules(folder: Path) -> dict[str, dict[str, Any]]:
+    """Every alert by name."""
+    files = [_read(path) for path in sorted(folder.glob("*.yaml"))]
+    rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
+    return {rule["alert"]: rule for rule in rules if "alert" in rule}
+
+
+@pytest.mark.parametrize("name", _ENVIRONMENTS)
+def test_every_packaged_environment_renders(
+    name: str, rendered: _Rendered, accepts: Callable[..., str]
+) -> None:
+    """Promtool and amtool accept what the packaged environments render to."""
+    out = rendered((asset("environments") / f"{name}.yaml").read_text())
+    accepts("promtool", "check", "config", out / "prometheus" / "prometheus.yml")
+    accepts("promtool", "check", "rules", *sorted((out / "prometheus" / "rules").iterdir()))
+    accepts("amtool", "check-config", out / "alertmanager" / "alertmanager.yml")
+
+
+def test_an_environment_with_every_section_is_accepted(
+    full: Path, accepts: Callable[..., str]
+) -> None:
+    """Receivers of every kind, logins, remote write and overrides give valid configuration."""
+    config = full / "prometheus" / "prometheus.yml"
+    # The files with the secrets are not on this machine.
+    accepts("promtool", "check", "config", "--syntax-only", config)
+    accepts("promtool", "check", "rules", *sorted((full / "prometheus" / "rules").iterdir()))
+    accepts("amtool", "check-config", full / "alertmanager" / "alertmanager.yml")
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    """Rendering twice, in any process, gives the same texts in the same order."""
+    program = (
+        "import json; from flowgauge.environment import load_environment as load;"
+        "from flowgauge.render import render; print(json.dumps(render('prod', load('prod'))))"
+    )
+    python = python_tool("python")
+    outputs = {
+        subprocess.run(
+            [python, "-c", program],
+            env={"PYTHONHASHSEED": seed, "FLOWGAUGE_ENVIRONMENTS": str(asset("environments"))},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_the_rules_of_the_default_environment_pass_their_unit_tests(
+    rendered: _Rendered, accepts: Callable[..., str], folder: Path
+) -> None:
+    """The promtool tests, which name every label and annotation, hold for the rendered rules."""
+    out = rendered(_MINIMAL)
+    shutil.copytree(out / "prometheus" / "rules", folder / "alerts")
+    shutil.copytree(asset("rules_tests"), folder / "rules_tests")
+    accepts("promtool", "test", "rules", *sorted((folder / "rules_tests").glob("*.yaml")))
+
+
+def test_an_override_changes_what_it_names_and_nothing_else(full: Path) -> None:
+    """Threshold, `for` and severity of the named alerts differ from the packaged ones."""
+    before, after = _rules(asset("alerts")), _rules(full / "prometheus" / "rules")
+    latency, saturated = after["MLflowHighLatency"], after["MLflowRateLimitSaturated"]
+    assert latency["expr"] == before["MLflowHighLatency"]["expr"].replace("> 2", "> 2.5")
+    assert (latency["for"], latency["labels"]["severity"]) == ("15m", "critical")
+    assert saturated["expr"].endswith("> 1000")
+    overridden = {"MLflowHighLatency", "MLflowRateLimitSaturated"}
+    compared = ("expr", "for", "keep_firing_for", "labels")
+    for name in before.keys() - overridden:
+        assert [before[name].get(key) for key in compared] == [
+            after[name].get(key) for key in compared
+        ]
+
+
+def test_an_override_of_no_alert_is_one_sentence(folder: Path) -> None:
+    """Every alert that does not exist is named with those that are spelt nearly so."""
+    overrides = {"MLflowHighLatancy": {"threshold": 3}, "ServerDown": {"for": "1m"}}
+    environment = Environment.model_validate({"domains": {"mlflow": "h"}, "alerts": overrides})
+    with pytest.raises(UsageError) as error:
+        render("test", environment)
+    sentence = str(error.value)
+    assert "alerts.MLflowHighLatancy is not an alert, did you mean MLflowHighLatency" in sentence
+    assert re.search(r"alerts\.ServerDown is not an alert.*MLflowServerDown", sentence)
+
+
+def test_links_lead_to_the_environments_own_addresses(full: Path) -> None:
+    """With `urls` no alert and no dashboard links to a placeholder."""
+    for rule in _rules(full / "prometheus" / "rules").values():
+        runbook = f"https://wiki.corp.example/runbooks/{rule['alert']}.md"
+        assert rule["annotations"]["runbook_url"] == runbook
+        assert rule["annotations"]["dashboard_url"].startswith("https://grafana.corp.example/g/d/")
+    for board in (full / "grafana" / "dashboards").glob("*.json"):
+        assert "github.com/flowgauge" not in board.read_text()
+        assert "https://wiki.corp.example/runbooks" in board.read_text()
+
+
+def test_prometheus_scrapes_what_the_environment_says(full: Path, rendered: _Rendered) -> None:
+    """The domain, or the listed instances, become targets; the path prefix and the scheme stay."""
+    config = _read(full / "prometheus" / "prometheus.yml")
+    mlflow, exporter = config["scrape_configs"]
+    assert mlflow["static_configs"] == [{"targets": ["mlflow-0:5000", "mlflow-1:5000"]}]
+    assert (mlflow["scheme"], mlflow["metrics_path"]) == ("https", "/ml/metrics")
+    assert mlflow["basic_auth"]["password_file"] == "/run/secrets/mlflow"
+    assert exporter["static_configs"] == [{"targets": ["exporter-a:9877", "exporter-b:9877"]}]
+    assert config["global"]["external_labels"] == {"environment": "test"}
+    assert config["remote_write"][0]["url"] == "https://mimir.example.com/push"
+
+    mlflow, exporter = _read(rendered(_MINIMAL) / "prometheus" / "prometheus.yml")["scrape_configs"]
+    assert mlflow["static_configs"] == [{"targets": ["mlflow.example.com:443"]}]
+    assert mlflow["job_name"] == "mlflow"
+    assert exporter["static_configs"] == [{"targets": ["exporter:9877"]}]
+    assert exporter["job_name"] == "flowgauge"
+
+
+def test_an_mlflow_that_is_no_server_cannot_be_rendered() -> None:
+    """A tracking URI that Prometheus cannot scrape is refused in one sentence."""
+    environment = Environment.model_validate({"domains": {"mlflow": "sqlite:///mlflow.db"}})
+    with pytest.raises(UsageError, match=r"domains\.mlflow is sqlite:.*only scrape http and https"):
+        render("test", environment)
+
+
+def test_grafana_finds_dashboards_and_data_source(full: Path) -> None:
+    """Provisioning names the folder the dashboards are mounted in, and Prometheus."""
+    provider = _read(full / "grafana/provisioning/dashboards/flowgauge.yaml")["providers"][0]
+    assert provider["options"]["path"] == "/etc/grafana/dashboards"
+    source = _read(full / "grafana/provisioning/datasources/flowgauge.yaml")["datasources"][0]
+    assert source["url"] == "http://prometheus:9090"
+    assert source["jsonData"]["timeInterval"] == "30s"
+    boards = [json.loads(path.read_text()) for path in (full / "grafana/dashboards").iterdir()]
+    assert {board["uid"] for board in boards} >= {"flowgauge-server", "flowgauge-dags"}
+
+
+def test_the_command_writes_diffs_and_refuses(folder: Path) -> None:
+    """`flowgauge render` writes; `--diff` exits 0, or 1 with the diff; a wrong file exits 2."""
+    environments = folder / "environments"
+    environments.mkdir()
+    file = environments / "prod.yaml"
+    file.write_text(_MINIMAL)
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [python_tool("flowgauge"), "render", "--env", "prod", *options]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+    assert run().returncode == 0
+    assert (folder / "build/prod/prometheus/prometheus.yml").is_file()
+    same = run("--diff")
+    assert (same.returncode, same.stdout) == (0, "")
+
+    file.write_text(_MINIMAL + "alerts: {MLflowHighLatency: {for: 20m}}\n")
+    changed = run("--diff")
+    assert changed.returncode == 1
+    assert "-    for: 10m\n+    for: 20m\n" in changed.stdout
+
+    file.write_text(_MINIMAL + "alerts: {Nope: {for: 20m}}\n")
+    refused = run()
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("flowgauge: environments/prod.yaml: alerts.Nope is not an")
+    assert run("--out", "build/prod", "--diff").returncode == 2
+    assert "for: 10m" in (folder / "build/prod/prometheus/rules/server.yaml").read_text()
