@@ -45,6 +45,8 @@ def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
     config = folder / "auth.ini"
     config.write_text(
         "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
+        # Without it every request costs the hash of a password.
+        "auth_cache_ttl_seconds = 600\n"
         f"database_uri = sqlite:///{folder}/auth.db\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )

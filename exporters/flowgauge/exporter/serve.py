@@ -1,11 +1,13 @@
 """The process: listening until it is told to stop."""
 
+import asyncio
 import signal
 import socket
 import ssl
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["serve"]
 
@@ -13,7 +15,7 @@ __all__ = ["serve"]
 def serve(app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
     """Serve *app* on *listener* until SIGTERM or SIGINT; requests then have a second to end."""
     config = uvicorn.Config(
-        app,
+        _ends_in_peace(app),
         access_log=False,
         http="h11",
         lifespan="off",
@@ -36,3 +38,15 @@ def serve(app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     server.run(sockets=[listener])
+
+
+def _ends_in_peace(app: ASGIApp) -> ASGIApp:
+    """Answer what is cancelled at the end, where uvicorn would log a traceback."""
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            await PlainTextResponse("The exporter is stopping.\n", 503)(scope, receive, send)
+
+    return answering
