@@ -2,15 +2,15 @@
 
 from flowgauge.environment.model import Urls
 
-__all__ = ["relink"]
+__all__ = ["DASHBOARDS", "RUNBOOKS", "relink"]
 
 # What the files say as they lie in the repository.
-_DASHBOARDS = "https://grafana.example.com"
-_RUNBOOKS = "https://github.com/flowgauge/flowgauge/blob/main/runbooks"
+DASHBOARDS = "https://grafana.example.com"
+RUNBOOKS = "https://github.com/flowgauge/flowgauge/blob/main/runbooks"
 
 
 def relink(text: str, urls: Urls) -> str:
     """Return the rule file or dashboard *text* with links that lead to *urls*."""
-    text = text.replace(f"{_DASHBOARDS}/", f"{urls.dashboards or _DASHBOARDS}/")
+    text = text.replace(f"{DASHBOARDS}/", f"{urls.dashboards or DASHBOARDS}/")
     # Without the slash: a dashboard links to the folder itself.
-    return text.replace(_RUNBOOKS, urls.runbooks or _RUNBOOKS)
+    return text.replace(RUNBOOKS, urls.runbooks or RUNBOOKS)
