@@ -1,0 +1,197 @@
+"""The rendered Kubernetes manifests: valid, hardened, and fitting together."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from cloudcoil.models.prometheus_operator import v1 as operator
+
+from flowgauge.assets import asset
+from flowgauge.environment import Environment
+from flowgauge.render import render, replace_folder
+from tests.deploy.conftest import Manifests, kustomize
+
+_OPERATOR = "monitoring.coreos.com/v1"
+_CORE = {
+    ("ServiceAccount", "flowgauge-exporter"),
+    ("Deployment", "flowgauge-exporter"),
+    ("Service", "flowgauge-exporter"),
+    ("PodDisruptionBudget", "flowgauge-exporter"),
+    ("NetworkPolicy", "flowgauge-exporter"),
+}
+
+
+def _pod(manifests: Manifests) -> dict[str, Any]:
+    template: dict[str, Any] = manifests["Deployment", "flowgauge-exporter"]["spec"]["template"]
+    return template
+
+
+def _container(manifests: Manifests) -> dict[str, Any]:
+    [container] = _pod(manifests)["spec"]["containers"]
+    return dict(container)
+
+
+def _of_kind(manifests: Manifests, kind: str) -> dict[str, dict[str, Any]]:
+    return {name: manifest for (k, name), manifest in manifests.items() if k == kind}
+
+
+@pytest.mark.parametrize("version", ["1.27.0", "1.37.0"])
+def test_core_kinds_follow_kubernetes_schemas(manifests: Manifests, version: str) -> None:
+    """Every manifest of a core kind is valid in old and new Kubernetes, without unknown fields."""
+    core = [manifest for manifest in manifests.values() if manifest["apiVersion"] != _OPERATOR]
+    assert manifests.keys() >= _CORE
+    for manifest in core:
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_the_schemas_find_a_mistake(manifests: Manifests) -> None:
+    """The check above is one: a misspelt field and a wrong type are found."""
+    deployment = manifests["Deployment", "flowgauge-exporter"]
+    for wrong in ({"replica": 1}, {"replicas": "one"}):
+        spec = {**deployment["spec"], **wrong}
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate({**deployment, "spec": spec}, "1.37.0", strict=True)
+
+
+def test_operator_kinds_follow_its_types(manifests: Manifests) -> None:
+    """Monitors and rules are what the Prometheus operator expects, without unknown fields."""
+    types: dict[str, Any] = {
+        "ServiceMonitor": operator.ServiceMonitor,
+        "PrometheusRule": operator.PrometheusRule,
+    }
+    found = [m for m in manifests.values() if m["apiVersion"] == _OPERATOR]
+    assert {manifest["kind"] for manifest in found} == set(types)
+    for manifest in found:
+        typed = types[manifest["kind"]].model_validate(manifest)
+        # The types drop what they do not know.
+        known = typed.model_dump(by_alias=True, exclude_unset=True, mode="json")
+        assert known["spec"] == manifest["spec"]
+
+
+def test_the_rules_in_the_cluster_are_valid(manifests: Manifests, folder: Path) -> None:
+    """Promtool accepts the rules as the operator will hand them to Prometheus, all of them."""
+    rules = _of_kind(manifests, "PrometheusRule")
+    for name, manifest in rules.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(manifest["spec"]))
+    files = sorted(folder.glob("*.yaml"))
+    subprocess.run(["promtool", "check", "rules", *files], check=True, capture_output=True)
+    assert {file.stem for file in files} == {
+        f"flowgauge-{file.stem.replace('_', '-')}" for file in asset("alerts").glob("*.yaml")
+    }
+
+
+def test_everything_is_where_it_belongs(manifests: Manifests) -> None:
+    """Namespace, image, replicas and the operator's labels are the environment's."""
+    assert {m["metadata"]["namespace"] for m in manifests.values()} == {"flowgauge"}
+    assert _container(manifests)["image"] == "registry.example.com/flowgauge:0.1.0"
+    assert manifests["Deployment", "flowgauge-exporter"]["spec"]["replicas"] == 2
+    for kind in ("ServiceMonitor", "PrometheusRule"):
+        for manifest in _of_kind(manifests, kind).values():
+            assert manifest["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+
+
+def test_the_exporter_can_do_no_harm(manifests: Manifests) -> None:
+    """Its pod meets the restricted Pod Security Standard, has limits, and no token."""
+    pod, container = _pod(manifests)["spec"], _container(manifests)
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert container["resources"]["limits"]["memory"]
+    assert not {"hostNetwork", "hostPID", "volumes"} & pod.keys()
+
+
+def test_the_parts_find_each_other(manifests: Manifests) -> None:
+    """Service, monitor, budget and policy select the exporter's pods, by ports that exist."""
+    labels = _pod(manifests)["metadata"]["labels"].items()
+    service = manifests["Service", "flowgauge-exporter"]
+    budget = manifests["PodDisruptionBudget", "flowgauge-exporter"]["spec"]
+    policy = manifests["NetworkPolicy", "flowgauge-exporter"]["spec"]
+    assert service["spec"]["selector"].items() <= labels
+    assert budget["selector"]["matchLabels"].items() <= labels
+    assert policy["podSelector"]["matchLabels"].items() <= labels
+
+    monitor = manifests["ServiceMonitor", "flowgauge-exporter"]["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    [port] = _container(manifests)["ports"]
+    used = [service["spec"]["ports"][0]["targetPort"], monitor["endpoints"][0]["port"],
+            policy["ingress"][0]["ports"][0]["port"],
+            _container(manifests)["livenessProbe"]["httpGet"]["port"]]  # fmt: skip
+    assert set(used) == {port["name"]}
+    # MLflow that is down makes the exporter unready; it must be scraped all the more.
+    assert service["spec"]["publishNotReadyAddresses"] is True
+
+
+def test_the_jobs_have_the_names_the_rules_know(manifests: Manifests) -> None:
+    """The scrape jobs are called mlflow and flowgauge, whatever their Services are called."""
+    jobs = {
+        name: monitor["spec"]["endpoints"][0]["relabelings"]
+        for name, monitor in _of_kind(manifests, "ServiceMonitor").items()
+    }
+    assert jobs == {
+        "flowgauge-mlflow": [{"targetLabel": "job", "replacement": "mlflow"}],
+        "flowgauge-exporter": [{"targetLabel": "job", "replacement": "flowgauge"}],
+    }
+    mlflow = manifests["ServiceMonitor", "flowgauge-mlflow"]["spec"]
+    assert mlflow["namespaceSelector"] == {"matchNames": ["mlflow"]}
+
+
+def test_dashboards_fit_into_config_maps(manifests: Manifests) -> None:
+    """One ConfigMap a dashboard, with the label Grafana's sidecar looks for, small enough."""
+    maps = [m for m in _of_kind(manifests, "ConfigMap").values()
+            if m["metadata"].get("labels", {}).get("grafana_dashboard") == "1"]  # fmt: skip
+    files = [file for config in maps for file in config["data"]]
+    assert "flowgauge-server.json" in files
+    assert len(files) == len(maps)
+    for config in maps:
+        # `kubectl apply` keeps a copy in an annotation, and an annotation has 256 KiB.
+        assert len(yaml.safe_dump(config)) < 262144
+
+
+def _variables(manifests: Manifests) -> tuple[str, dict[str, str]]:
+    config_map = _container(manifests)["envFrom"][0]["configMapRef"]["name"]
+    return config_map, manifests["ConfigMap", config_map]["data"]
+
+
+def test_a_new_address_restarts_the_exporter(folder: Path) -> None:
+    """The exporter reads a ConfigMap whose name changes with its content."""
+    names = []
+    for host in ("a.example.com", "b.example.com"):
+        environment = Environment.model_validate(
+            {"domains": {"mlflow": host}, "store": "redis://r:6379/0", "kubernetes": {}}
+        )
+        replace_folder(folder / host, render("test", environment))
+        name, variables = _variables(kustomize(folder / host))
+        assert variables == {
+            "MLFLOW_TRACKING_URI": f"https://{host}",
+            "FLOWGAUGE_STORE": "redis://r:6379/0",
+        }
+        names.append(name)
+    assert names[0] != names[1]
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("flowgauge", "flowgauge:latest"),
+        ("registry.example.com:5000/flowgauge", "registry.example.com:5000/flowgauge:latest"),
+        ("registry.example.com:5000/a/b:1.0", "registry.example.com:5000/a/b:1.0"),
+        (f"a/b@sha256:{'0' * 64}", f"a/b@sha256:{'0' * 64}"),
+        (f"a/b:1.0@sha256:{'0' * 64}", f"a/b@sha256:{'0' * 64}"),
+    ],
+)
+def test_any_image_reference_arrives_whole(folder: Path, image: str, said: str) -> None:
+    """Registry port, tag and digest of `image` reach the Deployment."""
+    environment = Environment.model_validate(
+        {"domains": {"mlflow": "h"}, "image": image, "kubernetes": {}}
+    )
+    replace_folder(folder / "out", render("test", environment))
+    assert _container(kustomize(folder / "out"))["image"] == said
