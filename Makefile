@@ -36,6 +36,14 @@ lint: $(VENV)/.ready ## ruff and mypy --strict
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+.PHONY: check-rules
+check-rules: setup ## check the alert rules, their tests and their runbooks
+	@$(BIN)/flowgauge check-rules
+
+.PHONY: mutate-rules
+mutate-rules: setup ## change every alert rule in small ways: some test must notice each
+	@$(BIN)/flowgauge mutate-rules --equivalent rules_tests/equivalent_mutants.yaml
+
 .PHONY: dashboards
 dashboards: $(VENV)/.ready ## generate dashboards/json from the grafanalib definitions
 	@$(BIN)/python -m dashboards

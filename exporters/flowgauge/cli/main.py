@@ -12,8 +12,10 @@ __all__ = ["main"]
 
 # A table, not imports: `flowgauge rate-limit show` must not pay for the exporter's web server.
 _COMMANDS = {
+    "check-rules": "flowgauge.cli.rules:check_rules_command",
     "environment": "flowgauge.cli.environment:environment",
     "exporter": "flowgauge.cli.exporter:exporter",
+    "mutate-rules": "flowgauge.cli.rules:mutate_rules_command",
     "outbox": "flowgauge.cli.outbox:outbox",
     "render": "flowgauge.cli.render:render_command",
     "rate-limit": "flowgauge.cli.rate_limit:rate_limit",

@@ -73,7 +73,12 @@ class _Part:
 
     @property
     def text(self) -> str:
+        """The test file with this test alone."""
         return self.tests.parts[self.number]
+
+    def mentions(self, names: Iterable[str]) -> bool:
+        """Return whether the test speaks of any of *names*."""
+        return any(name in self.text for name in names)
 
 
 @dataclass(frozen=True)
@@ -92,28 +97,45 @@ class Plan:
         """
         with ThreadPoolExecutor(jobs) as pool:
             seconds = dict(zip(self.parts, pool.map(self._baseline, self.parts), strict=True))
-            quickest = sorted(self.parts, key=lambda part: seconds[part])
-            yield from pool.map(lambda item: self._judge(item[0], item[1], quickest), self.mutants)
+            try:
+                yield from pool.map(
+                    lambda item: self._judge(item[0], item[1], seconds), self.mutants
+                )
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def _baseline(self, part: _Part) -> float:
         started = time.monotonic()
         with _copy(part.tests.rule_files, {part.path: part.text}) as folder:
-            if failure := promtool.test(_inside(folder, part.path)):
-                raise FlowgaugeError(
-                    f"{part.tests.path} fails before any rule is changed: {failure}"
-                )
+            failure = promtool.test(_inside(folder, part.path))
+        if failure:
+            raise FlowgaugeError(f"{part.tests.path} fails before any rule is changed: {failure}")
         return time.monotonic() - started
 
-    def _judge(self, path: Path, mutant: Mutant, parts: Iterable[_Part]) -> Verdict:
+    def _judge(self, path: Path, mutant: Mutant, seconds: Mapping[_Part, float]) -> Verdict:
+        parts = [part for part in self.parts if path in part.tests.rule_files]
+        originals = {file for part in parts for file in part.tests.rule_files} - {path}
         mutated = self.sources[path].file.replace(mutant.original, mutant.rule).to_yaml()
-        loading = [part for part in parts if path in part.tests.rule_files]
-        originals = {file for part in loading for file in part.tests.rule_files} - {path}
-        written = {path: mutated, **{part.path: part.text for part in loading}}
-        with _copy(originals, written) as folder:
+        readers = self._readers(mutant.rule.name)
+        # First those that speak of the rule, or of what reads it; and quick ones before slow ones.
+        parts.sort(key=lambda part: (not part.mentions(readers), seconds[part]))
+        with _copy(
+            originals, {path: mutated, **{part.path: part.text for part in parts}}
+        ) as folder:
             if promtool.check([_inside(folder, path)]):
                 return Verdict(path, mutant, Outcome.INVALID)
-            noticed = any(promtool.test(_inside(folder, part.path)) for part in loading)
+            noticed = any(promtool.test(_inside(folder, part.path)) for part in parts)
         return Verdict(path, mutant, self._outcome(mutant, noticed=noticed))
+
+    def _readers(self, name: str) -> set[str]:
+        """Return the names of a rule and of all that read it, directly or not."""
+        rules = [rule for source in self.sources.values() for rule in source.file.rules]
+        names = {name}
+        while (
+            more := {rule.name for rule in rules if any(one in rule.expr for one in names)} - names
+        ):
+            names |= more
+        return names
 
     def _outcome(self, mutant: Mutant, *, noticed: bool) -> Outcome:
         equivalent = (mutant.rule.name, mutant.change) in self.equivalents

@@ -1,0 +1,74 @@
+"""All that `flowgauge check-rules` checks."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowgauge.rules import promtool
+from flowgauge.rules.files import Source
+from flowgauge.rules.lint import lint
+from flowgauge.rules.unit_tests import UnitTests
+
+__all__ = ["Checked", "check_rules"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was looked at, and what is wrong with it, one sentence each."""
+
+    alerts: int
+    records: int
+    tests: int
+    findings: Sequence[str]
+
+
+def check_rules(
+    sources: Sequence[Source], tests: Sequence[UnitTests], runbooks: Path, jobs: int
+) -> Checked:
+    """Check rule files, their unit tests and the *runbooks*, running *jobs* promtools at a time."""
+    with ThreadPoolExecutor(jobs) as pool:
+        failures = list(pool.map(promtool.test, [one.path for one in tests]))
+    broken = promtool.check([source.path for source in sources])
+    findings = [
+        *filter(None, [broken, *failures]),
+        *lint(sources),
+        *_untested(sources, tests),
+        *_unexplained(sources, runbooks),
+    ]
+    return Checked(
+        alerts=len(_alerts(sources)),
+        records=sum(rule.record is not None for one in sources for rule in one.file.rules),
+        tests=sum(len(one.parts) for one in tests),
+        findings=findings,
+    )
+
+
+def _untested(sources: Sequence[Source], tests: Sequence[UnitTests]) -> Iterator[str]:
+    """Compare the names: promtool passes a test that says an alert nobody has is silent."""
+    alerts = {source.path: _alerts([source]) for source in sources}
+    fires: set[str] = set()
+    silent: set[str] = set()
+    for one in tests:
+        loaded = set().union(*(alerts.get(path, set()) for path in one.rule_files))
+        for case in one.cases:
+            (fires if case.fires else silent).add(case.alert)
+        for name in sorted({case.alert for case in one.cases} - loaded):
+            yield f"{one.path.name}: {name}: the rule files that it loads have no such alert"
+    for name in sorted(_alerts(sources) - fires):
+        yield f"{name}: there is no test in which it fires"
+    for name in sorted(_alerts(sources) - silent):
+        yield f"{name}: there is no test in which it is silent"
+
+
+def _unexplained(sources: Sequence[Source], runbooks: Path) -> Iterator[str]:
+    alerts = _alerts(sources)
+    pages = {page.stem for page in runbooks.glob("*.md")} - {"README"}
+    for name in sorted(alerts - pages):
+        yield f"{name}: it has no runbook {runbooks / name}.md"
+    for name in sorted(pages - alerts):
+        yield f"{runbooks / name}.md: there is no such alert"
+
+
+def _alerts(sources: Sequence[Source]) -> set[str]:
+    return {rule.alert for source in sources for rule in source.file.rules if rule.alert}
