@@ -1,0 +1,78 @@
+"""A task's surroundings: MLflow, a store of its own, and no rate limit in the way."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from flowgauge.airflow.connection import connect
+from flowgauge.airflow.outbox import Flushed, flush
+from flowgauge.store import LogTotals, OutboxEntry, open_store
+from stack.mlflow import MlflowServer
+
+_UNLIMITED = """\
+domains:
+  mlflow: mlflow.example.com
+rate_limits:
+  mlflow_api:
+    max_calls: 1000000
+    window_seconds: 1
+"""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a log call finds, and what it leaves behind."""
+
+    mlflow_url: str
+    experiment: str
+    folder: Path
+
+    def runs(self) -> list[Run]:
+        """Return the runs of the experiment as MLflow has them."""
+        client = MlflowClient(self.mlflow_url)
+        experiment = client.get_experiment_by_name(self.experiment)
+        if experiment is None:
+            return []
+        return list(client.search_runs([experiment.experiment_id], max_results=1000))
+
+    def outbox(self) -> list[OutboxEntry]:
+        """Return what waits, and what was set aside."""
+        with closing(open_store()) as store:
+            return list(store.outbox(1000))
+
+    def totals(self) -> LogTotals:
+        """Return what was counted."""
+        with closing(open_store()) as store:
+            return store.log_totals()
+
+    def failures(self) -> dict[str, int]:
+        """Return the failures counted for calls outside Airflow, by reason."""
+        return {
+            reason: count for pair in self.totals().pairs for reason, count in pair.failures.items()
+        }
+
+    def flush(self, seconds: float = 20) -> Flushed:
+        """Send what the outbox holds to the MLflow that is set now."""
+        with closing(open_store()) as store:
+            return flush(store, connect(), seconds=seconds)
+
+
+@pytest.fixture
+def surroundings(
+    mlflow: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Surroundings:
+    """MLflow that answers, an empty store, an experiment of the test's own."""
+    environments = tmp_path / "environments"
+    environments.mkdir()
+    (environments / "unlimited.yaml").write_text(_UNLIMITED)
+    monkeypatch.setenv("FLOWGAUGE_ENVIRONMENTS", str(environments))
+    monkeypatch.setenv("ENV", "unlimited")
+    monkeypatch.setenv("FLOWGAUGE_STORE", f"sqlite:///{tmp_path}/store.db")
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.url)
+    return Surroundings(mlflow.url, f"log {uuid4().hex}", tmp_path)

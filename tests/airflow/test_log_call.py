@@ -1,0 +1,286 @@
+import logging
+import math
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from flowgauge.airflow import connection, log_with_mlflow
+from flowgauge.store import OutboxEntry
+from stack.guarded import GuardedMlflow
+from tests.airflow.conftest import Surroundings
+from tests.airflow.faulty_mlflow import silent_server
+
+# Nothing listens on the discard port of loopback.
+_NOBODY = "http://127.0.0.1:9"
+# What a busy machine may add to a budget.
+_SLACK = 5.0
+
+
+def test_payload_becomes_one_finished_run(surroundings: Surroundings) -> None:
+    """One call leaves one finished run: figures as metrics, facts as parameters, tags, times."""
+    before = time.time() * 1000
+    run_id = log_with_mlflow(
+        {
+            "rows": np.int64(442),
+            "null_rate": 0.25,
+            "checksum": 2**64 - 1,
+            "metrics": {"mean bmi": 26.4},
+            "params": {"columns": ["age", "bmi"], "note": None, "clean": True},
+        },
+        run_name="täglich",
+        experiment=surroundings.experiment,
+        tags={"team": "data", "chunk": 3},
+    )
+    (run,) = surroundings.runs()
+    assert run.info.run_id == run_id
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "täglich"
+    assert before - 1 <= run.info.start_time <= run.info.end_time <= time.time() * 1000
+    assert run.data.metrics == {"rows": 442, "null_rate": 0.25, "mean bmi": 26.4}
+    assert run.data.params == {
+        "checksum": "18446744073709551615",
+        "columns": '["age", "bmi"]',
+        "note": "None",
+        "clean": "True",
+    }
+    assert run.data.tags["team"] == "data"
+    assert run.data.tags["chunk"] == "3"
+    assert not any(name.startswith("airflow.") for name in run.data.tags)
+
+
+def test_four_requests_then_three(
+    surroundings: Surroundings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A log call is four requests, and three once the process knows the experiment's id."""
+    log_with_mlflow({"rows": 1}, experiment=surroundings.experiment)
+    # As in a new process.
+    connection._connection.cache_clear()
+    with caplog.at_level(logging.INFO, "httpx"):
+        counts = []
+        for _ in range(2):
+            caplog.clear()
+            log_with_mlflow({"rows": 1}, experiment=surroundings.experiment)
+            counts.append(sum("HTTP Request" in line for line in caplog.messages))
+    assert counts == [4, 3]
+
+
+def test_what_arrives_is_counted(surroundings: Surroundings) -> None:
+    """Every payload in MLflow counts one log, its rows, its nulls, and the time it took."""
+    for rows in (10, 20):
+        log_with_mlflow({"rows": rows, "null_rate": 0.5}, experiment=surroundings.experiment)
+    totals = surroundings.totals()
+    (pair,) = totals.pairs
+    assert (pair.logs, pair.rows, pair.null_ratio, pair.failures) == (2, 30, 0.5, {})
+    counts, seconds = totals.durations[""]
+    assert counts[-1] == 2
+    assert seconds > 0
+
+
+def test_awkward_payload_arrives(surroundings: Surroundings) -> None:
+    """What MLflow accepts arrives unchanged, the rest cut or renamed, and the run says so."""
+    payload: dict[str, Any] = {
+        "null_rate": math.nan,
+        "metrics": {"up": math.inf, "ünï": 1, "a//b": 2, **{f"m{i}": i for i in range(1500)}},
+        "params": {"long": "x" * 7000, "nul": "a\0b", "": 1, **{f"p{i}": i for i in range(250)}},
+    }
+    tags = {f"t{i}": "y" * 10 for i in range(300)}
+    log_with_mlflow(payload, "n" * 300, surroundings.experiment, tags)
+    (run,) = surroundings.runs()
+    assert len(run.data.metrics) == 1504
+    assert math.isnan(run.data.metrics["null_rate"])
+    assert run.data.metrics["up"] > 1e308
+    assert run.data.metrics["ünï"] == 1
+    assert run.data.metrics["a_/b"] == 2
+    assert len(run.data.params) == 253
+    assert run.data.params["long"] == "x" * 6000
+    assert run.data.params["nul"] == "a\N{REPLACEMENT CHARACTER}b"
+    assert run.data.params["_"] == "1"
+    assert run.info.run_name == "n" * 250
+    assert "param 'long' cut from 7000 to 6000 characters" in run.data.tags["flowgauge.altered"]
+
+
+def test_invalid_payload_costs_a_line_and_a_count(
+    surroundings: Surroundings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A payload that is wrong does not fail the task: it is named in the log and counted."""
+    assert log_with_mlflow({"rows": -1}, experiment=surroundings.experiment) is None
+    assert "rows must be a whole number of 0 or more, not -1" in caplog.text
+    assert surroundings.failures() == {"invalid_payload": 1}
+    assert surroundings.runs() == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"payload": None},
+        {"payload": {"rows": 1}, "tags": ["a"]},
+        {"payload": {"rows": 1}, "budget_seconds": -1},
+        {"payload": {"rows": 1}, "run_name": 3, "experiment": 4, "tags": {5: None}},
+    ],
+)
+def test_wrong_arguments_raise_nothing(
+    surroundings: Surroundings, arguments: dict[str, Any]
+) -> None:
+    """Whatever is passed in, the task goes on."""
+    log_with_mlflow(**arguments)
+    surroundings.flush()
+
+
+def _wait(entry: OutboxEntry) -> None:
+    """Let the clock move on, so that a time taken now differs from the entry's."""
+    while time.time() <= entry.created + 0.01:
+        time.sleep(0.005)
+
+
+def test_payload_survives_an_outage(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is logged while MLflow is down arrives with a later call, with its original time."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+    assert log_with_mlflow({"rows": 1}, "first", surroundings.experiment) is None
+    (entry,) = surroundings.outbox()
+    assert surroundings.failures() == {"unreachable": 1}
+    _wait(entry)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", surroundings.mlflow_url)
+    assert log_with_mlflow({"rows": 2}, "second", surroundings.experiment)
+    runs = {run.info.run_name: run for run in surroundings.runs()}
+    assert set(runs) == {"first", "second"}
+    assert runs["first"].info.status == "FINISHED"
+    assert runs["first"].info.start_time <= entry.created * 1000 < runs["second"].info.start_time
+    assert surroundings.outbox() == []
+    (pair,) = surroundings.totals().pairs
+    assert (pair.logs, pair.deferred, pair.rows) == (2, 1, 3)
+
+
+def test_silent_mlflow_takes_no_more_than_the_budget(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that accepts and never answers holds the task no longer than the budget says."""
+    with silent_server() as url:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        started = time.monotonic()
+        assert log_with_mlflow({"rows": 1}, budget_seconds=2.5) is None
+        assert time.monotonic() - started < 2.5 + _SLACK
+    assert surroundings.failures() == {"unreachable": 1}
+
+
+def test_full_window_defers_instead_of_blocking(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twenty-first payload of a minute is put off, not waited for, and sent when it may be."""
+    (surroundings.folder / "environments" / "plain.yaml").write_text(
+        "domains: {mlflow: mlflow.example.com}\n"
+    )
+    monkeypatch.setenv("ENV", "plain")
+    for number in range(20):
+        assert log_with_mlflow({"rows": number}, experiment=surroundings.experiment)
+    started = time.monotonic()
+    assert log_with_mlflow({"rows": 20}, experiment=surroundings.experiment) is None
+    assert time.monotonic() - started < 10 + _SLACK
+    assert surroundings.failures() == {"rate_limited": 1}
+    monkeypatch.setenv("ENV", "unlimited")
+    assert surroundings.flush().sent == 1
+    assert len(surroundings.runs()) == 21
+
+
+def test_wrong_login_is_no_loss(
+    surroundings: Surroundings, guarded: GuardedMlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused login puts the payload off until the login is right."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", guarded.url)
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(guarded.certificate.cert))
+    assert log_with_mlflow({"rows": 1}, experiment=surroundings.experiment) is None
+    assert surroundings.failures() == {"unauthorized": 1}
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", guarded.user)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", guarded.password)
+    assert surroundings.flush().sent == 1
+
+
+def test_no_secret_is_logged(
+    surroundings: Surroundings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password in the tracking URI reaches neither the log nor the outbox."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:s3cret@127.0.0.1:9")
+    with caplog.at_level(logging.DEBUG):
+        log_with_mlflow({"rows": 1})
+    assert "s3cret" not in caplog.text
+    assert "s3cret" not in surroundings.outbox()[0].body
+
+
+def test_unusable_address_is_no_loss(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tracking URI that cannot be used puts the payload off until it is corrected."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://")
+    assert log_with_mlflow({"rows": 1}, experiment=surroundings.experiment) is None
+    assert surroundings.failures() == {"misconfigured": 1}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", surroundings.mlflow_url)
+    assert surroundings.flush().sent == 1
+
+
+def test_store_down_does_not_stop_the_log(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its store the call still logs to MLflow, within its budget."""
+    monkeypatch.setenv("FLOWGAUGE_STORE", "redis://127.0.0.1:9/0")
+    assert log_with_mlflow({"rows": 1}, experiment=surroundings.experiment)
+    assert len(surroundings.runs()) == 1
+
+
+def test_both_down_is_no_loss(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With MLflow and the store both down the payload waits in a file, and arrives once."""
+    store = f"sqlite:///{surroundings.folder}/store.db"
+    monkeypatch.setenv("FLOWGAUGE_STORE", "redis://127.0.0.1:9/0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+    assert log_with_mlflow({"rows": 1}, experiment=surroundings.experiment) is None
+    spool = surroundings.folder / "flowgauge-spool"
+    (file,) = spool.glob("*.json")
+    (spool / "meddled.json").write_text("not ours")
+    monkeypatch.setenv("FLOWGAUGE_STORE", store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", surroundings.mlflow_url)
+    assert surroundings.flush().sent == 1
+    assert len(surroundings.runs()) == 1
+    assert not file.exists()
+
+
+def test_nowhere_to_write_leaves_the_payload_in_the_log(
+    surroundings: Surroundings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When even the file cannot be written, the log line holds the payload."""
+    (surroundings.folder / "flowgauge-spool").write_text("in the way")
+    monkeypatch.setenv("FLOWGAUGE_STORE", "redis://127.0.0.1:9/0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+    assert log_with_mlflow({"params": {"only": "here"}}) is None
+    assert '\\"only\\": \\"here\\"' in caplog.text.replace("\\\\", "\\")
+
+
+def test_other_stores_go_through_mlflows_client(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tracking URI that is a database is served too, and knows an earlier attempt's run."""
+    uri = f"sqlite:///{surroundings.folder}/mlflow.db"
+    monkeypatch.chdir(surroundings.folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    # The first contact makes the database.
+    MlflowClient(uri).search_experiments()
+    payload = {"rows": 1, "metrics": {"nan": math.nan}, "params": {"a": "b"}}
+    run_id = log_with_mlflow(payload, "x", surroundings.experiment, budget_seconds=60)
+    assert run_id
+    run = MlflowClient(uri).get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["rows"] == 1
+    assert run.data.params == {"a": "b"}
+
+
+def test_login_plugin_goes_through_mlflows_client(
+    surroundings: Surroundings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a login plugin is asked for, MLflow's own client sends, which knows how to load it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_AUTH", "some-plugin")
+    with caplog.at_level(logging.INFO, "httpx"), pytest.warns(UserWarning, match="some-plugin"):
+        assert log_with_mlflow({"rows": 1}, experiment=surroundings.experiment)
+    assert "HTTP Request" not in caplog.text
+    assert len(surroundings.runs()) == 1

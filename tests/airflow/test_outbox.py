@@ -1,0 +1,137 @@
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+from mlflow import MlflowClient
+
+from flowgauge.airflow import log_with_mlflow
+from flowgauge.airflow.entry import Entry
+from flowgauge.store import Deferral, open_store
+from tests.airflow.conftest import Surroundings
+from tests.airflow.faulty_mlflow import losing_answers
+
+_NOBODY = "http://127.0.0.1:9"
+
+
+def _defer(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch, count: int, **arguments: str
+) -> None:
+    """Log *count* payloads while MLflow is down, then let it come back."""
+    with monkeypatch.context() as outage:
+        outage.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+        for number in range(count):
+            given = {"run_name": str(number), "experiment": surroundings.experiment, **arguments}
+            assert log_with_mlflow({"metrics": {"number": number}}, **given) is None
+
+
+@pytest.mark.parametrize("endpoint", ["runs/create", "runs/log-batch", "runs/update"])
+def test_lost_answer_makes_no_second_run(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    """MLflow did its part but the answer got lost: the payload is one finished run in the end."""
+    with losing_answers(surroundings.mlflow_url, endpoint) as url, monkeypatch.context() as fault:
+        fault.setenv("MLFLOW_TRACKING_URI", url)
+        assert log_with_mlflow({"rows": 7}, experiment=surroundings.experiment) is None
+        assert surroundings.flush().sent == 0
+    assert surroundings.flush().sent == 1
+    (run,) = surroundings.runs()
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"rows": 7}
+
+
+def test_run_made_late_is_taken_back(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs of one payload, one from a request given up long ago, become one."""
+    _defer(surroundings, monkeypatch, 1)
+    (kept,) = surroundings.outbox()
+    client = MlflowClient(surroundings.mlflow_url)
+    experiment = client.create_experiment(surroundings.experiment)
+    for _ in range(2):
+        client.create_run(experiment, tags={"flowgauge.log_id": kept.entry_id})
+    assert surroundings.flush().sent == 1
+    (run,) = surroundings.runs()
+    assert run.info.status == "FINISHED"
+
+
+def test_oldest_goes_first(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Payloads are sent in the order in which they were logged, as far as time allows."""
+    _defer(surroundings, monkeypatch, 7)
+    assert log_with_mlflow({"rows": 1}, "now", surroundings.experiment)
+    names = {run.info.run_name for run in surroundings.runs()}
+    assert names == {"now", "0", "1", "2", "3", "4"}
+    assert [Entry.from_json(entry.body).run_name for entry in surroundings.outbox()] == ["5", "6"]
+
+
+def test_refused_payload_is_set_aside(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What MLflow refuses for good is kept with MLflow's reason and holds up nothing else."""
+    client = MlflowClient(surroundings.mlflow_url)
+    deleted = f"deleted {surroundings.experiment}"
+    client.delete_experiment(client.create_experiment(deleted))
+    _defer(surroundings, monkeypatch, 1, experiment=deleted)
+    _defer(surroundings, monkeypatch, 2)
+    flushed = surroundings.flush()
+    assert (flushed.sent, flushed.set_aside, flushed.problem) == (2, 1, None)
+    (kept,) = surroundings.outbox()
+    assert kept.poison
+    assert "must be in the 'active' state" in kept.poison
+    assert surroundings.failures() == {"unreachable": 3, "rejected": 1}
+    assert surroundings.flush().set_aside == 0
+
+
+def test_unreadable_entry_is_set_aside(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry of another version, or no entry at all, holds up nothing else."""
+    _defer(surroundings, monkeypatch, 1)
+    readable = Entry.from_json(surroundings.outbox()[0].body)
+    with closing(open_store()) as store:
+        for name, body in (("newer", '{"version": 99}'), ("list", "[]"), ("broken", "{")):
+            store.defer(readable.logged(0.0), Deferral(name, body))
+    flushed = surroundings.flush()
+    assert (flushed.sent, flushed.set_aside) == (1, 3)
+
+
+def test_flush_ends_while_mlflow_is_down(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One failure ends a flush, says why, and leaves everything for the next."""
+    _defer(surroundings, monkeypatch, 3)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+    flushed = surroundings.flush()
+    assert "refuses the connection" in str(flushed.problem)
+    assert sum(entry.attempts for entry in surroundings.outbox()) == 1
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", surroundings.mlflow_url)
+    assert surroundings.flush().sent == 3
+
+
+def test_flushing_at_once_sends_each_once(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several that flush at the same time share the work, and no payload is sent twice."""
+    _defer(surroundings, monkeypatch, 24)
+    with ThreadPoolExecutor(4) as pool:
+        sent = list(pool.map(lambda _: surroundings.flush().sent, range(4)))
+    assert sum(sent) == 24
+    numbers = sorted(run.data.metrics["number"] for run in surroundings.runs())
+    assert numbers == list(range(24))
+    (pair,) = surroundings.totals().pairs
+    assert (pair.logs, pair.deferred) == (24, 24)
+
+
+def test_experiment_made_anew_is_found_again(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that remembers an experiment's id recovers when that id is no longer there."""
+    client = MlflowClient(surroundings.mlflow_url)
+    log_with_mlflow({"rows": 1}, experiment=surroundings.experiment)
+    old = client.get_experiment_by_name(surroundings.experiment)
+    assert old
+    client.rename_experiment(old.experiment_id, f"was {surroundings.experiment}")
+    client.delete_experiment(old.experiment_id)
+    assert log_with_mlflow({"rows": 2}, experiment=surroundings.experiment) is None
+    assert surroundings.flush().sent == 1
+    (run,) = surroundings.runs()
+    assert run.data.metrics == {"rows": 2}
