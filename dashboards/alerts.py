@@ -167,6 +167,7 @@ def _budget() -> list[Panel]:
             "database connection, over 5 minutes.",
             "percentunit",
             [query(f"1 - {budget.FAILURES} / ({budget.REQUESTS} > 0)", "{{job}}")],
+            minimum=None,
             maximum=1,
         ),
         timeseries(

@@ -23,11 +23,11 @@ __all__ = [
     "RATE_LIMIT",
     "SERVER",
     "alerts_of",
-    "background",
     "colored",
     "dashed",
     "exporter_variables",
     "firing_alerts",
+    "graded",
     "links",
 ]
 
@@ -82,13 +82,13 @@ def firing_alerts(uid: str) -> Panel:
     )
 
 
-def background(field: str, thresholds: Sequence[Json]) -> Json:
-    """Return the override that colours a table's cells by *thresholds*."""
+def graded(field: str, thresholds: Sequence[Json]) -> Json:
+    """Return the override that writes a table's column in the colours of *thresholds*."""
     return override(
         "byName",
         field,
         thresholds={"mode": "absolute", "steps": list(thresholds)},
-        custom_cellOptions={"type": "color-background", "mode": "gradient"},
+        custom_cellOptions={"type": "color-text"},
     )
 
 

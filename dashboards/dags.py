@@ -17,7 +17,7 @@ from dashboards.grafana import (
     timeseries,
     variable,
 )
-from dashboards.promql import buckets, gauge, increase, label_values, quantile, total
+from dashboards.promql import buckets, gauge, increase, label_values, quantile
 from flowgauge.metrics import (
     DAG_LAST_LOGGED,
     DAG_LOG_DURATION,
@@ -144,7 +144,7 @@ def _logging() -> list[Panel]:
             {"dag_id": "DAG", "task_id": "Task"},
             sort_by="Failed",
             overrides=[
-                common.background("Failed", above(1)),
+                common.graded("Failed", above(1)),
                 *[
                     override("byName", name, decimals=0)
                     for name in ("Logged", "Failed", "Deferred")
@@ -152,30 +152,31 @@ def _logging() -> list[Panel]:
             ],
         ),
         timeseries(
-            "Payloads logged",
-            "Payloads that arrived in MLflow per minute, by DAG.",
-            "opm",
-            [query(f"60 * {total(DAG_LOGS, _DAG, by='dag_id')}", "{{dag_id}}")],
+            "Payloads logged in 1 h",
+            "Payloads that arrived in MLflow in the hour before, by DAG.",
+            "short",
+            [query(increase(DAG_LOGS, "1h", _DAG, by="dag_id"), "{{dag_id}}")],
             stacked=True,
         ),
         timeseries(
-            "Failures by reason",
-            "Attempts to log that failed per minute, by reason.",
-            "opm",
-            [query(f"60 * {total(DAG_LOG_FAILURES, _DAG, by='reason')}", "{{reason}}")],
+            "Failures in 1 h, by reason",
+            "Attempts to log that failed in the hour before, by reason; altered and rate_limited "
+            "are told, but are no failures.",
+            "short",
+            [query(increase(DAG_LOG_FAILURES, "1h", _DAG, by="reason"), "{{reason}}")],
             stacked=True,
         ),
         timeseries(
-            "Failures by task",
-            "Attempts to log that failed per minute, by DAG and task.",
-            "opm",
-            [query(f"60 * {total(DAG_LOG_FAILURES, _DAG, _FAILED, by=_TASK)}", _TASK_LEGEND)],
+            "Failures in 1 h, by task",
+            "Attempts to log that failed in the hour before, by DAG and task.",
+            "short",
+            [query(increase(DAG_LOG_FAILURES, "1h", _DAG, _FAILED, by=_TASK), _TASK_LEGEND)],
         ),
         timeseries(
-            "Deferred",
-            "Payloads put into the outbox per minute, by DAG.",
-            "opm",
-            [query(f"60 * {total(DAG_LOGS_DEFERRED, _DAG, by='dag_id')}", "{{dag_id}}")],
+            "Deferred in 1 h",
+            "Payloads put into the outbox in the hour before, by DAG.",
+            "short",
+            [query(increase(DAG_LOGS_DEFERRED, "1h", _DAG, by="dag_id"), "{{dag_id}}")],
             stacked=True,
         ),
     ]
@@ -185,10 +186,10 @@ def _data() -> list[Panel]:
     return [
         row("Data"),
         timeseries(
-            "Rows",
-            "Rows that the logged payloads reported, per minute.",
-            "rpm",
-            [query(f"60 * {total(DAG_ROWS, _DAG, by=_TASK)}", _TASK_LEGEND)],
+            "Rows in 1 h",
+            "Rows that the payloads logged in the hour before reported.",
+            "short",
+            [query(increase(DAG_ROWS, "1h", _DAG, by=_TASK), _TASK_LEGEND)],
         ),
         timeseries(
             "Nulls",
@@ -213,9 +214,9 @@ def _time() -> list[Panel]:
         row("Time spent"),
         timeseries(
             "Time to log",
-            "Time that 95 % of the calls of log_with_mlflow stay under, by DAG.",
+            "Time that 95 % of the hour's calls of log_with_mlflow stayed under, by DAG.",
             "s",
-            [query(quantile(0.95, DAG_LOG_DURATION, _DAG, by="dag_id"), "{{dag_id}}")],
+            [query(quantile(0.95, DAG_LOG_DURATION, _DAG, by="dag_id", window="1h"), "{{dag_id}}")],
         ),
         heatmap(
             "Time to log, distribution",

@@ -10,10 +10,20 @@ taken once (`max without (instance, pod)`), never added up over instances.
 
 from flowgauge.metrics import EXPORTER_METRICS, Metric
 
-__all__ = ["buckets", "gauge", "increase", "label_values", "quantile", "ratio", "select", "total"]
+__all__ = [
+    "RATE_INTERVAL",
+    "buckets",
+    "gauge",
+    "increase",
+    "label_values",
+    "quantile",
+    "ratio",
+    "select",
+    "total",
+]
 
 _SELECTOR = 'job=~"$job",instance=~"$instance"'
-_RATE_INTERVAL = "$__rate_interval"
+RATE_INTERVAL = "$__rate_interval"
 
 
 def select(series: str, *matchers: str) -> str:
@@ -34,7 +44,7 @@ def gauge(metric: Metric, *matchers: str) -> str:
 
 def total(counter: Metric, *matchers: str, by: str = "") -> str:
     """Return a counter's growth per second, summed over all but the labels *by*."""
-    growth = f"rate({select(counter.name, *matchers)}[{_RATE_INTERVAL}])"
+    growth = f"rate({select(counter.name, *matchers)}[{RATE_INTERVAL}])"
     return f"sum{_by(by)}({_once(counter, growth)})"
 
 
@@ -44,16 +54,17 @@ def increase(counter: Metric, window: str, *matchers: str, by: str = "") -> str:
     return f"sum{_by(by)}({_once(counter, growth)})"
 
 
-def buckets(histogram: Metric, *matchers: str) -> str:
-    """Return how many observations came into each bucket of a histogram, `by (le)`."""
-    growth = f"increase({select(f'{histogram.name}_bucket', *matchers)}[{_RATE_INTERVAL}])"
-    return f"sum by (le) ({_once(histogram, growth)})"
+def buckets(histogram: Metric, *matchers: str, by: str = "le", window: str = RATE_INTERVAL) -> str:
+    """Return how many observations came into each bucket of a histogram within *window*."""
+    growth = f"increase({select(f'{histogram.name}_bucket', *matchers)}[{window}])"
+    return f"sum{_by(by)}({_once(histogram, growth)})"
 
 
-def quantile(share: float, histogram: Metric, *matchers: str, by: str = "") -> str:
+def quantile(
+    share: float, histogram: Metric, *matchers: str, by: str = "", window: str = RATE_INTERVAL
+) -> str:
     """Return the value that *share* of a histogram's observations stay under, if there are any."""
-    growth = f"rate({select(f'{histogram.name}_bucket', *matchers)}[{_RATE_INTERVAL}])"
-    counts = f"sum{_by(f'le, {by}' if by else 'le')}({_once(histogram, growth)})"
+    counts = buckets(histogram, *matchers, by=f"le, {by}" if by else "le", window=window)
     # Without observations the quantile is NaN, which a stat would show; the comparison drops it.
     return f"histogram_quantile({share:g}, {counts}) >= 0"
 

@@ -147,9 +147,9 @@ def _windows() -> list[Panel]:
             "Limits",
             "Each rate limit as it stands, and what it did in the chosen time.",
             {
-                "Calls in window": ("short", gauge(RATE_LIMIT_WINDOW_CALLS)),
-                "Limit": ("short", gauge(RATE_LIMIT_MAX_CALLS)),
-                "Window": ("s", gauge(RATE_LIMIT_WINDOW_SECONDS)),
+                "Calls in window": ("short", f"sum by (key) ({gauge(RATE_LIMIT_WINDOW_CALLS)})"),
+                "Limit": ("short", f"sum by (key) ({gauge(RATE_LIMIT_MAX_CALLS)})"),
+                "Window": ("s", f"sum by (key) ({gauge(RATE_LIMIT_WINDOW_SECONDS)})"),
                 "Granted": ("short", increase(RATE_LIMIT_CALLS, "$__range", by="key")),
                 "Hits": ("short", increase(RATE_LIMIT_HITS, "$__range", by="key")),
                 "Waited": ("s", increase(RATE_LIMIT_WAIT, "$__range", by="key")),

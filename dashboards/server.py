@@ -159,8 +159,9 @@ def _requests() -> list[Panel]:
             {"method": "Method", "route": "Route"},
             sort_by="Requests",
             overrides=[
-                common.background("Failed", above(alert_rules.threshold("MLflowHighErrorRate"))),
-                common.background("p95", above(alert_rules.threshold("MLflowHighLatency"))),
+                override("byName", "Route", custom_width=420),
+                common.graded("Failed", above(alert_rules.threshold("MLflowHighErrorRate"))),
+                common.graded("p95", above(alert_rules.threshold("MLflowHighLatency"))),
             ],
         ),
         timeseries(
@@ -268,7 +269,7 @@ def _pool() -> list[Panel]:
             "Pool time-outs",
             "Requests per minute that waited in vain. MLflow answers them with 400, so no error "
             "ratio shows them.",
-            "rpm",
+            "opm",
             [query(f"60 * {total(POOL_TIMEOUTS, by='pool')}", "{{pool}}")],
             width=8,
         ),

@@ -23,11 +23,11 @@ from flowgauge.assets import asset
 from flowgauge.metrics import Metric
 from stack.prometheus import Prometheus, prometheus
 
-__all__ = ["history"]
+__all__ = ["SCRAPE_SECONDS", "History", "history"]
 
-_STEP_SECONDS = 30
+SCRAPE_SECONDS = 30
 # Minutes before the end: the database gets slow, the server falls over, and comes back.
-_SLOW, _DOWN, _BACK = 42, 32, 24
+_SLOW, _DOWN, _BACK = 52, 32, 24
 
 _ROUTES = {
     # (method, route): requests per second, typical seconds
@@ -66,8 +66,8 @@ class _Alert:
 _SERVER = {"job": "mlflow", "instance": "mlflow:5000"}
 _EXPORTER = {"job": "flowgauge", "instance": "flowgauge:9877"}
 _ALERTS = (
-    _Alert("MLflowHighErrorRate", "critical", _SLOW - 4, _DOWN - 1, _SERVER),
-    _Alert("MLflowHighLatency", "warning", _SLOW - 6, _DOWN - 1, _SERVER),
+    _Alert("MLflowHighErrorRate", "critical", _SLOW - 6, _DOWN - 1, _SERVER),
+    _Alert("MLflowHighLatency", "warning", _SLOW - 12, _DOWN - 1, _SERVER),
     _Alert(
         "MLflowPostgresConnectionPoolExhausted",
         "warning",
@@ -76,7 +76,7 @@ _ALERTS = (
         {**_SERVER, "pool": "tracking"},
     ),
     _Alert("MLflowServerDown", "critical", _DOWN - 2, _BACK, _SERVER),
-    _Alert("MLflowOutboxBacklog", "warning", _DOWN - 15, _BACK - 6, {"job": "flowgauge"}),
+    _Alert("MLflowOutboxBacklog", "warning", _SLOW - 15, _BACK - 6, {"job": "flowgauge"}),
     _Alert("MLflowRunsStale", "warning", 500, labels={"job": "flowgauge", "dag_id": "weather"}),
     _Alert(
         "MLflowRateLimitSaturated",
@@ -84,13 +84,21 @@ _ALERTS = (
         9,
         labels={"job": "flowgauge", "key": "mlflow_api"},
     ),
-    _Alert("MLflowErrorBudgetBurn1h", "critical", _SLOW - 5, 8, {"job": "mlflow"}),
+    _Alert("MLflowErrorBudgetBurn1h", "critical", _SLOW - 16, _BACK - 3, {"job": "mlflow"}),
 )
 
 
+@dataclass(frozen=True)
+class History:
+    """A Prometheus whose last scrape was at *end*, in Unix time."""
+
+    url: str
+    end: float
+
+
 @contextmanager
-def history(folder: Path, *, hours: float = 24) -> Iterator[Prometheus]:
-    """Run a Prometheus that holds the *hours* up to now, until the block ends."""
+def history(folder: Path, *, hours: float = 24) -> Iterator[History]:
+    """Run a Prometheus that holds the *hours* up to now until the block ends."""
     tsdb = folder / "tsdb"
     end = time.time()
     samples = folder / "samples.txt"
@@ -104,7 +112,7 @@ def history(folder: Path, *, hours: float = 24) -> Iterator[Prometheus]:
         with prometheus(folder, {}) as layer:
             _record(layer, tsdb, end - hours * 3600, end)
     with prometheus(folder, {}) as complete:
-        yield complete
+        yield History(complete.url, end)
 
 
 def _record(source: Prometheus, tsdb: Path, start: float, end: float) -> None:
@@ -150,7 +158,8 @@ class _Target:
             return
         for family in self._registry.collect():
             for sample in family.samples:
-                if not sample.name.endswith("_created"):
+                # NaN stands for what the exporter leaves out, such as the age of nothing.
+                if not sample.name.endswith("_created") and not math.isnan(sample.value):
                     yield _line(sample.name, {**sample.labels, **self.labels}, sample.value, at)
 
 
@@ -168,21 +177,23 @@ class _Day:
         self._server = _Target(metrics.SERVER_METRICS, _SERVER)
         self._exporter = _Target(metrics.EXPORTER_METRICS, _EXPORTER)
         self._outbox: list[tuple[str, str, float]] = []
-        self._due = dict.fromkeys(_TASKS, math.inf)
-        self._last_logged: dict[tuple[str, str], float] = {}
+        self._due: dict[tuple[str, str], float] = {}
 
     def samples(self, hours: float) -> Iterator[str]:
-        steps = round(hours * 3600 / _STEP_SECONDS)
+        steps = round(hours * 3600 / SCRAPE_SECONDS)
+        # Schedules are not in step with each other.
+        for pair, (every, _, _) in _TASKS.items():
+            self._due[pair] = hours * 60 - self._random.uniform(0, every)
         for step in range(steps + 1):
-            at = self._end - (steps - step) * _STEP_SECONDS
-            left = (steps - step) * _STEP_SECONDS / 60
+            at = self._end - (steps - step) * SCRAPE_SECONDS
+            left = (steps - step) * SCRAPE_SECONDS / 60
             slow, down = _DOWN < left <= _SLOW, _BACK < left <= _DOWN
             if not down:
                 self._serve(left, slow=slow)
                 self._pools(slow=slow)
             self._log(left, at, reachable=not (slow or down))
             self._limit(left)
-            self._watch(at, slow=slow, down=down)
+            self._watch(slow=slow, down=down)
             yield from self._server.scrape(at, up=not down)
             yield from self._exporter.scrape(at, up=True)
             yield from self._alerts(left, at)
@@ -192,7 +203,7 @@ class _Day:
         # Busier by day than by night.
         load = 1 + 0.6 * math.sin(left / 1440 * 2 * math.pi) + self._random.gauss(0, 0.08)
         for (method, route), (per_second, seconds) in _ROUTES.items():
-            for _ in range(self._times(per_second * load * _STEP_SECONDS)):
+            for _ in range(self._times(per_second * load * SCRAPE_SECONDS)):
                 took = self._random.lognormvariate(math.log(seconds), 0.6) * (40 if slow else 1)
                 status = self._status(route, slow=slow)
                 server(metrics.HTTP_REQUESTS, method, route, status).inc()
@@ -209,8 +220,8 @@ class _Day:
             return "404"
         draw = self._random.random()
         if slow:
-            return "503" if draw < 0.14 else "400" if draw < 0.3 else "200"
-        return "500" if draw < 0.0012 else "400" if draw < 0.006 else "200"
+            return "503" if draw < 0.2 else "400" if draw < 0.3 else "200"
+        return "500" if draw < 0.0006 else "400" if draw < 0.006 else "200"
 
     def _upload(self, status: str) -> None:
         self._server(metrics.ARTIFACT_UPLOAD_BYTES).inc(self._random.lognormvariate(14, 1.2))
@@ -220,7 +231,7 @@ class _Day:
     def _pools(self, *, slow: bool) -> None:
         for number, worker in enumerate(_WORKERS):
             full = slow and number != 2
-            used = 15 if full else min(15, self._times(3 + number))
+            used = 15 if full else min(15, self._times(2 + number))
             self._server(metrics.POOL_CONNECTIONS, "tracking", worker).set(used)
             self._server(metrics.POOL_LIMIT, "tracking", worker).set(15)
             self._server(metrics.POOL_WAITING, "tracking", worker).set(
@@ -234,9 +245,9 @@ class _Day:
     def _log(self, left: float, at: float, *, reachable: bool) -> None:
         exporter = self._exporter
         for (dag, task), (every, rows, nulls) in _TASKS.items():
-            if left > self._due[dag, task] - every + self._random.uniform(0, 0.4):
+            if left > self._due[dag, task]:
                 continue
-            self._due[dag, task] = left
+            self._due[dag, task] = left - every + self._random.uniform(0, 0.4)
             if reachable:
                 self._arrive(dag, task, at)
                 exporter(metrics.DAG_LOG_DURATION, dag).observe(
@@ -272,10 +283,11 @@ class _Day:
             exporter(metrics.RATE_LIMIT_WAIT, key).inc(hits * self._random.uniform(5, 25))
             exporter(metrics.RATE_LIMIT_FAIL_OPEN, key).inc(0)
 
-    def _watch(self, at: float, *, slow: bool, down: bool) -> None:
+    def _watch(self, *, slow: bool, down: bool) -> None:
         exporter = self._exporter
         exporter(metrics.OUTBOX_ENTRIES).set(len(self._outbox))
-        exporter(metrics.OUTBOX_OLDEST).set(self._outbox[0][2] if self._outbox else at)
+        oldest = self._outbox[0][2] if self._outbox else math.nan
+        exporter(metrics.OUTBOX_OLDEST).set(oldest)
         exporter(metrics.OUTBOX_POISON).set(0)
         exporter(metrics.UP).set(not down)
         exporter(metrics.PROBE_DURATION).set(5 if down else 2 if slow else 0.02)

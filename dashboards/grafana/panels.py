@@ -28,13 +28,14 @@ def timeseries(
     thresholds: Sequence[Json] = (),
     stacked: bool = False,
     table_legend: bool = False,
+    minimum: float | None = 0,
     maximum: float | None = None,
     overrides: Sequence[Json] = (),
 ) -> Panel:
-    """Return lines over time, from zero up, with a dashed line at each of the *thresholds*."""
+    """Return lines over time, with a dashed line at each of the *thresholds*."""
     defaults: Json = {
-        "min": 0,
         # core.TimeSeries takes whole numbers only.
+        "min": minimum,
         "max": maximum,
         "custom": {
             "axisBorderShow": False,
@@ -168,11 +169,12 @@ def table(
     headings = {f"Value #{_ref_id(index)}": name for index, name in enumerate(columns)}
     order = {name: index for index, name in enumerate([*labels, *headings])}
     units = [override("byName", name, unit=unit) for name, (unit, _) in columns.items()]
-    # core.Table puts the cell type where Grafana 8 had it, and colours beside the field config.
+    # core.Table writes displayMode, as Grafana 8 had it, which would win over cellOptions.
     custom = {
         "align": "auto",
         "cellOptions": {"type": "auto"},
-        "filterable": True,
+        "displayMode": None,
+        "filterable": False,
         "inspect": False,
     }
     return core.Table(

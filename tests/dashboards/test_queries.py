@@ -8,7 +8,7 @@ import yaml
 
 from flowgauge.assets import asset
 from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS
-from stack.history import history
+from stack.history import SCRAPE_SECONDS, history
 from tests.dashboards.answers import unanswered
 from tests.dashboards.boards import BOARDS, Query, all_queries, interpolate, nodes, selectors
 
@@ -139,5 +139,5 @@ def test_dashboards_lead_to_each_other_and_to_the_runbooks(uid: str) -> None:
 
 def test_every_query_returns_data(tmp_path: Path) -> None:
     """No panel, variable or annotation stays empty on a Prometheus that scraped the system."""
-    with history(tmp_path, hours=2) as prometheus:
-        assert unanswered(prometheus.url) == []
+    with history(tmp_path, hours=2) as past:
+        assert unanswered(past.url, end=past.end, scrape_seconds=SCRAPE_SECONDS) == []
