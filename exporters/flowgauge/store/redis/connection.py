@@ -19,8 +19,16 @@ _PREFIX = "{flowgauge}:"
 _SCHEMA_VERSION = "1"
 _VERSION_KEY = f"{_PREFIX}version"
 _LUA = Path(__file__).with_name("lua")
-# Refusals that end by themselves or when somebody repairs the server, by the word they start with.
-_TRANSIENT = ("OOM", "MISCONF", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY")
+# The first that fits; the class says whether Redis may answer later.
+_SENTENCES = (
+    (redis.TimeoutError, StoreUnavailableError, "does not answer in time"),
+    (redis.AuthenticationError, StoreError, "refuses the login: check user and password"),
+    (redis.BusyLoadingError, StoreUnavailableError, "is still loading its data"),
+    (redis.ReadOnlyError, StoreUnavailableError, "is a read-only replica: name the primary"),
+    (redis.OutOfMemoryError, StoreUnavailableError, "is out of memory: raise its maxmemory"),
+    (redis.ConnectionError, StoreUnavailableError, "cannot be reached: {}"),
+    (redis.RedisError, StoreError, "refuses: {}"),
+)
 
 
 class RedisConnection:
@@ -77,20 +85,8 @@ class RedisConnection:
     def _sentences(self) -> Iterator[None]:
         try:
             yield
-        except redis.TimeoutError as error:
-            raise StoreUnavailableError(f"{self._name} does not answer in time") from error
-        except redis.AuthenticationError as error:
-            raise StoreError(f"{self._name} refuses the login: check user and password") from error
-        except redis.BusyLoadingError as error:
-            raise StoreUnavailableError(f"{self._name} is still loading its data") from error
-        except redis.ReadOnlyError as error:
-            raise StoreUnavailableError(
-                f"{self._name} is a read-only replica: name the primary"
-            ) from error
-        except redis.ConnectionError as error:
-            raise StoreUnavailableError(
-                f"{self._name} cannot be reached: {redact_text(str(error))}"
-            ) from error
         except redis.RedisError as error:
-            kind = StoreUnavailableError if str(error).startswith(_TRANSIENT) else StoreError
-            raise kind(f"{self._name} refuses: {redact_text(str(error))}") from error
+            for cause, kind, sentence in _SENTENCES:
+                if isinstance(error, cause):
+                    detail = redact_text(str(error))
+                    raise kind(f"{self._name} {sentence.format(detail)}") from error

@@ -1,0 +1,59 @@
+"""Finding and opening the store."""
+
+from pathlib import Path
+
+import pytest
+
+from flowgauge.errors import FlowgaugeError
+from flowgauge.store import StoreError, open_store, store_url
+
+
+def test_the_environment_variable_names_the_store() -> None:
+    """FLOWGAUGE_STORE comes before everything else."""
+    environ = {"FLOWGAUGE_STORE": "redis://h:1/2", "AIRFLOW_HOME": "/airflow"}
+    assert store_url(environ) == "redis://h:1/2"
+
+
+def test_the_store_is_a_file_in_airflows_home() -> None:
+    """Where Airflow is, tasks and exporter meet in its home without any setting."""
+    assert store_url({"AIRFLOW_HOME": "/airflow"}) == "sqlite:////airflow/flowgauge.db"
+
+
+def test_elsewhere_the_store_is_in_the_users_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG_STATE_HOME, else ~/.local/state, as the XDG specification has it."""
+    monkeypatch.setenv("HOME", "/home/me")
+    assert store_url({"XDG_STATE_HOME": "/state"}) == "sqlite:////state/flowgauge/flowgauge.db"
+    assert store_url({}) == "sqlite:////home/me/.local/state/flowgauge/flowgauge.db"
+
+
+def test_the_default_store_is_made_on_first_use(folder: Path) -> None:
+    """Its folder needs not exist; opening alone makes nothing."""
+    store = open_store(environ={"XDG_STATE_HOME": str(folder / "state")})
+    assert not (folder / "state").exists()
+    assert list(store.windows()) == []
+    assert (folder / "state" / "flowgauge" / "flowgauge.db").exists()
+    store.close()
+
+
+def test_a_relative_path_is_relative(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three slashes name a file in the working directory, four an absolute one."""
+    monkeypatch.chdir(folder)
+    store = open_store("sqlite:///here.db")
+    store.windows()
+    store.close()
+    assert (folder / "here.db").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://u:secret@h/db", "sqlite:///", "sqlite://", "/tmp/store.db", "redis://u:secret@h:x/0"],
+)
+def test_any_other_url_is_refused_in_one_sentence(url: str) -> None:
+    """The sentence names the URL, says what to use instead, and keeps the password to itself."""
+    with pytest.raises(StoreError) as caught:
+        open_store(url)
+    sentence = str(caught.value)
+    assert isinstance(caught.value, FlowgaugeError)
+    assert "secret" not in sentence
+    assert "\n" not in sentence
+    assert "redis" in sentence

@@ -1,0 +1,133 @@
+"""What can happen to a Redis."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import redis
+
+from flowgauge.store import Logged, Store, StoreError, StoreUnavailableError, open_store
+from stack.process import LOOPBACK, free_port
+from stack.redis import redis_server
+
+_LOGGED = Logged("etl", "load", 0.1)
+
+
+@pytest.fixture
+def private(folder: Path) -> Iterator[str]:
+    """A Redis that the test may break."""
+    with redis_server(folder) as url:
+        yield url
+
+
+def _refusal(store: Store) -> str:
+    with pytest.raises(StoreError) as caught:
+        store.record(_LOGGED)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert "secret" not in sentence
+    return sentence
+
+
+def test_a_redis_that_hangs_is_given_up_in_time(private: str) -> None:
+    """A stopped Redis costs less than the time-out, known or new to the process; then it works."""
+    known = open_store(private)
+    known.record(_LOGGED)
+    pid = int(redis.Redis.from_url(private).info("server")["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for store in (known, open_store(private)):
+            started = time.monotonic()
+            with pytest.raises(StoreUnavailableError, match="does not answer in time"):
+                store.record(_LOGGED)
+            # Half a second is promised; a busy machine may schedule the process late.
+            assert time.monotonic() - started < 2
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    known.windows()
+
+
+def test_a_redis_that_is_away_is_told() -> None:
+    """The sentence names the address and not the password."""
+    store = open_store(f"redis://me:secret@{LOOPBACK}:{free_port()}/0")
+    assert "redis://me:***@127.0.0.1" in _refusal(store)
+    with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+        store.record(_LOGGED)
+
+
+def test_a_restarted_redis_is_used_again(folder: Path) -> None:
+    """Scripts and schema version come back by themselves after a restart without data."""
+    port = free_port()
+    with redis_server(folder, port=port) as url:
+        store = open_store(url, timeout_seconds=10)
+        store.record(_LOGGED)
+    with pytest.raises(StoreUnavailableError):
+        store.record(_LOGGED)
+    with redis_server(folder, port=port):
+        store.record(_LOGGED)
+        assert store.log_totals().pairs[0].logs == 1
+
+
+def test_a_wrong_password_is_told(private: str) -> None:
+    """The login is named as the cure; a login that is missing is told as well."""
+    redis.Redis.from_url(private).config_set("requirepass", "right-secret")
+    wrong = private.replace("redis://", "redis://:wrong-secret@")
+    assert "refuses the login: check user and password" in _refusal(open_store(wrong))
+    assert "refuses the login: check user and password" in _refusal(open_store(private))
+
+
+def test_a_read_only_replica_is_told(private: str) -> None:
+    """A replica cannot count; the sentence says to name the primary."""
+    client = redis.Redis.from_url(private)
+    client.replicaof(LOOPBACK, free_port())
+    client.config_set("replica-serve-stale-data", "yes")
+    assert "is a read-only replica: name the primary" in _refusal(open_store(private))
+
+
+def test_a_full_redis_is_told(private: str) -> None:
+    """Without memory for more the store is unavailable, not broken."""
+    store = open_store(private)
+    store.record(_LOGGED)
+    redis.Redis.from_url(private).config_set("maxmemory", "1")
+    with pytest.raises(StoreUnavailableError, match="is out of memory"):
+        store.record(_LOGGED)
+
+
+def test_an_unknown_version_is_refused(private: str) -> None:
+    """Data written by a later flowgauge are left alone, with a sentence that says what to do."""
+    redis.Redis.from_url(private).set("{flowgauge}:version", "99")
+    said = _refusal(open_store(private))
+    assert "has schema version '99', this flowgauge knows 1: upgrade flowgauge" in said
+
+
+def test_a_redis_that_still_loads_is_told() -> None:
+    """-LOADING, which a real Redis says too briefly to catch, means later, not never."""
+    with (
+        _answering(b"-LOADING Redis is loading the dataset in memory\r\n") as url,
+        pytest.raises(StoreUnavailableError, match="still loading"),
+    ):
+        open_store(url, timeout_seconds=5).record(_LOGGED)
+
+
+@contextmanager
+def _answering(reply: bytes) -> Iterator[str]:
+    with socket.create_server((LOOPBACK, 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    while data := connection.recv(4096):
+                        connection.sendall(reply * data.count(b"*"))
+
+        Thread(target=serve, daemon=True).start()
+        yield f"redis://{LOOPBACK}:{server.getsockname()[1]}/0"

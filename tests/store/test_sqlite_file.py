@@ -1,0 +1,223 @@
+"""What can happen to a SQLite file, and who may use it."""
+
+import multiprocessing
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flowgauge.store import Deferral, Logged, Store, StoreError, StoreUnavailableError, open_store
+
+_FORK = multiprocessing.get_context("fork")
+
+
+def _open(path: Path, timeout_seconds: float = 10) -> Store:
+    return open_store(f"sqlite:///{path}", timeout_seconds=timeout_seconds)
+
+
+def _count(store: Store, times: int) -> None:
+    for _ in range(times):
+        store.record(Logged("etl", "load", 0.1, rows=1))
+
+
+def _open_files() -> list[str]:
+    return [file.path for file in psutil.Process().open_files()]
+
+
+def _forked(number: int, work: Callable[[], None]) -> list[ForkProcess]:
+    children = [_FORK.Process(target=work, daemon=True) for _ in range(number)]
+    for child in children:
+        child.start()
+    return children
+
+
+def _rows(store: Store) -> int:
+    return store.log_totals().pairs[0].rows
+
+
+def test_threads_and_forks_share_a_store(folder: Path) -> None:
+    """A store used by threads and then by forked children, all at once, loses nothing."""
+    store = _open(folder / "s.db")
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: _count(store, 50), range(3)))
+    children = _forked(3, lambda: _count(store, 50))
+    _count(store, 50)
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0, 0]
+    assert _rows(store) == 7 * 50
+    store.close()
+
+
+def test_processes_that_start_together_make_one_store(folder: Path) -> None:
+    """Eight processes that find no file at the same moment agree on one schema."""
+    path = folder / "s.db"
+    barrier = _FORK.Barrier(8)
+
+    def start() -> None:
+        barrier.wait()
+        _count(_open(path), 5)
+
+    children = _forked(8, start)
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * 8
+    assert _rows(_open(path)) == 40
+
+
+def test_threads_that_end_leave_no_connection_behind(folder: Path) -> None:
+    """A hundred short-lived threads one after another do not use up file descriptors."""
+    store = _open(folder / "s.db")
+    _count(store, 1)
+    before = len(_open_files())
+    for _ in range(100):
+        thread = threading.Thread(target=_count, args=(store, 1))
+        thread.start()
+        thread.join()
+    assert len(_open_files()) <= before + 10
+    store.close()
+
+
+def test_closing_lets_go_of_the_file_and_a_later_call_opens_it_again(folder: Path) -> None:
+    """After close() no descriptor is left, and the store still works."""
+    store = _open(folder / "s.db")
+    _count(store, 1)
+    store.close()
+    assert str(folder / "s.db") not in _open_files()
+    assert _rows(store) == 1
+    store.close()
+
+
+def test_a_killed_process_leaves_both_the_count_and_the_entry_or_neither(folder: Path) -> None:
+    """However often a writer is killed, deferrals counted and entries kept are as many."""
+    path = folder / "s.db"
+
+    def defer_for_ever(number: int) -> None:
+        store = _open(path)
+        for n in range(10_000):
+            store.defer(Logged("etl", "load", 0), Deferral(f"{number}-{n}", "{}"))
+
+    store = _open(path)
+    for number in range(5):
+        (child,) = _forked(1, partial(defer_for_ever, number))
+        deadline = time.monotonic() + 30
+        while not any(e.entry_id.startswith(f"{number}-") for e in store.outbox(100_000)):
+            assert time.monotonic() < deadline
+        child.kill()
+        child.join()
+    entries = store.outbox_state().entries
+    assert entries == store.log_totals().pairs[0].deferred >= 5
+
+
+def test_a_store_locked_by_another_is_given_up_in_time(folder: Path) -> None:
+    """A process that holds the file's lock costs the time-out, not more."""
+    path = folder / "s.db"
+    store = _open(path, timeout_seconds=0.2)
+    _count(store, 1)
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailableError, match=r"the store .*s\.db is busy"):
+        _count(store, 1)
+    assert 0.15 < time.monotonic() - started < 5
+    assert _rows(store) == 1
+    blocker.execute("ROLLBACK")
+    _count(store, 1)
+    assert _rows(store) == 2
+
+
+def test_an_unknown_version_is_refused(folder: Path) -> None:
+    """A file written by a later flowgauge is left alone, with a sentence that says what to do."""
+    path = folder / "s.db"
+    _count(_open(path), 1)
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="schema version 99, this flowgauge knows 1: upgrade"):
+        _count(_open(path), 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"no database at all, but long enough to look at" * 50, "is not a SQLite database"),
+        (b"short", "is not a SQLite database"),
+    ],
+)
+def test_another_kind_of_file_is_refused(folder: Path, content: bytes, sentence: str) -> None:
+    """A file that is something else is neither used nor changed."""
+    path = folder / "s.db"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=sentence):
+        _count(_open(path), 1)
+    assert path.read_bytes() == content
+
+
+def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
+    """The sentence says which folder is in the way."""
+    (folder / "file").write_text("")
+    with pytest.raises(StoreError, match=r"cannot be made: .*file"):
+        _count(_open(folder / "file" / "sub" / "s.db"), 1)
+
+
+def test_a_folder_in_place_of_the_file_is_told(folder: Path) -> None:
+    """A path that names a folder cannot be opened."""
+    with pytest.raises(StoreError, match="cannot be opened: check the folder and its permissions"):
+        _count(_open(folder), 1)
+
+
+def test_a_file_that_may_not_be_written_is_told(folder: Path) -> None:
+    """Without write permission the sentence says so, whatever the user's other rights."""
+    path = folder / "s.db"
+    _count(_open(path), 1)
+    code = f"""
+import os, sys
+from flowgauge.store import Logged, StoreError, open_store
+if os.geteuid() == 0:
+    os.setgid(65534); os.setuid(65534)
+try:
+    open_store("sqlite:///{path}").record(Logged("d", "t", 0.1))
+except StoreError as error:
+    print(error)
+"""
+    for part in (path, *path.parents):
+        if part.is_relative_to("/tmp") and part != Path("/tmp"):
+            part.chmod(0o555)
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for part in (path, *path.parents):
+        if part.is_relative_to("/tmp") and part != Path("/tmp"):
+            part.chmod(0o755)
+    assert "cannot be" in said.stdout
+    assert "permissions" in said.stdout
+
+
+def test_a_disk_that_takes_no_more_is_told_and_recovers(folder: Path) -> None:
+    """A write beyond what the disk takes loses that write only."""
+    path = folder / "s.db"
+    store = _open(path)
+    _count(store, 1)
+
+    def write_too_much() -> None:
+        size = path.with_name("s.db-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5000, resource.RLIM_INFINITY))
+        try:
+            _open(path).defer(Logged("etl", "load", 0), Deferral("big", "x" * 100_000))
+        except StoreUnavailableError:
+            os._exit(7)
+
+    (child,) = _forked(1, write_too_much)
+    child.join()
+    assert child.exitcode == 7
+    assert store.outbox_state().entries == 0
+    _count(store, 1)
+    assert _rows(store) == 2
