@@ -1,5 +1,6 @@
 """The rendered Kubernetes manifests: valid, hardened, and fitting together."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,13 @@ _CORE = {
 }
 
 
-def _pod(manifests: Manifests) -> dict[str, Any]:
-    template: dict[str, Any] = manifests["Deployment", "flowgauge-exporter"]["spec"]["template"]
+def _pod(manifests: Manifests, name: str = "flowgauge-exporter") -> dict[str, Any]:
+    template: dict[str, Any] = manifests["Deployment", name]["spec"]["template"]
     return template
 
 
-def _container(manifests: Manifests) -> dict[str, Any]:
-    [container] = _pod(manifests)["spec"]["containers"]
+def _container(manifests: Manifests, name: str = "flowgauge-exporter") -> dict[str, Any]:
+    [container] = _pod(manifests, name)["spec"]["containers"]
     return dict(container)
 
 
@@ -195,3 +196,34 @@ def test_any_image_reference_arrives_whole(folder: Path, image: str, said: str) 
     )
     replace_folder(folder / "out", render("test", environment))
     assert _container(kustomize(folder / "out"))["image"] == said
+
+
+def test_an_mlflow_of_ones_own_gets_the_server_app(folder: Path) -> None:
+    """The component adds the flag to the args of the Deployment `mlflow`, and changes its image."""
+    component = Path(__file__).parents[2] / "deploy" / "kubernetes" / "mlflow"
+    (folder / "app").mkdir()
+    (folder / "app" / "deployment.yaml").write_text(_OWN_MLFLOW)
+    (folder / "app" / "kustomization.yaml").write_text(
+        "resources: [deployment.yaml]\ncomponents: [../component]\n"
+    )
+    shutil.copytree(component, folder / "component")
+    container = _container(kustomize(folder / "app"), "mlflow")
+    assert container["args"] == ["server", "--workers=4", "--app-name=flowgauge"]
+    assert container["image"] == "registry.example.com/flowgauge-mlflow:0.1.0"
+
+
+_OWN_MLFLOW = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: mlflow}
+spec:
+  selector: {matchLabels: {app: mlflow}}
+  template:
+    metadata: {labels: {app: mlflow}}
+    spec:
+      containers:
+        - name: mlflow
+          image: ghcr.io/mlflow/mlflow:v3.17.2-full
+          command: [mlflow]
+          args: [server, --workers=4]
+"""

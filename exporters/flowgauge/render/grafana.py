@@ -35,6 +35,8 @@ def _dashboard_provider() -> str:
         "type": "file",
         # What is edited in the browser would be lost at the next start.
         "allowUiUpdates": False,
+        # While the folder is replaced its files are gone for a moment.
+        "disableDeletion": True,
         "options": {"path": f"{_MOUNTED}/dashboards"},
     }
     return to_yaml({"apiVersion": 1, "providers": [provider]})
