@@ -48,6 +48,25 @@ mutate-rules: setup ## change every alert rule in small ways: some test must not
 dashboards: $(VENV)/.ready ## generate dashboards/json from the grafanalib definitions
 	@$(BIN)/python -m dashboards
 
+.PHONY: preview
+preview: $(VENV)/.ready ## show the dashboards, without Grafana, beside `make run`
+	@scripts/debian-packages node npm
+	@$(BIN)/python -m stack.preview $(ARGS)
+
+.PHONY: screenshots
+screenshots: setup ## draw every dashboard into docs/images, from a made-up day with an outage
+	@scripts/debian-packages node npm chromium
+	@$(BIN)/python -m stack.screenshots
+
+.PHONY: preview-test
+preview-test: setup ## check the dashboards against Grafana's schema, and in a browser
+	@scripts/debian-packages node npm chromium
+	@$(BIN)/python -m pytest dashboards/preview
+
+.PHONY: import-dashboards
+import-dashboards: $(VENV)/.ready ## put the dashboards into Grafana; ARGS='--grafana-url URL --token-file FILE'
+	@$(BIN)/flowgauge dashboards import $(ARGS)
+
 .PHONY: render
 render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is deployed with; ENV=dev
 	@$(BIN)/flowgauge render --env $(or $(ENV),dev)

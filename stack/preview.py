@@ -20,9 +20,10 @@ from starlette.staticfiles import StaticFiles
 
 from stack.process import LOOPBACK, answers, free_port, running
 
-__all__ = ["PREVIEW", "build", "main", "preview"]
+__all__ = ["DASHBOARDS", "PREVIEW", "build", "main", "preview"]
 
 _CHECKOUT = Path(__file__).parent.parent
+DASHBOARDS = _CHECKOUT / "dashboards" / "json"
 PREVIEW = _CHECKOUT / "dashboards" / "preview"
 _ICONS = PREVIEW / "node_modules" / "@grafana" / "ui" / "dist" / "public" / "img"
 _INSTALLED = PREVIEW / "node_modules" / ".package-lock.json"
@@ -38,18 +39,22 @@ def build() -> None:
 
 
 @contextmanager
-def preview(folder: Path, prometheus_url: str) -> Iterator[str]:
-    """Serve the built page on loopback until the block ends; yield its address."""
+def preview(folder: Path, prometheus_url: str, *, dashboards: Path = DASHBOARDS) -> Iterator[str]:
+    """Serve the built page on loopback until the block ends; yield its address.
+
+    The log goes to *folder*; *dashboards* is the folder with the JSON.
+    """
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
     command = [sys.executable, "-m", "stack.preview", "--no-build",
-               "--prometheus-url", prometheus_url, "--port", str(port)]  # fmt: skip
+               "--prometheus-url", prometheus_url, "--port", str(port),
+               "--dashboards", str(dashboards)]  # fmt: skip
     log = folder / "preview.log"
     with running(command, log=log, ready=lambda: answers(url), cwd=_CHECKOUT):
         yield url
 
 
-def _app(prometheus_url: str) -> Starlette:
+def _app(prometheus_url: str, dashboards: Path) -> Starlette:
     client = httpx.AsyncClient(base_url=prometheus_url, timeout=60)
 
     async def index(_request: Request) -> Response:
@@ -63,7 +68,7 @@ def _app(prometheus_url: str) -> Starlette:
         routes=[
             Route("/", index),
             Route("/api/{path:path}", ask_prometheus),
-            Mount("/dashboards", StaticFiles(directory=_CHECKOUT / "dashboards" / "json")),
+            Mount("/dashboards", StaticFiles(directory=dashboards)),
             Mount("/public/build/img", StaticFiles(directory=_ICONS)),
             Mount("/", StaticFiles(directory=PREVIEW / "out")),
         ]
@@ -73,13 +78,19 @@ def _app(prometheus_url: str) -> Starlette:
 @click.command(context_settings={"show_default": True})
 @click.option("--prometheus-url", default="http://127.0.0.1:9090", help="Where the data come from.")
 @click.option("--port", default=3000, help="Port on 127.0.0.1.")
+@click.option(
+    "--dashboards",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=DASHBOARDS,
+    help="The folder with the dashboards' JSON.",
+)
 @click.option("--build/--no-build", "fresh", default=True, help="Bundle the page first.")
-def main(prometheus_url: str, port: int, *, fresh: bool) -> None:
+def main(prometheus_url: str, port: int, dashboards: Path, *, fresh: bool) -> None:
     """Show the dashboards with data from a Prometheus until Ctrl-C."""
     if fresh:
         build()
     click.echo(f"http://{LOOPBACK}:{port}/?dashboard=flowgauge-server&scrape=2", err=True)
-    uvicorn.run(_app(prometheus_url), host=LOOPBACK, port=port, log_level="warning")
+    uvicorn.run(_app(prometheus_url, dashboards), host=LOOPBACK, port=port, log_level="warning")
 
 
 if __name__ == "__main__":

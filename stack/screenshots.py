@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from stack.history import SCRAPE_SECONDS, history
-from stack.preview import PREVIEW, build, preview
+from stack.preview import DASHBOARDS, PREVIEW, build, preview
 from stack.process import StackError
 
 __all__ = ["look", "main"]
@@ -55,7 +55,7 @@ def main(pictures: Path) -> None:
     """Draw every dashboard on dark and on light."""
     build()
     pictures.mkdir(parents=True, exist_ok=True)
-    uids = sorted(path.stem for path in (_CHECKOUT / "dashboards" / "json").glob("*.json"))
+    uids = sorted(path.stem for path in DASHBOARDS.glob("*.json"))
     folder = Path(tempfile.mkdtemp(prefix="flowgauge-screenshots-"))
     try:
         with history(folder) as past, preview(folder, past.url) as url:

@@ -174,7 +174,7 @@ def table(
         "align": "auto",
         "cellOptions": {"type": "auto"},
         "displayMode": None,
-        "filterable": False,
+        "filterable": True,
         "inspect": False,
     }
     return core.Table(

@@ -61,7 +61,7 @@ def _panel_json(panel: Json) -> Json:
 def _variable_json(variable: Json) -> Json:
     kept = _only(variable, _VARIABLE_KEYS)
     if variable["type"] == "datasource":
-        kept["current"] = {}
+        kept["current"] = {"text": "default", "value": "default"}
         return kept
     chosen = variable["current"]["value"]
     kept["current"] = {
