@@ -13,7 +13,10 @@ __all__ = ["CannedServer", "canned_server", "raw_server"]
 
 
 class CannedServer(ThreadingHTTPServer):
-    """Answers every request with `status`, `headers` and `body`; remembers the last request."""
+    """Answers every request with `status`, `headers` and `body`; remembers the last request.
+
+    Paths that contain `hangs` it does not answer before the end.
+    """
 
     daemon_threads = True
 
@@ -22,7 +25,12 @@ class CannedServer(ThreadingHTTPServer):
         self.status = 200
         self.headers: dict[str, str] = {}
         self.body = "{}"
+        self.hangs: str | None = None
+        self.end = threading.Event()
         self.seen: dict[str, str] = {}
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Be silent about clients that did not wait."""
 
     @property
     def url(self) -> str:
@@ -36,6 +44,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.seen = {name.lower(): value for name, value in self.headers.items()}
+        if self.server.hangs and self.server.hangs in self.path:
+            self.server.end.wait()
         body = self.server.body.encode()
         self.send_response(self.server.status)
         for name, value in self.server.headers.items():
@@ -57,6 +67,7 @@ def canned_server() -> Iterator[CannedServer]:
     with CannedServer() as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
+        server.end.set()
         server.shutdown()
 
 

@@ -16,16 +16,18 @@ def redact_url(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return redact_text(url)
+    masked = parts
     if "@" in parts.netloc:
         userinfo, host = parts.netloc.rsplit("@", 1)
-        parts = parts._replace(netloc=f"{_mask_userinfo(userinfo)}@{host}")
+        masked = masked._replace(netloc=f"{_mask_userinfo(userinfo)}@{host}")
     query = [
         (name, _MASK if _SECRET_PARAMETER.search(name) else value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
     if any(value == _MASK for _, value in query):
-        parts = parts._replace(query=urlencode(query, safe="*/:"))
-    return urlunsplit(parts)
+        masked = masked._replace(query=urlencode(query, safe="*/:"))
+    # Put together again, sqlite:////absolute.db would lose two slashes.
+    return url if masked == parts else urlunsplit(masked)
 
 
 def redact_text(text: str) -> str:

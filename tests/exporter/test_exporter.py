@@ -224,7 +224,7 @@ def test_no_mlflow_configured_is_one_sentence(folder: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 2
-    assert "give --mlflow-uri, or set MLFLOW_TRACKING_URI" in done.stderr
+    assert "no MLflow is named: set MLFLOW_TRACKING_URI" in done.stderr
 
 
 def test_environment_variables_stand_for_options(folder: Path) -> None:

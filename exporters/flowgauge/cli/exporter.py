@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flowgauge.cli.options import mlflow_uri_option, require_tracking_uri, store_option
+from flowgauge.cli.options import mlflow_uri_option, store_option, tracking_uri
 from flowgauge.exporter.address import listen, parse_address
 from flowgauge.exporter.auth import BasicAuth
 from flowgauge.exporter.collector import Context
@@ -90,7 +90,7 @@ def exporter(
     """
     _set_up_logging(log_level)
     host, port = parse_address(listen_address)
-    uri = require_tracking_uri(mlflow_uri)
+    uri = tracking_uri(mlflow_uri)
     tracking = TrackingClient(uri.value)
     context = Context(tracking, open_store(store, timeout_seconds=_STORE_SECONDS), max_pairs)
     app = web_app(Scrape(make_collectors(context)), _checks(context), metrics_path)

@@ -12,6 +12,7 @@ __all__ = ["main"]
 
 # A table, not imports: `flowgauge rate-limit show` must not pay for the exporter's web server.
 _COMMANDS = {
+    "check": "flowgauge.cli.check:check",
     "check-rules": "flowgauge.cli.rules:check_rules_command",
     "environment": "flowgauge.cli.environment:environment",
     "exporter": "flowgauge.cli.exporter:exporter",

@@ -2,10 +2,9 @@
 
 import click
 
-from flowgauge.errors import UsageError
-from flowgauge.tracking.uri import TrackingUri, resolve_tracking_uri
+from flowgauge.tracking.uri import TrackingUri, require_tracking_uri
 
-__all__ = ["mlflow_uri_option", "require_tracking_uri", "store_option"]
+__all__ = ["mlflow_uri_option", "output_option", "store_option", "tracking_uri"]
 
 mlflow_uri_option = click.option(
     "--mlflow-uri",
@@ -19,17 +18,11 @@ store_option = click.option(
     show_envvar=True,
     help="The store that the tasks write to: sqlite:///FILE or redis://HOST:PORT/DB.",
 )
+output_option = click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", help="For people or scripts."
+)
 
 
-def require_tracking_uri(flag: str | None) -> TrackingUri:
-    """Return the URI that *flag* gives, else the one that `resolve_tracking_uri` finds.
-
-    Raises `UsageError` if neither does.
-    """
-    uri = TrackingUri(flag, "--mlflow-uri") if flag else resolve_tracking_uri()
-    if uri is None:
-        raise UsageError(
-            "no MLflow is configured: give --mlflow-uri, or set MLFLOW_TRACKING_URI, "
-            "or set ENV to the name of a file in ./environments"
-        )
-    return uri
+def tracking_uri(flag: str | None) -> TrackingUri:
+    """Return the URI that *flag* gives, else the one of `require_tracking_uri`."""
+    return TrackingUri(flag, "--mlflow-uri") if flag else require_tracking_uri()

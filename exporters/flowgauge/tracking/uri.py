@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -26,52 +26,57 @@ class TrackingUri:
     source: str
 
 
-def resolve_tracking_uri(
-    environ: Mapping[str, str] = os.environ, folder: Path | None = None
-) -> TrackingUri | None:
-    """Return the tracking URI from the first place that has one, None if no place has.
-
-    The places: MLFLOW_TRACKING_URI in *environ*; the Airflow Variable of that name, if this
-    process has loaded Airflow, as every task has; `$ENV.yaml` in the folder of environments (ENV
-    defaults to dev, unless the folder is the packaged one).
-
-    Raises `UsageError` if ENV names no environment, or a malformed one.
-    """
-    if value := environ.get(_VARIABLE):
-        return TrackingUri(value, f"the environment variable {_VARIABLE}")
-    if value := _airflow_variable():
-        return TrackingUri(value, f"the Airflow Variable {_VARIABLE}")
-    return _from_environment(environ, folder or environments_folder(environ))
-
-
-def require_tracking_uri(environ: Mapping[str, str] = os.environ) -> TrackingUri:
-    """Return the tracking URI; raise `UsageError` also if no place has one."""
-    if found := resolve_tracking_uri(environ):
-        return found
-    raise UsageError(
-        f"no MLflow is named: set {_VARIABLE}, in the environment or as an Airflow Variable, or "
-        "name an environment in ENV"
-    )
-
-
-def _airflow_variable() -> str | None:
+def _ask_loaded_airflow() -> str | None:
     if "airflow" not in sys.modules:
         return None
     try:
-        value = _ask_airflow()
+        value = _read_variable()
     except Exception as error:  # noqa: BLE001 - Airflow without a database raises what it likes
         _log.debug("The Airflow Variable %s cannot be read: %s", _VARIABLE, error)
         return None
     return value or None
 
 
-def _ask_airflow() -> str | None:
+def _read_variable() -> str | None:
     value: str | None
     try:
         value = import_module("airflow.sdk").Variable.get(_VARIABLE, default=None)
     except ModuleNotFoundError:  # Airflow 2
         value = import_module("airflow.models").Variable.get(_VARIABLE, default_var=None)
     return value
+
+
+def resolve_tracking_uri(
+    environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+    ask_airflow: Callable[[], str | None] = _ask_loaded_airflow,
+) -> TrackingUri | None:
+    """Return the tracking URI from the first place that has one, None if no place has.
+
+    The places: MLFLOW_TRACKING_URI in *environ*; the Airflow Variable of that name, if this
+    process has loaded Airflow, as every task has, or as *ask_airflow* finds it; `$ENV.yaml` in the
+    folder of environments (ENV defaults to dev, unless the folder is the packaged one).
+
+    Raises `UsageError` if ENV names no environment, or a malformed one.
+    """
+    if value := environ.get(_VARIABLE):
+        return TrackingUri(value, f"the environment variable {_VARIABLE}")
+    if value := ask_airflow():
+        return TrackingUri(value, f"the Airflow Variable {_VARIABLE}")
+    return _from_environment(environ, folder or environments_folder(environ))
+
+
+def require_tracking_uri(
+    environ: Mapping[str, str] = os.environ,
+    ask_airflow: Callable[[], str | None] = _ask_loaded_airflow,
+) -> TrackingUri:
+    """Return the tracking URI; raise `UsageError` also if no place has one."""
+    if found := resolve_tracking_uri(environ, ask_airflow=ask_airflow):
+        return found
+    raise UsageError(
+        f"no MLflow is named: set {_VARIABLE}, in the environment or as an Airflow Variable, or "
+        "name an environment in ENV"
+    )
 
 
 def _from_environment(environ: Mapping[str, str], folder: Path) -> TrackingUri | None:

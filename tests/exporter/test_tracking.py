@@ -1,0 +1,88 @@
+"""The collector that asks MLflow's API."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from flowgauge.exporter.collector import Context
+from flowgauge.exporter.collectors.tracking import TrackingCollector
+from flowgauge.exporter.scrape import Scrape
+from flowgauge.store import open_store
+from flowgauge.tracking.client import TrackingClient
+from flowgauge.tracking.tags import DAG_ID_TAG
+from stack.mlflow import MlflowServer
+from stack.unwell import canned_server
+
+
+@pytest.fixture
+def context(mlflow: MlflowServer, folder: Path) -> Iterator[Context]:
+    """What a collector of the shared MLflow reads from."""
+    with TrackingClient(mlflow.url, environ={}) as client:
+        yield Context(client, open_store(f"sqlite:///{folder}/store.db"))
+
+
+def _samples(collector: TrackingCollector) -> dict[tuple[str, str], float]:
+    """Return what a scrape shows, by name and DAG or collector."""
+    text = generate_latest(Scrape([collector])).decode()
+    return {
+        (sample.name, sample.labels.get("dag_id", "")): sample.value
+        for found in text_string_to_metric_families(text)
+        for sample in found.samples
+    }
+
+
+def _log_runs(client: TrackingClient, dag_id: str, starts: list[int]) -> None:
+    new = {"name": f"runs of {dag_id}"}
+    experiment = client.call("POST", "experiments/create", new)["experiment_id"]
+    tags = [{"key": DAG_ID_TAG, "value": dag_id}]
+    for start in starts:
+        run = {"experiment_id": experiment, "start_time": start, "tags": tags}
+        client.call("POST", "runs/create", run)
+
+
+def test_a_day_is_24_hours_to_the_millisecond(context: Context) -> None:
+    """A run is recent until 24 hours after its start; after that, still RUNNING, it is stale."""
+    dag_id = uuid.uuid4().hex
+    started = 4_000_000_000_000
+    _log_runs(context.tracking, dag_id, [started])
+    day_later = started / 1000 + 24 * 3600
+    at_the_edge = _samples(TrackingCollector(context, now=lambda: day_later))
+    assert at_the_edge["mlflow_dag_runs", dag_id] == 1
+    assert ("mlflow_dag_runs_stale", dag_id) not in at_the_edge
+    after = _samples(TrackingCollector(context, now=lambda: day_later + 0.001))
+    assert ("mlflow_dag_runs", dag_id) not in after
+    assert after["mlflow_dag_runs_stale", dag_id] == 1
+
+
+def test_pages_are_read_to_the_limit(context: Context) -> None:
+    """Many pages count as one list; beyond the limit the newest count, and a metric says so."""
+    dag_id = uuid.uuid4().hex
+    started = 5_000_000_000_000
+    _log_runs(context.tracking, dag_id, [started + number for number in range(5)])
+
+    def now() -> float:
+        return started / 1000
+
+    whole = _samples(TrackingCollector(context, now=now, page=2))
+    assert whole["mlflow_dag_runs", dag_id] == 5
+    assert whole["mlflow_dag_runs_limited", ""] == 0
+    limited = _samples(TrackingCollector(context, now=now, page=2, limit=4))
+    assert limited["mlflow_dag_runs", dag_id] == 4
+    assert limited["mlflow_dag_runs_limited", ""] == 1
+
+
+def test_a_slow_search_does_not_hide_that_mlflow_is_up(folder: Path) -> None:
+    """If MLflow answers the probe but not the search, it is up, and the collector has failed."""
+    with canned_server() as server, TrackingClient(server.url, environ={}) as client:
+        server.body = json.dumps({"experiments": []})
+        server.hangs = "runs/search"
+        context = Context(client, open_store(f"sqlite:///{folder}/store.db"))
+        samples = _samples(TrackingCollector(context))
+    assert samples["mlflow_up", ""] == 1
+    assert samples["flowgauge_collector_success", ""] == 0
+    assert ("mlflow_dag_runs_limited", "") not in samples
