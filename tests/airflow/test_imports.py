@@ -1,8 +1,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import flowgauge.airflow
 
 _HEAVY = {"mlflow", "airflow", "pandas", "numpy", "redis", "sqlite3", "httpx", "pydantic"}
 
@@ -40,11 +43,12 @@ def test_importing_is_cheaper_than_an_http_client() -> None:
     assert ours < (modules("import httpx") - base) / 3
 
 
-def test_a_log_call_loads_no_mlflow() -> None:
+def test_a_log_call_loads_no_mlflow(folder: Path) -> None:
     """Also the call itself gets by without MLflow, pandas and, outside Airflow, Airflow."""
     call = (
         "import os\n"
-        "os.environ |= {'MLFLOW_TRACKING_URI': 'http://127.0.0.1:9', 'AIRFLOW_HOME': '/nowhere'}\n"
+        "os.environ['MLFLOW_TRACKING_URI'] = 'http://127.0.0.1:9'\n"
+        f"os.environ['AIRFLOW_HOME'] = {str(folder)!r}\n"
         "from flowgauge.airflow import log_with_mlflow\n"
         "assert log_with_mlflow({'rows': 1}) is None"
     )
@@ -53,7 +57,5 @@ def test_a_log_call_loads_no_mlflow() -> None:
 
 def test_unknown_names_are_unknown() -> None:
     """A name the package does not have is an AttributeError, as in any module."""
-    import flowgauge.airflow
-
     with pytest.raises(AttributeError, match="no attribute 'log_to_mlflow'"):
         _ = flowgauge.airflow.log_to_mlflow

@@ -1,7 +1,7 @@
 """All example DAGs, run once in a real Airflow against a real MLflow."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from flowgauge.store.base import Deferral
 from flowgauge.store.opening import open_store
 from stack.airflow import airflow_home
 from stack.dag_test import run_dags
-from stack.mlflow import MlflowServer
+from stack.mlflow import MlflowServer, mlflow_server
 
 DAGS = Path(__file__).parents[2] / "examples" / "dags"
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -42,9 +42,15 @@ class Example:
 
 
 @pytest.fixture(scope="session")
-def example(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Example:
+def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     """Every example DAG, run once; the selective one twice."""
     folder = tmp_path_factory.mktemp("examples")
+    # Not the shared MLflow: maintenance would tidy up behind other tests.
+    with mlflow_server(folder / "mlflow") as mlflow:
+        yield _run_examples(mlflow, folder)
+
+
+def _run_examples(mlflow: MlflowServer, folder: Path) -> Example:
     store_url = f"sqlite:///{folder}/store.db"
     env = airflow_home(
         folder / "airflow",

@@ -2,10 +2,14 @@ import subprocess
 import sys
 from contextlib import closing
 
+import pytest
 from sklearn import datasets
 
 from flowgauge.store.opening import open_store
 from tests.examples.conftest import DAGS, Example
+
+# The first test waits for all DAGs to run, which takes its time on a busy machine.
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_parsing_the_dag_files_imports_nothing_heavy() -> None:

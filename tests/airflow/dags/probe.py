@@ -1,0 +1,37 @@
+"""A DAG that shows what a task leaves in MLflow, in Airflow's metrics and in its UI."""
+
+import sys
+from datetime import timedelta
+
+from airflow.sdk import dag, get_current_context, task
+
+from flowgauge.airflow import log_with_mlflow
+
+# Knows nothing of flowgauge or Airflow.
+PROGRAM = "import mlflow; mlflow.set_experiment('probe'); mlflow.start_run(run_name='child')"
+
+
+@dag(schedule=None)
+def probe() -> None:
+    """Log from a task, from a task that is tried again, and from a program a task starts."""
+
+    @task
+    def logs() -> str | None:
+        return log_with_mlflow({"rows": 3}, "logs", "probe")
+
+    @task(retries=1, retry_delay=timedelta(0))
+    def tries_again() -> None:
+        if get_current_context()["ti"].try_number == 1:
+            raise RuntimeError("the first try fails")
+        log_with_mlflow({"rows": 4}, "tries_again", "probe")
+
+    @task.bash
+    def starts_a_program() -> str:
+        return f'"{sys.executable}" -c "{PROGRAM}"'
+
+    logs()
+    tries_again()
+    starts_a_program()
+
+
+probe()
