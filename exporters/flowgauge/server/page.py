@@ -1,15 +1,15 @@
 """The page `/metrics`."""
 
 import asyncio
-import gzip
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+
+from flowgauge.exposition import exposition
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -43,13 +43,4 @@ class MetricsPage:
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("Use GET.\n", 405, {"Allow": "GET, HEAD"})
         refusal = self._guard(request) if self._guard else None
-        return refusal or self._render(request)
-
-    def _render(self, request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        body = encode(self._collector)
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if gzip_accepted(request.headers.get("accept-encoding", "")):
-            body = gzip.compress(body, compresslevel=1)
-            headers["Content-Encoding"] = "gzip"
-        return Response(body, headers=headers)
+        return refusal or exposition(self._collector, request)
