@@ -14,6 +14,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "check": "flowgauge.cli.check:check",
     "check-rules": "flowgauge.cli.rules:check_rules_command",
+    "dashboards": "flowgauge.cli.dashboards:dashboards",
     "environment": "flowgauge.cli.environment:environment",
     "exporter": "flowgauge.cli.exporter:exporter",
     "mutate-rules": "flowgauge.cli.rules:mutate_rules_command",
