@@ -1,10 +1,13 @@
 import gzip
 import subprocess
 
+import anyio
 import httpx
+from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from flowgauge.metrics import SERVER_METRICS
+from flowgauge.server.page import MetricsPage
 from stack.mlflow import MlflowServer
 from stack.process import wait_for
 from tests.server.scrape import answered_by, one_connection, parse, scrape, workers
@@ -66,6 +69,20 @@ def test_a_scrape_is_not_a_request(four: MlflowServer) -> None:
     """Scraping changes no counter."""
     before = scrape(four.url).counters()
     assert scrape(four.url).counters() == before
+
+
+def test_a_scrape_does_not_wait_for_mlflows_threads() -> None:
+    """The page comes even when every thread of MLflow is busy, say with a drained pool."""
+
+    async def scrape_when_busy() -> int:
+        threads = anyio.to_thread.current_default_thread_limiter()
+        threads.total_tokens = 1
+        page = httpx.ASGITransport(MetricsPage(CollectorRegistry()))
+        async with threads, httpx.AsyncClient(transport=page, base_url="http://mlflow") as client:
+            with anyio.fail_after(30):
+                return (await client.get("/metrics")).status_code
+
+    assert anyio.run(scrape_when_busy) == 200
 
 
 def test_every_worker_shows_the_same_counters(four: MlflowServer) -> None:

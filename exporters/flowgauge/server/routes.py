@@ -32,7 +32,9 @@ class Routes:
     def template(self, scope: "Scope") -> str:
         """Return the template of an answered request, its parameters written `{name}`.
 
-        It is `other` for every path that no route matches, never the path itself.
+        It is `other` for every path that no route matches, never the path itself. A request that
+        MLflow refuses before it looks for a route, say for its Host header, is looked up in the
+        Flask app alone, which has all routes but OTLP's, the gateway's and a few of the UI's.
         """
         template = self._fastapi(scope) or self._flask(scope)
         return template.removeprefix(self._prefix) or "/" if template else OTHER

@@ -80,6 +80,7 @@ def fold(files: Iterable[Path], into: Path) -> None:
     """Add the values of *files* to those of the file *into*, and remove *files*.
 
     *into* need not exist. Values of counters, histograms and summaries add up; gauges' do not.
+    Only a process killed between the last two steps leaves files that are counted once more.
     """
     files = list(files)
     sums: defaultdict[str, float] = defaultdict(float)
