@@ -183,8 +183,9 @@ def test_a_limit_that_makes_no_sense_is_refused_where_it_is_written(
     numbers: dict[str, Any], sentence: str
 ) -> None:
     """The decorator, not the first call, says what is wrong."""
+    sensible: dict[str, Any] = {"max_calls": 1, "window_seconds": 1, "variable_key": "k"}
     with pytest.raises(UsageError, match=sentence):
-        rate_limit(**{"max_calls": 1, "window_seconds": 1, "variable_key": "k"} | numbers)
+        rate_limit(**sensible | numbers)
 
 
 def test_the_environment_changes_a_limit(
