@@ -47,6 +47,27 @@ def test_a_failure_leaves_the_old_folder(folder: Path) -> None:
     assert list(folder.iterdir()) == [out]
 
 
+@pytest.mark.parametrize("reason", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_swap_that_fails_brings_the_old_folder_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, reason: BaseException
+) -> None:
+    """Also when the very last step fails, or Ctrl-C comes just then, the old rendering is there."""
+    out = folder / "out"
+    replace_folder(out, _OLD)
+    rename = Path.rename
+
+    def fail_once(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise reason
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_once)
+    with pytest.raises((FlowgaugeError, KeyboardInterrupt)):
+        replace_folder(out, {"new.txt": "x\n"})
+    assert _content(out) == _OLD
+    assert list(folder.iterdir()) == [out]
+
+
 def test_what_is_not_ours_is_refused(folder: Path) -> None:
     """A folder with files of somebody else, a file and a link are left alone."""
     foreign = folder / "foreign"

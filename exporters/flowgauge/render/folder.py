@@ -70,10 +70,9 @@ def _swap(new: Path, folder: Path, aside: Path) -> None:
         folder.rename(aside)
     try:
         new.rename(folder)
-    except OSError:
-        if aside.exists():
+    finally:
+        if aside.exists() and not folder.exists():
             aside.rename(folder)
-        raise
 
 
 def _read(folder: Path) -> Iterator[tuple[str, str]]:
