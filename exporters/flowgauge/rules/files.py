@@ -42,7 +42,7 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     name: str
-    rules: tuple[Rule, ...] = ()
+    rules: list[Rule] = []
 
 
 class RuleFile(BaseModel):
@@ -50,7 +50,7 @@ class RuleFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    groups: tuple[Group, ...] = ()
+    groups: list[Group] = []
 
     @property
     def rules(self) -> Iterator[Rule]:
@@ -59,18 +59,18 @@ class RuleFile(BaseModel):
 
     def replace(self, old: Rule, new: Rule) -> "RuleFile":
         """Return the file with *new* in the place of *old*."""
-        groups = tuple(
+        groups = [
             group.model_copy(
-                update={"rules": tuple(new if rule is old else rule for rule in group.rules)}
+                update={"rules": [new if rule is old else rule for rule in group.rules]}
             )
             for group in self.groups
-        )
+        ]
         return self.model_copy(update={"groups": groups})
 
     def to_yaml(self) -> str:
         """Return the text Prometheus reads; comments are not kept."""
         content = self.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
-        return yaml.safe_dump(_plain(content), sort_keys=False, allow_unicode=True, width=1000)
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,3 @@ def find(patterns: Sequence[str]) -> list[Path]:
 def read_rules(patterns: Sequence[str]) -> list[Source]:
     """Return the rule files that match *patterns*; `UsageError` names what is wrong in one."""
     return [Source(path, read_model(path, RuleFile)) for path in find(patterns)]
-
-
-def _plain(content: object) -> object:
-    match content:
-        case dict():
-            return {key: _plain(value) for key, value in content.items()}
-        case list() | tuple():
-            return [_plain(item) for item in content]
-        case _:
-            return content

@@ -1,0 +1,108 @@
+"""The commands as a user runs them, and small rule files to run them on."""
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from click.testing import CliRunner, Result
+
+from flowgauge.cli.rules import check_rules_command, mutate_rules_command
+from stack.process import python_tool
+
+__all__ = ["Project", "flowgauge"]
+
+GOOD_ANNOTATIONS = {
+    "summary": "Too many requests.",
+    "description": "{{ $value }} requests a second in the job {{ $labels.job }}.",
+    "runbook_url": "https://github.com/flowgauge/flowgauge/blob/main/runbooks/TooMany.md",
+    "dashboard_url": "https://grafana.example.com/d/flowgauge-server",
+}
+GOOD_ALERT: Mapping[str, object] = {
+    "alert": "TooMany",
+    "expr": "job:requests:rate5m > 5",
+    "for": "2m",
+    "labels": {"severity": "warning"},
+    "annotations": GOOD_ANNOTATIONS,
+}
+GOOD_RECORD: Mapping[str, object] = {
+    "record": "job:requests:rate5m",
+    "expr": "sum by (job) (rate(mlflow_http_requests_total[5m]))",
+}
+
+# Fires, with the wrong of these two rules: the threshold and `for` are not looked at closely.
+WEAK_TESTS = """
+rule_files: [../rules/small.yaml]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - series: mlflow_http_requests_total{job="mlflow"}
+        values: 0+6000x20
+    alert_rule_test:
+      - alertname: TooMany
+        eval_time: 0m
+      - alertname: TooMany
+        eval_time: 20m
+        exp_alerts:
+          - exp_labels: {severity: warning, job: mlflow}
+            exp_annotations:
+              summary: Too many requests.
+              description: 100 requests a second in the job mlflow.
+              runbook_url: https://github.com/flowgauge/flowgauge/blob/main/runbooks/TooMany.md
+              dashboard_url: https://grafana.example.com/d/flowgauge-server
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with one rule file, its tests and its runbooks."""
+
+    folder: Path
+
+    @classmethod
+    def make(
+        cls,
+        folder: Path,
+        *,
+        record: Mapping[str, object] | None = None,
+        alert: Mapping[str, object] | None = None,
+        tests: str = WEAK_TESTS,
+    ) -> "Project":
+        """Write the project; *record* and *alert* change keys of the two rules, None drops one."""
+        rules = [{**GOOD_RECORD, **(record or {})}, {**GOOD_ALERT, **(alert or {})}]
+        kept = [{key: value for key, value in rule.items() if value} for rule in rules]
+        groups = {"groups": [{"name": "small", "rules": kept}]}
+        for name in ("rules", "tests", "runbooks"):
+            (folder / name).mkdir()
+        (folder / "rules" / "small.yaml").write_text(yaml.safe_dump(groups))
+        (folder / "tests" / "small_test.yaml").write_text(tests)
+        (folder / "runbooks" / "TooMany.md").write_text("# TooMany\n")
+        return cls(folder)
+
+    def check(self) -> Result:
+        """Run `flowgauge check-rules` on it, in this process."""
+        runbooks = str(self.folder / "runbooks")
+        return CliRunner().invoke(check_rules_command, [*self._files(), "--runbooks", runbooks])
+
+    def mutate(self, *options: str) -> Result:
+        """Run `flowgauge mutate-rules` on it, in this process."""
+        return CliRunner().invoke(mutate_rules_command, [*self._files(), *options])
+
+    def _files(self) -> tuple[str, ...]:
+        return (
+            "--rules", str(self.folder / "rules" / "*.yaml"),
+            "--tests", str(self.folder / "tests" / "*.yaml"),
+        )  # fmt: skip
+
+
+def flowgauge(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    return subprocess.run(
+        [python_tool("flowgauge"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env or None,
+    )
