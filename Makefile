@@ -30,6 +30,14 @@ test: setup ## run every test, on real parts
 	@scripts/kubectl $(BIN)/kubectl
 	@$(BIN)/python -m pytest
 
+.PHONY: test-airflow2
+test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 too
+	@$(BIN)/python -m pytest tests/airflow/test_airflow2.py
+
+.run/airflow2/.ready: pyproject.toml constraints-airflow2.txt
+	@PYTHON=$(PYTHON) scripts/airflow2-packages .run/airflow2
+	@touch $@
+
 .PHONY: lint
 lint: $(VENV)/.ready ## ruff and mypy --strict
 	@$(BIN)/ruff check .

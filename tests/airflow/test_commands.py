@@ -84,7 +84,7 @@ def test_close_stale_closes_what_nobody_finishes(surroundings: Surroundings) -> 
     assert stale in json.loads(closed.stdout)["closed"]
     statuses = [client.get_run(run_id).info.status for run_id in (stale, young, notebook)]
     assert statuses == ["KILLED", "RUNNING", "RUNNING"]
-    assert _flowgauge("runs", "close-stale").stdout == "closed 0 runs\n"
+    assert _flowgauge("runs", "close-stale").stdout == "runs closed: 0\n"
 
 
 def test_close_stale_wants_a_time_above_zero(surroundings: Surroundings) -> None:

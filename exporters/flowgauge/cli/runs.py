@@ -36,4 +36,4 @@ def close_stale(mlflow_uri: str | None, older_than_hours: float, output: str) ->
     if output == "json":
         click.echo(json.dumps({"closed": closed}))
     else:
-        click.echo("\n".join([f"closed {len(closed)} runs", *closed]))
+        click.echo("\n".join([f"runs closed: {len(closed)}", *closed]))

@@ -1,0 +1,41 @@
+import warnings
+
+import pytest
+from mlflow.tracking.context.registry import resolve_tags
+
+from flowgauge.airflow.context import Task, current_task
+
+
+def test_mlflow_outside_airflow_is_left_alone() -> None:
+    """MLflow code that no task runs gets no tags, and no warning either."""
+    with warnings.catch_warnings(action="error"):
+        tags = resolve_tags()
+    assert not any(name.startswith("airflow.") for name in tags)
+
+
+def test_mlflow_in_a_program_of_a_task_is_tagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Airflow puts into the environment of a task's programs becomes tags."""
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "etl")
+    monkeypatch.setenv("AIRFLOW_CTX_TASK_ID", "load")
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", "manual__1")
+    monkeypatch.setenv("AIRFLOW_CTX_TRY_NUMBER", "2")
+    tags = {name: value for name, value in resolve_tags().items() if name.startswith("airflow.")}
+    assert tags == {
+        "airflow.dag_id": "etl",
+        "airflow.task_id": "load",
+        "airflow.run_id": "manual__1",
+        "airflow.try_number": "2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("environ", "task"),
+    [
+        ({}, Task()),
+        ({"AIRFLOW_CTX_DAG_ID": "etl"}, Task(dag_id="etl")),
+        ({"AIRFLOW_CTX_TRY_NUMBER": "many"}, Task()),
+    ],
+)
+def test_incomplete_surroundings_are_no_error(environ: dict[str, str], task: Task) -> None:
+    """Whatever is missing or wrong in the environment is left out."""
+    assert current_task(environ) == task
