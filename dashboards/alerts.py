@@ -24,6 +24,7 @@ from flowgauge.metrics import (
     COLLECTOR_DURATION,
     COLLECTOR_SUCCESS,
     DAG_PAIRS_DROPPED,
+    DAG_RUNS_LIMITED,
     HTTP_REQUESTS,
     PROBE_DURATION,
     UP,
@@ -209,11 +210,14 @@ def _watchers() -> list[Panel]:
             width=8,
         ),
         timeseries(
-            "DAGs over the limit",
-            "DAG and task pairs beyond the exporter's label limit: they are shown together as "
-            "other.",
+            "Left out",
+            "DAG and task pairs beyond the exporter's label limit, which are shown together as "
+            "other; and 1 where MLflow has more runs than the exporter reads.",
             "short",
-            [query(gauge(DAG_PAIRS_DROPPED), "pairs")],
+            [
+                query(gauge(DAG_PAIRS_DROPPED), "pairs over the limit"),
+                query(gauge(DAG_RUNS_LIMITED), "older runs not counted"),
+            ],
             width=8,
         ),
     ]

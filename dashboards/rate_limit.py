@@ -14,8 +14,9 @@ from dashboards.grafana import (
     stat,
     table,
     timeseries,
+    variable,
 )
-from dashboards.promql import gauge, increase, total
+from dashboards.promql import gauge, increase, label_values, total
 from flowgauge.metrics import (
     DAG_LOGS,
     DAG_LOGS_DEFERRED,
@@ -33,7 +34,9 @@ from flowgauge.metrics import (
 
 __all__ = ["rate_limit"]
 
-_USE = f"{gauge(RATE_LIMIT_WINDOW_CALLS)} / {gauge(RATE_LIMIT_MAX_CALLS)}"
+_JOB = 'job=~"$job"'
+_KEY = 'key=~"$key"'
+_USE = f"{gauge(RATE_LIMIT_WINDOW_CALLS, _KEY)} / {gauge(RATE_LIMIT_MAX_CALLS, _KEY)}"
 _OLDEST_AGE = f"time() - {gauge(OUTBOX_OLDEST)}"
 
 
@@ -43,7 +46,10 @@ def rate_limit() -> Any:
         common.RATE_LIMIT,
         "MLflow rate limit and outbox",
         "The windows of @rate_limit against their limits, and the payloads that wait for MLflow.",
-        variables=common.exporter_variables(),
+        variables=[
+            *common.exporter_variables(),
+            variable("key", "Rate limit", label_values(RATE_LIMIT_MAX_CALLS, "key", _JOB)),
+        ],
         panels=[*_overview(), *_windows(), *_outbox()],
         links=common.links(but=common.RATE_LIMIT),
         annotations=[common.alerts_of(common.RATE_LIMIT)],
@@ -66,7 +72,7 @@ def _overview() -> list[Panel]:
             "Calls in the last 5 minutes that found the busiest window full: they waited, or were "
             "refused.",
             "short",
-            f"max({increase(RATE_LIMIT_HITS, '5m', by='key')})",
+            f"max({increase(RATE_LIMIT_HITS, '5m', _KEY, by='key')})",
             above(alert_rules.threshold("MLflowRateLimitSaturated")),
             decimals=0,
             no_value="not used",
@@ -75,7 +81,7 @@ def _overview() -> list[Panel]:
             "Callers waiting",
             "Seconds of waiting per second: how many calls wait at a time, on average.",
             "short",
-            total(RATE_LIMIT_WAIT),
+            total(RATE_LIMIT_WAIT, _KEY),
             plain(),
             decimals=1,
             no_value="not used",
@@ -108,8 +114,8 @@ def _windows() -> list[Panel]:
             "Calls in the window that ends now, and how many the limit allows.",
             "short",
             [
-                query(gauge(RATE_LIMIT_WINDOW_CALLS), "{{key}} calls"),
-                query(gauge(RATE_LIMIT_MAX_CALLS), "{{key}} limit"),
+                query(gauge(RATE_LIMIT_WINDOW_CALLS, _KEY), "{{key}} calls"),
+                query(gauge(RATE_LIMIT_MAX_CALLS, _KEY), "{{key}} limit"),
             ],
             overrides=[common.dashed("/ limit$/")],
         ),
@@ -118,21 +124,21 @@ def _windows() -> list[Panel]:
             "Calls that found the window full, over 5 minutes. The line is where "
             "MLflowRateLimitSaturated fires.",
             "short",
-            [query(increase(RATE_LIMIT_HITS, "5m", by="key"), "{{key}}")],
+            [query(increase(RATE_LIMIT_HITS, "5m", _KEY, by="key"), "{{key}}")],
             thresholds=above(alert_rules.threshold("MLflowRateLimitSaturated")),
         ),
         timeseries(
             "Calls granted",
             "Calls that went ahead, per minute.",
             "opm",
-            [query(f"60 * {total(RATE_LIMIT_CALLS, by='key')}", "{{key}}")],
+            [query(f"60 * {total(RATE_LIMIT_CALLS, _KEY, by='key')}", "{{key}}")],
             width=8,
         ),
         timeseries(
             "Callers waiting",
             "Seconds of waiting per second: how many calls wait at a time, on average.",
             "short",
-            [query(total(RATE_LIMIT_WAIT, by="key"), "{{key}}")],
+            [query(total(RATE_LIMIT_WAIT, _KEY, by="key"), "{{key}}")],
             width=8,
         ),
         timeseries(
@@ -140,19 +146,22 @@ def _windows() -> list[Panel]:
             "Calls per minute that went ahead without being counted, because the store did not "
             "answer in time. MLflow may see more than the limit.",
             "opm",
-            [query(f"60 * {total(RATE_LIMIT_FAIL_OPEN, by='key')}", "{{key}}")],
+            [query(f"60 * {total(RATE_LIMIT_FAIL_OPEN, _KEY, by='key')}", "{{key}}")],
             width=8,
         ),
         table(
             "Limits",
             "Each rate limit as it stands, and what it did in the chosen time.",
             {
-                "Calls in window": ("short", f"sum by (key) ({gauge(RATE_LIMIT_WINDOW_CALLS)})"),
-                "Limit": ("short", f"sum by (key) ({gauge(RATE_LIMIT_MAX_CALLS)})"),
-                "Window": ("s", f"sum by (key) ({gauge(RATE_LIMIT_WINDOW_SECONDS)})"),
-                "Granted": ("short", increase(RATE_LIMIT_CALLS, "$__range", by="key")),
-                "Hits": ("short", increase(RATE_LIMIT_HITS, "$__range", by="key")),
-                "Waited": ("s", increase(RATE_LIMIT_WAIT, "$__range", by="key")),
+                "Calls in window": (
+                    "short",
+                    f"sum by (key) ({gauge(RATE_LIMIT_WINDOW_CALLS, _KEY)})",
+                ),
+                "Limit": ("short", f"sum by (key) ({gauge(RATE_LIMIT_MAX_CALLS, _KEY)})"),
+                "Window": ("s", f"sum by (key) ({gauge(RATE_LIMIT_WINDOW_SECONDS, _KEY)})"),
+                "Granted": ("short", increase(RATE_LIMIT_CALLS, "$__range", _KEY, by="key")),
+                "Hits": ("short", increase(RATE_LIMIT_HITS, "$__range", _KEY, by="key")),
+                "Waited": ("s", increase(RATE_LIMIT_WAIT, "$__range", _KEY, by="key")),
             },
             {"key": "Key"},
             sort_by="Hits",

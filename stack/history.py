@@ -294,6 +294,7 @@ class _Day:
         exporter(metrics.SERVER_INFO, "3.17.2").set(1)
         exporter(metrics.BUILD_INFO, "0.1.0", "3.11").set(1)
         exporter(metrics.DAG_PAIRS_DROPPED).set(0)
+        exporter(metrics.DAG_RUNS_LIMITED).set(0)
         for collector in ("dags", "outbox", "rate_limit", "tracking"):
             failed = down and collector == "tracking"
             exporter(metrics.COLLECTOR_SUCCESS, collector).set(not failed)

@@ -121,7 +121,7 @@ def test_every_metric_is_on_a_dashboard() -> None:
 def test_stat_leaves_out_what_its_alert_leaves_out(panel: str, recorded: str, matcher: str) -> None:
     """A number beside an alert's threshold is the number that the alert compares."""
     (query,) = [each for each in all_queries() if f": {panel}," in each.where]
-    own = re.search(rf'{matcher}!~"[^"]+"', query.expr)
+    own = re.search(rf'{matcher}![=~]"[^"]+"', query.expr)
     rules = "".join(path.read_text() for path in asset("alerts").glob("*.yaml"))
 
     assert own
