@@ -112,6 +112,13 @@ def test_every_packaged_environment_is_valid() -> None:
             "prometheus.remote_write.0.url is missing; prometheus.remote_write.0.uri is not a key",
         ),
         (
+            (
+                "domains: {mlflow: h}\nprometheus: {remote_write: [{url: h, credentials_file: /t, "
+                "basic_auth: {username: u, password_file: /p}}]}"
+            ),
+            "prometheus.remote_write.0 must have basic_auth or credentials_file, not both",
+        ),
+        (
             "domains: {mlflow: h}\nstore: sqlite:///x.db\nkubernetes: {}",
             "store must be a redis:// URL in Kubernetes, pods share no file",
         ),
@@ -148,7 +155,7 @@ def test_a_malformed_file_is_one_sentence(folder: Path, text: str, said: str) ->
             "prometheus.mlflow.basic_auth.password must not be written here",
         ),
         (
-            "prometheus: {mlflow: {credentials_file: hunter2}}",
+            "prometheus: {remote_write: [{url: h, credentials_file: hunter2}]}",
             "credentials_file must be the absolute path of a file that holds the secret",
         ),
         ("store: redis://:hunter2@redis/0", "store must not hold a user, password or token"),

@@ -1,5 +1,6 @@
 """Environments to render, and the real tools that check what is rendered."""
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,43 +10,15 @@ import pytest
 from flowgauge.environment import load_environment
 from flowgauge.render import render, replace_folder
 
-# Every section, with everything that can be rendered.
-FULL = """\
-domains: {mlflow: "https://mlflow.example.com:8443/ml/"}
-store: redis://redis:6379/0
-urls:
-  dashboards: https://grafana.corp.example/g
-  runbooks: https://wiki.corp.example/runbooks
-alerts:
-  MLflowHighLatency: {threshold: 2.5, for: 15m, severity: critical}
-  MLflowRateLimitSaturated: {threshold: 1e3}
-receivers:
-  page:
-    pagerduty: {routing_key_file: /run/secrets/pagerduty}
-    webhook: {url: "https://hooks.example.com/x", credentials_file: /run/secrets/webhook}
-  ticket:
-    slack: {channel: "#mlflow", api_url_file: /run/secrets/slack}
-    email:
-      to: data@example.com
-      from: alerts@example.com
-      smarthost: smtp.example.com:587
-      username: alerts
-      password_file: /run/secrets/smtp
-prometheus:
-  scrape_interval: 30s
-  mlflow:
-    targets: [mlflow-0:5000, mlflow-1:5000]
-    basic_auth: {username: prometheus, password_file: /run/secrets/mlflow}
-  exporter: {targets: [exporter-a:9877, exporter-b:9877]}
-  alertmanagers: [alertmanager-0:9093, alertmanager-1:9093]
-  remote_write: [{url: "https://mimir.example.com/push", credentials_file: /run/secrets/mimir}]
-image: registry.example.com:5000/data/flowgauge:1.2.3
-kubernetes:
-  namespace: data
-  replicas: 2
-  mlflow: {namespace: ml, selector: {app: mlflow}, port: web, basic_auth_secret: mlflow-login}
-  labels: {release: monitoring}
-"""
+_DOCUMENTATION = Path(__file__).parents[2] / "docs" / "environment.md"
+
+
+@pytest.fixture(scope="session")
+def every_key() -> str:
+    """The documentation's example that has every key."""
+    blocks = re.findall(r"```yaml\n(.+?)```", _DOCUMENTATION.read_text(), re.DOTALL)
+    longest: str = max(blocks, key=len)
+    return longest
 
 
 @pytest.fixture
@@ -61,9 +34,9 @@ def rendered(folder: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def full(rendered: Callable[[str], Path]) -> Path:
+def full(rendered: Callable[[str], Path], every_key: str) -> Path:
     """The rendering of an environment that has every section."""
-    return rendered(FULL)
+    return rendered(every_key)
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ def test_the_rules_of_the_default_environment_pass_their_unit_tests(
     out = rendered(_MINIMAL)
     shutil.copytree(out / "prometheus" / "rules", folder / "alerts")
     shutil.copytree(asset("rules_tests"), folder / "rules_tests")
-    accepts("promtool", "test", "rules", *sorted((folder / "rules_tests").glob("*.yaml")))
+    accepts("promtool", "test", "rules", *sorted((folder / "rules_tests").glob("*_test.yaml")))
 
 
 def test_an_override_changes_what_it_names_and_nothing_else(full: Path) -> None:
@@ -130,7 +130,7 @@ def test_prometheus_scrapes_what_the_environment_says(full: Path, rendered: _Ren
     assert mlflow["basic_auth"]["password_file"] == "/run/secrets/mlflow"
     assert exporter["static_configs"] == [{"targets": ["exporter-a:9877", "exporter-b:9877"]}]
     assert config["global"]["external_labels"] == {"environment": "test"}
-    assert config["remote_write"][0]["url"] == "https://mimir.example.com/push"
+    assert config["remote_write"][0]["url"] == "https://mimir.example.com/api/v1/push"
 
     mlflow, exporter = _read(rendered(_MINIMAL) / "prometheus" / "prometheus.yml")["scrape_configs"]
     assert mlflow["static_configs"] == [{"targets": ["mlflow.example.com:443"]}]

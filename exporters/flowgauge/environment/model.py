@@ -87,29 +87,27 @@ class BasicAuth(_Section):
     password_file: SecretFile
 
 
-class _Access(_Section):
+class Endpoint(_Section):
+    """Where Prometheus scrapes one job."""
+
+    targets: list[HostPort] = Field(default_factory=list)
+    """HOST:PORT of every instance; each replica must be scraped by itself."""
+    basic_auth: BasicAuth | None = None
+
+
+class RemoteWrite(_Section):
+    """A long-term store that Prometheus sends everything to."""
+
+    url: HttpUrl
     basic_auth: BasicAuth | None = None
     credentials_file: SecretFile | None = None
     """A file that holds a bearer token."""
 
     @model_validator(mode="after")
-    def _one_way_in(self) -> "_Access":
+    def _one_way_in(self) -> "RemoteWrite":
         if self.basic_auth and self.credentials_file:
             raise ValueError("must have basic_auth or credentials_file, not both")
         return self
-
-
-class Endpoint(_Access):
-    """Where Prometheus scrapes one job."""
-
-    targets: list[HostPort] = Field(default_factory=list)
-    """HOST:PORT of every instance; each replica must be scraped by itself."""
-
-
-class RemoteWrite(_Access):
-    """A long-term store that Prometheus sends everything to."""
-
-    url: HttpUrl
 
 
 class PrometheusSettings(_Section):

@@ -56,17 +56,18 @@ def _job(name: str, endpoint: Endpoint, default: list[str]) -> dict[str, Any]:
     return {
         "job_name": name,
         "static_configs": [{"targets": targets}],
-        **_access(endpoint.basic_auth, endpoint.credentials_file),
+        **_basic_auth(endpoint.basic_auth),
     }
 
 
 def _remote_write(store: RemoteWrite) -> dict[str, Any]:
-    return {"url": store.url, **_access(store.basic_auth, store.credentials_file)}
+    token = {"authorization": {"credentials_file": store.credentials_file}}
+    return {
+        "url": store.url,
+        **_basic_auth(store.basic_auth),
+        **(token if store.credentials_file else {}),
+    }
 
 
-def _access(basic_auth: BasicAuth | None, credentials_file: str | None) -> dict[str, Any]:
-    if basic_auth:
-        return {"basic_auth": basic_auth.model_dump()}
-    if credentials_file:
-        return {"authorization": {"credentials_file": credentials_file}}
-    return {}
+def _basic_auth(login: BasicAuth | None) -> dict[str, Any]:
+    return {"basic_auth": login.model_dump()} if login else {}
