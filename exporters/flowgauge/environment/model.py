@@ -44,7 +44,7 @@ ReceiverName = Literal["page", "ticket"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Domains(_Section):
