@@ -57,7 +57,7 @@ def alerts() -> Any:
         panels=[*_overview(), *_firing(), *_budget(), *_watchers()],
         links=common.links(but=common.ALERTS),
         annotations=[],
-        time="now-24h",
+        time="now-12h",
         refresh="1m",
     )
 
@@ -128,6 +128,8 @@ def _firing() -> list[Panel]:
                 "collector": "Collector",
             },
             sort_by="Severity",
+            descending=False,
+            no_value="No alert fires",
             overrides=[
                 override(
                     "byName",
@@ -154,6 +156,7 @@ def _firing() -> list[Panel]:
             [query(f"max by (alertname) ({alert_rules.firing()})", "{{alertname}}")],
             value_names({1: ("firing", "red")}),
             width=24,
+            no_value="No alert fired",
         ),
     ]
 

@@ -163,6 +163,7 @@ def _logging() -> list[Panel]:
             "off is shown, but is no failure.",
             "short",
             [query(increase(DAG_LOG_FAILURES, "1h", _DAG, by="reason"), "{{reason}}")],
+            no_value="No failures",
             stacked=True,
         ),
         timeseries(
@@ -170,12 +171,14 @@ def _logging() -> list[Panel]:
             "Attempts to log that failed in the hour before, by DAG and task.",
             "short",
             [query(increase(DAG_LOG_FAILURES, "1h", _DAG, _FAILED, by=_TASK), _TASK_LEGEND)],
+            no_value="No failures",
         ),
         timeseries(
             "Deferred in 1 h",
             "Payloads put into the outbox in the hour before, by DAG.",
             "short",
             [query(increase(DAG_LOGS_DEFERRED, "1h", _DAG, by="dag_id"), "{{dag_id}}")],
+            no_value="Nothing deferred",
             stacked=True,
         ),
     ]
@@ -252,5 +255,6 @@ def _runs() -> list[Panel]:
             "short",
             [query(f"sum by (dag_id) ({gauge(DAG_RUNS_STALE, _DAG)})", "{{dag_id}}")],
             width=8,
+            no_value="No stale runs",
         ),
     ]

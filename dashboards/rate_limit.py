@@ -191,6 +191,7 @@ def _outbox() -> list[Panel]:
             "How long the oldest payload has waited. The line is where MLflowOutboxBacklog fires.",
             "s",
             [query(_OLDEST_AGE, "oldest")],
+            no_value="No payload waits",
             thresholds=above(alert_rules.threshold("MLflowOutboxBacklog")),
             width=8,
         ),

@@ -182,6 +182,7 @@ def _requests() -> list[Panel]:
                     "{{status}} {{method}} {{route}}",
                 )
             ],
+            no_value="No failures",
             table_legend=True,
             width=24,
         ),

@@ -31,12 +31,15 @@ def look(
 ) -> dict[str, list[str]]:
     """Open dashboards of the preview at *url* in Chromium and return what is wrong with each.
 
-    *end* is the moment their range ends, in Unix time; *pictures* the folder for screenshots.
+    *end* is the moment their range ends, in Unix time; *pictures* the folder for screenshots: of
+    the first screen, and on dark of the whole dashboard as well.
     """
     command = ["node", "look.mjs", url, ",".join(uids), f"--theme={theme}", f"--end={end}",
                f"--scrape={scrape_seconds}"]  # fmt: skip
     if pictures:
         command.append(f"--pictures={pictures.resolve()}")
+        if theme == "dark":
+            command.append("--whole")
     looked = subprocess.run(command, cwd=PREVIEW, capture_output=True, text=True, check=False)
     if looked.returncode != 0:
         raise StackError(f"look.mjs ended with {looked.returncode}:\n{looked.stderr}")

@@ -30,10 +30,15 @@ def timeseries(
     table_legend: bool = False,
     minimum: float | None = 0,
     maximum: float | None = None,
+    no_value: str | None = None,
     overrides: Sequence[Json] = (),
 ) -> Panel:
-    """Return lines over time, with a dashed line at each of the *thresholds*."""
+    """Return lines over time, with a dashed line at each of the *thresholds*.
+
+    *no_value* is what it says when there is no data and that is no fault.
+    """
     defaults: Json = {
+        "noValue": no_value,
         # core.TimeSeries takes whole numbers only.
         "min": minimum,
         "max": maximum,
@@ -156,6 +161,8 @@ def table(
     width: int = 24,
     height: int = 8,
     sort_by: str,
+    descending: bool = True,
+    no_value: str | None = None,
     overrides: Sequence[Json] = (),
 ) -> Panel:
     """Return a table with a row per label set.
@@ -181,7 +188,7 @@ def table(
         **_common(title, description, queries, width, height),
         thresholds=plain(),
         overrides=[*units, *overrides],
-        sortBy=[core.TableSortByField(sort_by, desc=True)],
+        sortBy=[core.TableSortByField(sort_by, desc=descending)],
         transformations=[
             {"id": "merge", "options": {}},
             {
@@ -194,7 +201,13 @@ def table(
             },
         ],
         extraJson={
-            "fieldConfig": {"defaults": {"custom": custom, "color": {"mode": "thresholds"}}},
+            "fieldConfig": {
+                "defaults": {
+                    "custom": custom,
+                    "color": {"mode": "thresholds"},
+                    "noValue": no_value,
+                }
+            },
             "options": {"cellHeight": "sm"},
         },
     )
@@ -208,6 +221,7 @@ def state_timeline(
     *,
     width: int = 12,
     height: int = 8,
+    no_value: str | None = None,
 ) -> Panel:
     """Return a band per series whose colour is its state over time."""
     custom = {"hideFrom": _HIDDEN_NOWHERE, "insertNulls": False, "spanNulls": False}
@@ -218,7 +232,7 @@ def state_timeline(
         thresholds=plain(),
         mappings=list(mappings),
         extraJson={
-            "fieldConfig": {"defaults": {"custom": custom}},
+            "fieldConfig": {"defaults": {"custom": custom, "noValue": no_value}},
             "options": {"legend": {"showLegend": True}, "tooltip": {"sort": "none"}},
         },
     )

@@ -1,7 +1,7 @@
 // Look at dashboards in a real browser: node look.mjs URL UID,UID [--name value ...]
 //
-// Prints what is wrong with each, as JSON: {"<uid>": ["Panel: what"]}. With --pictures it also
-// writes <uid>.png, or <uid>-light.png, to the folder.
+// Prints what is wrong with each, as JSON: {"<uid>": ["Panel: what"]}. With --pictures FOLDER it also
+// writes the first screen to <uid>.png, or <uid>-light.png, and with --whole the rest as well.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import puppeteer from 'puppeteer-core';
@@ -13,6 +13,7 @@ const { values: options, positionals } = parseArgs({
     scrape: { type: 'string', default: '15' },
     end: { type: 'string', default: String(Date.now() / 1000) },
     pictures: { type: 'string' },
+    whole: { type: 'boolean', default: false },
     browser: { type: 'string', default: '/usr/bin/chromium' },
   },
 });
@@ -52,8 +53,11 @@ async function look(uid) {
     { timeout: 120_000 }
   );
   if (options.pictures) {
-    const name = theme === 'light' ? `${uid}-light.png` : `${uid}.png`;
-    await page.screenshot({ path: join(options.pictures, name), fullPage: true });
+    const name = join(options.pictures, theme === 'light' ? `${uid}-light` : uid);
+    await page.screenshot({ path: `${name}.png` });
+    if (options.whole) {
+      await page.screenshot({ path: `${name}-whole.png`, fullPage: true });
+    }
   }
   const defects = [...errors, ...(await page.evaluate(inspect))];
   await page.close();

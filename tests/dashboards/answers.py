@@ -9,14 +9,14 @@ __all__ = ["unanswered"]
 
 def unanswered(
     prometheus_url: str, *, end: float, scrape_seconds: float, minutes: float = 60
-) -> list[str]:
-    """Return where the queries stand that had no data at all in the *minutes* before *end*.
+) -> list[Query]:
+    """Return the queries that had no data at all in the *minutes* before *end*.
 
     Dashboards are asked as Grafana asks them: over a range, with a rate over four scrapes.
     """
     with httpx.Client(base_url=prometheus_url, timeout=60) as client:
         return [
-            query.where
+            query
             for query in all_queries()
             if not _answer(client, query, end, minutes, scrape_seconds)
         ]

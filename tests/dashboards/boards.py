@@ -19,11 +19,15 @@ _LABEL_VALUES = re.compile(r"label_values\((?P<selector>.+), (?P<label>\w+)\)")
 
 @dataclass(frozen=True)
 class Query:
-    """One query and where it stands."""
+    """One query and where it stands.
+
+    It `may_be_empty` where having no data means that all is well, and the panel says so.
+    """
 
     where: str
     expr: str
     legend: str = ""
+    may_be_empty: bool = False
 
     def __str__(self) -> str:
         return self.where
@@ -39,9 +43,14 @@ def panel_queries(board: dict[str, Any]) -> Iterator[Query]:
     for panel in panels(board):
         for target in panel["targets"]:
             where = f"{board['uid']}: {panel['title']}, query {target['refId']}"
-            yield Query(where, target["expr"], target["legendFormat"])
+            says_so = "noValue" in panel["fieldConfig"]["defaults"]
+            yield Query(where, target["expr"], target["legendFormat"], may_be_empty=says_so)
     for annotation in board["annotations"]["list"]:
-        yield Query(f"{board['uid']}: annotation {annotation['name']}", annotation["expr"])
+        yield Query(
+            f"{board['uid']}: annotation {annotation['name']}",
+            annotation["expr"],
+            may_be_empty=True,
+        )
 
 
 def variable_queries(board: dict[str, Any]) -> Iterator[Query]:

@@ -54,9 +54,10 @@ function DataPanel({ panel, range, width, height }: FrameProps) {
   }, [panel, range, width, theme]);
 
   const Drawing = PANELS[panel.type];
-  // A stat says itself what having no data means.
-  const drawable = frames && (frames.length > 0 || panel.type === 'stat');
-  const state = error ? 'error' : !frames ? 'loading' : drawable ? 'drawn' : 'empty';
+  const { noValue } = panel.fieldConfig.defaults;
+  const isEmpty = frames?.length === 0;
+  // A panel may say what having no data means; then that is no defect.
+  const state = error ? 'error' : !frames ? 'loading' : isEmpty && !noValue ? 'empty' : 'drawn';
   return (
     <div data-state={state}>
       <PanelChrome
@@ -72,8 +73,8 @@ function DataPanel({ panel, range, width, height }: FrameProps) {
           if (state === 'loading' || error) {
             return error ?? null;
           }
-          if (state === 'empty') {
-            return <Centered text="No data" height={innerHeight} />;
+          if (isEmpty && panel.type !== 'stat') {
+            return <Centered text={noValue ?? 'No data'} height={innerHeight} />;
           }
           return <Drawing panel={panel} frames={frames!} range={range} width={innerWidth} height={innerHeight} />;
         }}
