@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,7 +157,7 @@ def test_mlflow_comes_hangs_and_goes(folder: Path) -> None:
 def test_a_signal_ends_it_cleanly_even_amid_a_scrape(folder: Path, stop: signal.Signals) -> None:
     """SIGTERM and Ctrl-C end the process with 0 and no traceback, without waiting for MLflow."""
     port = free_port()
-    with raw_server(b"") as uri:
+    with raw_server(b"") as uri, ThreadPoolExecutor() as scraper:
         command = [
             python_tool("flowgauge"), "exporter",
             "--mlflow-uri", uri,
@@ -165,12 +166,19 @@ def test_a_signal_ends_it_cleanly_even_amid_a_scrape(folder: Path, stop: signal.
         ]  # fmt: skip
         log = folder / "exporter.log"
         with running(command, log=log, ready=lambda: accepts(port)) as process:
-            with pytest.raises(httpx.ReadTimeout):
-                httpx.get(f"http://{LOOPBACK}:{port}/metrics", timeout=1)
+            scrape = scraper.submit(httpx.get, f"http://{LOOPBACK}:{port}/metrics", timeout=60)
+            wait_for(lambda: _talks_to(process.pid, uri), "the exporter asks MLflow")
             process.send_signal(stop)
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
+            assert scrape.result().status_code == 503
     assert "Traceback" not in log.read_text()
     assert "Stopped." in log.read_text()
+
+
+def _talks_to(pid: int, uri: str) -> bool:
+    port = httpx.URL(uri).port
+    connections = psutil.Process(pid).net_connections(kind="tcp")
+    return any(connection.raddr and connection.raddr.port == port for connection in connections)
 
 
 def test_a_wrong_password_is_down_and_says_why(guarded: GuardedMlflow, folder: Path) -> None:

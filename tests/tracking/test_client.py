@@ -132,6 +132,10 @@ def test_a_foreign_server_is_recognised(mlflow: MlflowServer) -> None:
     with canned_server() as server:
         server.body = "<html>Sign in</html>"
         assert "is not MLflow (200" in _failure(server.url)
+        server.body = "[" * 100_000
+        assert "is not MLflow (200" in _failure(server.url)
+        server.headers = {"Content-Encoding": "gzip"}
+        assert "cannot be reached" in _failure(server.url)
         server.status, server.headers = 302, {"Location": "https://u:hunter2@sso.example.com/"}
         sentence = _failure(server.url)
     assert sentence.startswith(TrackingNotMlflowError.__name__)
@@ -215,13 +219,21 @@ def _their_request(url: str, environ: Mapping[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "environ",
+    ("environ", "saved"),
     [
-        {"MLFLOW_TRACKING_USERNAME": "ü", "MLFLOW_TRACKING_PASSWORD": "p:w"},
-        {"MLFLOW_TRACKING_USERNAME": "u", "MLFLOW_TRACKING_TOKEN": "t", "MLFLOW_WORKSPACE": "w "},
+        ({"MLFLOW_TRACKING_USERNAME": "ü", "MLFLOW_TRACKING_PASSWORD": "p:w"}, True),
+        ({"MLFLOW_TRACKING_PASSWORD": "p"}, True),
+        ({"MLFLOW_TRACKING_USERNAME": "u"}, True),
+        (
+            {
+                "MLFLOW_TRACKING_USERNAME": "u",
+                "MLFLOW_TRACKING_TOKEN": "t",
+                "MLFLOW_WORKSPACE": "w ",
+            },
+            False,
+        ),
     ],
 )
-@pytest.mark.parametrize("saved", [False, True], ids=["", "saved login"])
 def test_the_login_is_the_one_mlflow_would_send(
     environ: dict[str, str], saved: bool, tmp_path: Path
 ) -> None:

@@ -56,6 +56,8 @@ def test_no_uri_gives_a_traceback(uri: str) -> None:
             {"MLFLOW_TRACKING_INSECURE_TLS": "1", "MLFLOW_TRACKING_SERVER_CERT_PATH": "/ca.pem"},
             "contradict",
         ),
+        ({"MLFLOW_TRACKING_TOKEN": "hunter2\nx"}, "MLFLOW_TRACKING_TOKEN holds characters"),
+        ({"MLFLOW_WORKSPACE": "größe"}, "MLFLOW_WORKSPACE holds characters"),
         ({"MLFLOW_TRACKING_AUTH": "kubernetes"}, "MLFLOW_TRACKING_AUTH asks for a plugin"),
         ({"MLFLOW_TRACKING_AWS_SIGV4": "true"}, "MLFLOW_TRACKING_AWS_SIGV4 asks for a plugin"),
         ({"MLFLOW_TRACKING_SERVER_CERT_PATH": "/missing.pem"}, "/missing.pem cannot be loaded"),

@@ -5,7 +5,6 @@ API: https://mlflow.org/docs/latest/api_reference/rest-api.html
 
 import os
 from collections.abc import Callable, Mapping
-from json import JSONDecodeError
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ import httpx
 from flowgauge import __version__
 from flowgauge.background import in_background
 from flowgauge.tracking import failures
+from flowgauge.tracking.answer import json_object
 from flowgauge.tracking.settings import read_settings, ssl_context
 
 __all__ = ["TrackingClient"]
@@ -78,15 +78,13 @@ class TrackingClient:
         """Call *endpoint*, such as `runs/create`, and return the JSON object it answers.
 
         A GET sends *payload* as query parameters, other methods as JSON. *timeout_seconds* bounds
-        the whole call, name resolution and the last byte of the answer included.
+        the whole call, name resolution and the last byte of the answer included. Raises
+        `ValueError` for a *payload* that JSON cannot hold, such as NaN.
         """
         body = {"params": payload} if method == "GET" else {"json": payload or {}}
         response = self._send(method, _API + endpoint, timeout_seconds, **body)
-        try:
-            answer = response.json() if response.content.strip() else {}
-        except (JSONDecodeError, UnicodeDecodeError):
-            answer = None
-        if not isinstance(answer, dict):
+        answer = json_object(response)
+        if answer is None:
             raise failures.not_mlflow(self.address, response)
         return answer
 
@@ -111,7 +109,7 @@ class TrackingClient:
             raise failures.timed_out(self.address, seconds) from None
         except httpx.TimeoutException:
             raise failures.timed_out(self.address, seconds) from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise failures.unreachable(self.address, error) from None
         if failure := failures.refusal(self.address, response):
             raise failure

@@ -3,12 +3,11 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from json import JSONDecodeError
-from typing import Any
 
 import httpx
 
 from flowgauge.redact import quote
+from flowgauge.tracking.answer import json_object
 from flowgauge.tracking.errors import (
     TrackingError,
     TrackingNotMlflowError,
@@ -32,12 +31,12 @@ def timed_out(address: str, seconds: float) -> TrackingUnreachableError:
     )
 
 
-def unreachable(address: str, error: httpx.TransportError) -> TrackingUnreachableError:
+def unreachable(address: str, error: httpx.RequestError) -> TrackingUnreachableError:
     """Return the error for a connection that failed with *error*."""
     return TrackingUnreachableError(f"MLflow at {address} {_why_unreachable(error)}")
 
 
-def _why_unreachable(error: httpx.TransportError) -> str:
+def _why_unreachable(error: httpx.RequestError) -> str:
     for cause in _causes(error):
         match cause:
             case socket.gaierror():
@@ -46,11 +45,12 @@ def _why_unreachable(error: httpx.TransportError) -> str:
                 return "refuses the connection: start the server or correct the port"
             case ssl.SSLError():
                 return _why_no_tls(cause)
+    reason = quote(str(error)) or type(error).__name__
     if isinstance(error, httpx.ProxyError):
-        return f"cannot be reached through the proxy ({error}): correct HTTPS_PROXY or NO_PROXY"
+        return f"cannot be reached through the proxy ({reason}): correct HTTPS_PROXY or NO_PROXY"
     if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
         return "broke off without an answer: it may be restarting, or want https://"
-    return f"cannot be reached ({error or type(error).__name__}): correct the tracking URI"
+    return f"cannot be reached ({reason}): correct the tracking URI"
 
 
 def _why_no_tls(error: ssl.SSLError) -> str:
@@ -80,7 +80,7 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
     if response.is_success:
         return None
     status = response.status_code
-    said = _error_object(response)
+    said = json_object(response) or {}
     message = quote(str(said.get("message", "")) or response.text)
     if status == httpx.codes.UNAUTHORIZED:
         return TrackingUnauthorizedError(
@@ -130,11 +130,3 @@ def _temporary(status: int, message: str) -> bool:
         or status >= httpx.codes.INTERNAL_SERVER_ERROR
         or (status == httpx.codes.BAD_REQUEST and _DRAINED_POOL in message)
     )
-
-
-def _error_object(response: httpx.Response) -> dict[str, Any]:
-    try:
-        said = response.json()
-    except (JSONDecodeError, UnicodeDecodeError):
-        return {}
-    return said if isinstance(said, dict) else {}

@@ -61,7 +61,7 @@ def read_settings(uri: str, environ: Mapping[str, str]) -> Settings:
         )
     headers = {
         "Authorization": login or _login(environ),
-        "X-MLFLOW-WORKSPACE": environ.get("MLFLOW_WORKSPACE", "").strip(),
+        "X-MLFLOW-WORKSPACE": _header_value(environ, "MLFLOW_WORKSPACE"),
     }
     return Settings(
         base_url=base_url,
@@ -120,8 +120,16 @@ def _login(environ: Mapping[str, str]) -> str:
     password = environ.get("MLFLOW_TRACKING_PASSWORD") or saved.get("mlflow_tracking_password")
     if user and password:
         return _basic(user, password)
-    token = environ.get("MLFLOW_TRACKING_TOKEN")
+    token = _header_value(environ, "MLFLOW_TRACKING_TOKEN")
     return f"Bearer {token}" if token else ""
+
+
+def _header_value(environ: Mapping[str, str], name: str) -> str:
+    # A secret read from a file often ends in a line break, with which no header may be sent.
+    value = environ.get(name, "").strip()
+    if not (value.isascii() and value.isprintable()):
+        raise UsageError(f"{name} holds characters that HTTP cannot send: set it again")
+    return value
 
 
 def _basic(user: str, password: str) -> str:
