@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flowgauge.errors import FlowgaugeError, UsageError
@@ -106,7 +106,6 @@ _files = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(old=_files, new=_files)
 def test_no_difference_is_the_same_as_nothing_to_do(
     tmp_path_factory: pytest.TempPathFactory, old: dict[str, str], new: dict[str, str]
