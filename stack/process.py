@@ -82,7 +82,7 @@ def running(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     user: str | None = None,
-    timeout: float = 90,
+    timeout: float = 150,
     stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run *command* until the block ends, entering it once *ready* holds.
