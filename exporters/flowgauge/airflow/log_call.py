@@ -64,6 +64,7 @@ def log_payload(
         return None
     if changes:
         _log.warning("Changed to suit MLflow: %s", "; ".join(changes))
+        stats.count("mlflow.dag_log.altered", entry.dag_id, entry.task_id)
     return _send(entry, task, deadline)
 
 
