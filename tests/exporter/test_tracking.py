@@ -9,7 +9,8 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flowgauge.exporter.collector import Context
+from flowgauge.exporter.collector import MAX_TIME_LIMIT_SECONDS, Context
+from flowgauge.exporter.collectors import make_collectors
 from flowgauge.exporter.collectors.tracking import TrackingCollector
 from flowgauge.exporter.scrape import Scrape
 from flowgauge.store import open_store
@@ -43,6 +44,12 @@ def _log_runs(client: TrackingClient, dag_id: str, starts: list[int]) -> None:
     for start in starts:
         run = {"experiment_id": experiment, "start_time": start, "tags": tags}
         client.call("POST", "runs/create", run)
+
+
+def test_no_collector_outlasts_a_scrape(context: Context) -> None:
+    """Every collector's time limit leaves Prometheus' 10 s room for the answer."""
+    collectors = make_collectors(context)
+    assert max(each.time_limit_seconds for each in collectors) <= MAX_TIME_LIMIT_SECONDS < 10
 
 
 def test_a_day_is_24_hours_to_the_millisecond(context: Context) -> None:

@@ -9,7 +9,10 @@ from prometheus_client import Metric as Family
 from flowgauge.store import Store
 from flowgauge.tracking.client import TrackingClient
 
-__all__ = ["Collector", "Context", "Family"]
+__all__ = ["MAX_TIME_LIMIT_SECONDS", "Collector", "Context", "Family"]
+
+# Prometheus gives up after 10 s unless told otherwise.
+MAX_TIME_LIMIT_SECONDS = 8.0
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,7 @@ from flowgauge.exporter.complaint import Complaint
 from flowgauge.exporter.families import Labels, family
 from flowgauge.metrics import COLLECTOR_DURATION, COLLECTOR_SUCCESS
 
-__all__ = ["MAX_TIME_LIMIT_SECONDS", "Scrape"]
-
-# Prometheus gives up after 10 s unless told otherwise.
-MAX_TIME_LIMIT_SECONDS = 8.0
+__all__ = ["Scrape"]
 
 Clock = Callable[[], float]
 

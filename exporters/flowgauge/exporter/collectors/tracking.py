@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from flowgauge.exporter.collector import Context, Family
+from flowgauge.exporter.collector import MAX_TIME_LIMIT_SECONDS, Context, Family
 from flowgauge.exporter.complaint import Complaint
 from flowgauge.exporter.families import family
 from flowgauge.metrics import (
@@ -23,7 +23,7 @@ from flowgauge.tracking.tags import DAG_ID_TAG
 __all__ = ["TrackingCollector"]
 
 _PROBE_SECONDS = 4.0
-_ALL_SECONDS = 7.5
+_ALL_SECONDS = MAX_TIME_LIMIT_SECONDS - 0.5
 # A page of 1,000 runs takes MLflow half a second and is 2 MB (measured on 3.17).
 _PAGE = 1000
 _LIMIT = 5000
@@ -43,7 +43,7 @@ class TrackingCollector:
     """
 
     name = "tracking"
-    time_limit_seconds = 8.0
+    time_limit_seconds = MAX_TIME_LIMIT_SECONDS
 
     def __init__(
         self,
