@@ -176,6 +176,8 @@ def table(
     headings = {f"Value #{_ref_id(index)}": name for index, name in enumerate(columns)}
     order = {name: index for index, name in enumerate([*labels, *headings])}
     units = [override("byName", name, unit=unit) for name, (unit, _) in columns.items()]
+    # noValue is for the whole table, but Grafana also writes it into each empty cell.
+    cells = [override("byName", name, noValue="-") for name in labels.values() if no_value]
     # core.Table writes displayMode, as Grafana 8 had it, which would win over cellOptions.
     custom = {
         "align": "auto",
@@ -187,7 +189,7 @@ def table(
     return core.Table(
         **_common(title, description, queries, width, height),
         thresholds=plain(),
-        overrides=[*units, *overrides],
+        overrides=[*units, *cells, *overrides],
         sortBy=[core.TableSortByField(sort_by, desc=descending)],
         transformations=[
             {"id": "merge", "options": {}},
