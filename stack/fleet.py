@@ -173,5 +173,5 @@ def _sample(job: _Job, stop: Event, seen: dict[tuple[str, str], int]) -> None:
             last = stop.wait(job.window_seconds / _SAMPLES_A_WINDOW)
             for key in job.keys:
                 grants = f"{{flowgauge}}:grants:{key}"
-                for ticket, at in client.zrange(grants, 0, -1, withscores=True):
-                    seen[key, ticket] = round(at)
+                for number, at in client.zrange(grants, 0, -1, withscores=True):
+                    seen[key, number] = round(at)

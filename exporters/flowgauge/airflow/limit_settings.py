@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from flowgauge.environment import RateLimitSetting, environments_folder, load_environment
+from flowgauge.environment import RateLimitSetting, load_environment
 from flowgauge.errors import UsageError
 
 __all__ = ["limit_settings"]
@@ -19,13 +19,13 @@ def limit_settings(environ: Mapping[str, str] = os.environ) -> Mapping[str, Rate
 
     A file that is missing or wrong sets nothing: it costs a warning, not the task.
     """
-    return _read(environ.get("ENV") or "dev", environments_folder(environ))
+    return _read(environ.get("ENV") or "dev", environ.get("FLOWGAUGE_ENVIRONMENTS"))
 
 
 @functools.cache
-def _read(name: str, folder: Path) -> Mapping[str, RateLimitSetting]:
+def _read(name: str, folder: str | None) -> Mapping[str, RateLimitSetting]:
     try:
-        return load_environment(name, folder).rate_limits
+        return load_environment(name, Path(folder) if folder else None).rate_limits
     except UsageError as error:
         _log.warning("The rate limits in the code apply: %s", error)
         return {}

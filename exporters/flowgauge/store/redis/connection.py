@@ -1,7 +1,6 @@
 """One Redis shared by many processes and hosts, and the scripts that run in it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from flowgauge.redact import redact_text, redact_url
-from flowgauge.store.base import StoreError, StoreUnavailableError
+from flowgauge.store.base import GRACE_SECONDS, RECHECK_SECONDS, StoreError, StoreUnavailableError
 
 __all__ = ["RedisConnection"]
 
@@ -18,6 +17,8 @@ _PREFIX = "{flowgauge}:"
 
 _SCHEMA_VERSION = "1"
 _VERSION_KEY = f"{_PREFIX}version"
+_CONSTANTS = f"""\
+local RECHECK_US, GRACE_US = {RECHECK_SECONDS * 1e6:.0f}, {GRACE_SECONDS * 1e6:.0f}"""
 _LUA = Path(__file__).with_name("lua")
 # The first that fits; the class says whether Redis may answer later.
 _SENTENCES = (
@@ -55,13 +56,15 @@ class RedisConnection:
 
     def script(self, *names: str) -> Callable[..., Any]:
         """Return a function that runs the files *names* as one script with its arguments."""
-        text = "\n".join((_LUA / f"{name}.lua").read_text() for name in ("common", *names))
-        registered = self._client.register_script(text)
+        files = [(_LUA / f"{name}.lua").read_text() for name in ("common", *names)]
+        registered = self._client.register_script("\n".join((_CONSTANTS, *files)))
 
         def run(*arguments: str | float) -> Any:
-            with self._sentences():
+            try:
                 self._check_version()
                 return registered(keys=[_PREFIX], args=arguments)
+            except redis.RedisError as error:
+                raise self._in_a_sentence(error) from error
 
         return run
 
@@ -81,12 +84,8 @@ class RedisConnection:
             )
         self._checked = True
 
-    @contextmanager
-    def _sentences(self) -> Iterator[None]:
-        try:
-            yield
-        except redis.RedisError as error:
-            for cause, kind, sentence in _SENTENCES:
-                if isinstance(error, cause):
-                    detail = redact_text(str(error))
-                    raise kind(f"{self._name} {sentence.format(detail)}") from error
+    def _in_a_sentence(self, error: redis.RedisError) -> StoreError:
+        kind, sentence = next(
+            (kind, sentence) for cause, kind, sentence in _SENTENCES if isinstance(error, cause)
+        )
+        return kind(f"{self._name} {sentence.format(redact_text(str(error)))}")

@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 
 from flowgauge.store.base import (
-    GRACE_SECONDS,
-    RECHECK_SECONDS,
     Deferral,
     Grant,
     Logged,
@@ -56,8 +54,6 @@ class RedisStore:
             max_calls,
             _microseconds(window_seconds),
             _microseconds(waited),
-            _microseconds(RECHECK_SECONDS),
-            _microseconds(GRACE_SECONDS),
         )
         return Grant(wait / 1e6)
 

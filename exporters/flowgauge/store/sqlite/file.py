@@ -15,6 +15,10 @@ __all__ = ["SqliteFile"]
 _SCHEMA_VERSION = 1
 _SCHEMA = Path(__file__).with_name("schema.sql")
 
+# SQLite itself waits longer and longer between its tries for a lock, up to 0.1 s: among many
+# writers that is too few tries within the time-out. So it waits this long, and is asked again.
+_TRY_SECONDS = 0.01
+
 # The store may answer later; everything else stays wrong until somebody repairs it.
 _TRANSIENT = {
     sqlite3.SQLITE_BUSY: "is busy",
@@ -51,7 +55,8 @@ class SqliteFile:
         """Read one consistent state of the file."""
         with self._sentences():
             connection = self._connection()
-            with _transaction(connection, "BEGIN"):
+            connection.execute("BEGIN")
+            with _transaction(connection):
                 yield connection
 
     @contextmanager
@@ -64,7 +69,8 @@ class SqliteFile:
         with self._sentences():
             connection = self._connection()
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            with _transaction(connection, "BEGIN IMMEDIATE"):
+            self._patiently(connection, "BEGIN IMMEDIATE")
+            with _transaction(connection):
                 yield connection
 
     def close(self) -> None:
@@ -88,32 +94,33 @@ class SqliteFile:
             ) from None
         connection = sqlite3.connect(
             self._path,
-            timeout=self._timeout,
+            timeout=_TRY_SECONDS,
             isolation_level=None,
             # A thread may come by the connection of one that has ended, and close() by all.
             check_same_thread=False,
         )
-        self._use_wal(connection)
-        self._make_schema(connection)
+        self._patiently(connection, "PRAGMA journal_mode = WAL")
+        if self._version(connection) != _SCHEMA_VERSION:
+            self._make_schema(connection)
         return connection
 
-    def _use_wal(self, connection: sqlite3.Connection) -> None:
-        # Changing the mode does not wait for others that change it too: it fails at once.
+    def _patiently(self, connection: sqlite3.Connection, statement: str) -> None:
+        """Execute *statement*, again and again while the file is busy, within the time-out."""
         deadline = time.monotonic() + self._timeout
         while True:
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute(statement)
             except sqlite3.OperationalError as error:
                 if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
-                time.sleep(0.01)
+                # Changing the journal mode fails without any waiting of SQLite's own.
+                time.sleep(0.001)
             else:
                 return
 
     def _make_schema(self, connection: sqlite3.Connection) -> None:
-        if self._version(connection) == _SCHEMA_VERSION:
-            return
-        with _transaction(connection, "BEGIN IMMEDIATE"):
+        self._patiently(connection, "BEGIN IMMEDIATE")
+        with _transaction(connection):
             version = self._version(connection)
             if version == 0:
                 for statement in _SCHEMA.read_text().split(";\n"):
@@ -143,8 +150,8 @@ class SqliteFile:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
-    connection.execute(begin)
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit the transaction that was begun, or roll it back after an exception."""
     try:
         yield
         connection.execute("COMMIT")

@@ -35,11 +35,16 @@ class Window:
 
     def resize(self, max_calls: int, length: int) -> None:
         """Make the window, or change its size."""
-        self.db.execute(
-            "INSERT INTO windows (key, max_calls, window_us) VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-            " SET max_calls = excluded.max_calls, window_us = excluded.window_us",
-            (self.key, max_calls, length),
-        )
+        size = self.db.execute(
+            "SELECT max_calls, window_us FROM windows WHERE key = ?", (self.key,)
+        ).fetchone()
+        if size != (max_calls, length):
+            self.db.execute(
+                "INSERT INTO windows (key, max_calls, window_us) VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE"
+                " SET max_calls = excluded.max_calls, window_us = excluded.window_us",
+                (self.key, max_calls, length),
+            )
 
     def slide(self, length: int, now: int) -> None:
         """Forget what is older than the window, and the callers that did not come back."""

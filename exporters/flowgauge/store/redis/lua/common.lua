@@ -8,7 +8,6 @@ local function now_us()
 end
 
 -- Bounds of score ranges that leave the time itself out.
-local function before(us)
+local function beyond(us)
   return '(' .. string.format('%.0f', us)
 end
-local after = before

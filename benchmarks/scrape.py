@@ -1,0 +1,77 @@
+"""What a scrape of the store costs the exporter, and that it does not grow with the calls counted.
+
+    python -m benchmarks.scrape
+
+1,000 pairs of DAG and task; after 10,000 logged calls and again after 1,000,000. The page is asked
+of a real exporter, whose MLflow is away. CPU is what the exporter used for a scrape; unlike the time
+it hardly depends on what else the machine does.
+"""
+
+import statistics
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import psutil
+
+from flowgauge.store import Logged, Store, open_store
+from stack.exporter import exporter
+from stack.process import LOOPBACK
+from stack.redis import redis_server
+
+_PAIRS = [(f"dag{number // 10}", f"task{number % 10}") for number in range(1000)]
+_FEW, _MANY = 10_000, 1_000_000
+_SCRAPES = 50
+
+
+def _log(store: Store, first: int, last: int) -> None:
+    for number in range(first, last):
+        dag_id, task_id = _PAIRS[number % len(_PAIRS)]
+        store.record(Logged(dag_id, task_id, (number % 500) / 100, rows=7, null_ratio=0.01))
+
+
+def _scrape_milliseconds(folder: Path, store_url: str) -> tuple[float, float]:
+    """Return the median time and the mean CPU time of a scrape."""
+    seconds = []
+    with (
+        exporter(folder, mlflow_uri=f"http://{LOOPBACK}:1", store=store_url) as url,
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        client.get("/metrics")
+        used = -_cpu_seconds()
+        for _ in range(_SCRAPES):
+            started = time.perf_counter()
+            page = client.get("/metrics").raise_for_status().text
+            seconds.append(time.perf_counter() - started)
+        used += _cpu_seconds()
+    assert page.count("mlflow_dag_logs_total{") == len(_PAIRS)
+    return statistics.median(seconds) * 1e3, used / _SCRAPES * 1e3
+
+
+def _cpu_seconds() -> float:
+    (process,) = (child for child in psutil.Process().children() if "exporter" in child.cmdline())
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _measure(folder: Path, kind: str, store_url: str) -> None:
+    with closing(open_store(store_url, timeout_seconds=10)) as store:
+        for first, last in ((0, _FEW), (_FEW, _MANY)):
+            _log(store, first, last)
+            taken, cpu = _scrape_milliseconds(folder, store_url)
+            print(f"| {kind} | {last:,} | {taken:.0f} ms | {cpu:.0f} ms |", flush=True)
+
+
+def main() -> None:
+    """Print the table."""
+    print("| store | calls logged | scrape, p50 | CPU |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        _measure(Path(folder), "SQLite", f"sqlite:///{folder}/store.db")
+        with redis_server(Path(folder)) as url:
+            _measure(Path(folder), "Redis", url)
+
+
+if __name__ == "__main__":
+    main()
