@@ -3,8 +3,8 @@
     python -m benchmarks.scrape
 
 1,000 pairs of DAG and task; after 10,000 logged calls and again after 1,000,000. The page is asked
-of a real exporter, whose MLflow is away. CPU is what the exporter used for a scrape; unlike the time
-it hardly depends on what else the machine does.
+of a real exporter, whose MLflow is away. CPU is what the exporter used for a scrape; unlike the
+time it hardly depends on what else the machine does.
 """
 
 import statistics

@@ -76,12 +76,12 @@ def test_many_claim_at_once_and_none_gets_the_others(
 
 def test_the_entries_of_a_dead_owner_are_free_again(store: Store) -> None:
     """When a lease runs out, the entry is claimed by the next who asks, in its old place."""
-    _put(store, "a", "b")
-    store.claim("dead", 1, 0.05)
+    _put(store, "c", "b", "a")
+    store.claim("dead", 2, 0.05)
     deadline = time.monotonic() + 10
-    while len(claimed := store.claim("heir", 2, 0.001)) < 2 and time.monotonic() < deadline:
+    while len(claimed := store.claim("heir", 3, 0.001)) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert _ids(claimed) == ["a", "b"]
+    assert _ids(claimed) == ["c", "b", "a"]
 
 
 def test_an_arrived_entry_is_counted_and_gone(store: Store) -> None:
@@ -101,6 +101,16 @@ def test_an_entry_is_settled_once(store: Store) -> None:
     for entry_id in ("a", "a", "unknown"):
         store.settle(entry_id, _arrived())
     assert store.log_totals().pairs[0].logs == 1
+
+
+def test_an_arrived_entry_is_not_handed_out_again(store: Store) -> None:
+    """Whether it was claimed or not, a settled entry is no longer in line."""
+    _put(store, "claimed", "free", "left")
+    store.claim("me", 1, 0.001)
+    store.settle("claimed", _arrived())
+    store.settle("free", _arrived())
+    time.sleep(0.01)
+    assert _ids(store.claim("me", 10, _LONG)) == ["left"]
 
 
 def test_a_released_entry_goes_to_the_end_of_the_line(store: Store) -> None:

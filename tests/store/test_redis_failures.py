@@ -115,6 +115,18 @@ def test_a_redis_that_still_loads_is_told() -> None:
         open_store(url, timeout_seconds=5).record(_LOGGED)
 
 
+def test_a_clock_set_back_costs_at_most_one_window(private: str) -> None:
+    """Grants that lie in the future of Redis' clock hold back calls for one window, not longer."""
+    store = open_store(private, timeout_seconds=10)
+    client = redis.Redis.from_url(private)
+    for number in range(3):
+        store.acquire("api", str(number), 3, 60, 0)
+        client.zincrby("{flowgauge}:grants:api", 1e9 * number, number + 1)
+    for number in range(3):
+        assert 0 < store.acquire("api", f"waiting {number}", 3, 60, 0).wait_seconds <= 60
+    assert store.windows()[0].window_calls == 3
+
+
 @contextmanager
 def _answering(reply: bytes) -> Iterator[str]:
     with socket.create_server((LOOPBACK, 0)) as server:

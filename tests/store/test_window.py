@@ -41,6 +41,7 @@ def test_serves_in_the_order_of_the_first_attempts(store: Store) -> None:
     time.sleep(early.wait_seconds)
     assert not store.acquire("api", "late", 1, 0.2, 0.2).granted
     assert store.acquire("api", "early", 1, 0.2, 0.2).granted
+    assert _state(store).waiting == 1
 
 
 def test_the_queue_wraps_round_into_later_windows(store: Store) -> None:

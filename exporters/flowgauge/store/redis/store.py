@@ -126,7 +126,7 @@ class RedisStore:
 
     def log_totals(self) -> LogTotals:
         """See `Store.log_totals`."""
-        pairs, durations = self._log_totals()
+        pairs, durations = json.loads(self._log_totals())
         return LogTotals(replies.pairs(pairs), replies.durations(durations))
 
 
