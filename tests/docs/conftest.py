@@ -1,0 +1,132 @@
+"""The system of the install page, its commands run as they stand, with the guide's DAGs in it."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from flowgauge.assets import asset
+from stack.airflow import airflow_home
+from stack.dag_test import run_dags
+from stack.process import answers, free_port, python_tool, running, wait_for
+from stack.prometheus import Prometheus, prometheus
+from tests.documents import Block, blocks
+
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = DOCS / "guide.md"
+INSTALL = DOCS / "install.md"
+
+
+@dataclass(frozen=True)
+class System:
+    """The running parts; a page's addresses are replaced by `addresses` before use."""
+
+    folder: Path
+    addresses: Mapping[str, str]
+    env: Mapping[str, str]
+    dag_runs: Mapping[str, str]
+    prometheus: Prometheus
+
+    def runs(self, dag_id: str) -> list[Run]:
+        """Return the MLflow runs that the guide's DAG left."""
+        client = MlflowClient(self.env["MLFLOW_TRACKING_URI"])
+        experiments = [each.experiment_id for each in client.search_experiments()]
+        run_id = self.dag_runs[dag_id]
+        return list(client.search_runs(experiments, f"tags.`airflow.run_id` = '{run_id}'"))
+
+    def bash(self, block: Block) -> "subprocess.CompletedProcess[str]":
+        """Run a block of shell commands to the end."""
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", _translate(block.text, self.addresses)],
+            env={**os.environ, **self.env},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[System]:
+    """Every server that the install page starts, and every DAG of the guide, run once."""
+    folder = tmp_path_factory.mktemp("documents")
+    mlflow, with_accounts, exporter = (str(free_port()) for _ in range(3))
+    addresses = {
+        # A database of Redis' own: the guide resets limits.
+        "redis://127.0.0.1:6379/0": f"{redis_url.removesuffix('/0')}/7",
+        "5000": mlflow,
+        "5001": with_accounts,
+        "9877": exporter,
+    }
+    env = {
+        "PATH": f"{Path(python_tool('flowgauge')).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    with ExitStack() as parts:
+        # All at once: they wait for each other no longer than they must.
+        urls = [
+            parts.enter_context(_serving(block, folder, addresses, env))
+            for block in blocks(INSTALL)
+            if block.checked.startswith("serves ")
+        ]
+        scraped = parts.enter_context(
+            prometheus(
+                folder / "prometheus",
+                {"mlflow": f"127.0.0.1:{mlflow}", "flowgauge": f"127.0.0.1:{exporter}"},
+                rules=sorted(asset("alerts").glob("*.yaml")),
+            )
+        )
+        env |= {
+            "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{mlflow}",
+            "FLOWGAUGE_STORE": addresses["redis://127.0.0.1:6379/0"],
+            "FLOWGAUGE_EXPORTER_URL": f"http://127.0.0.1:{exporter}",
+        }
+        dags = _write_dags(folder / "dags")
+        env |= airflow_home(folder / "airflow", folder / "dags", env=env)
+        for url in urls:
+            wait_for(lambda url=url: answers(url), f"an answer from {url}", timeout=150)  # type: ignore[misc]
+        run_ids = run_dags(env, folder / "dags", list(dags.items()))
+        yield System(folder, addresses, env, dict(zip(dags, run_ids, strict=True)), scraped)
+
+
+@contextmanager
+def _serving(
+    block: Block, folder: Path, addresses: Mapping[str, str], env: Mapping[str, str]
+) -> Iterator[str]:
+    """Run a block that starts a server until the block ends; yield the URL it says it serves."""
+    text = _translate(block.text, addresses)
+    port = re.findall(r"(?:--port |listen-address 127\.0\.0\.1:)(\d+)", text)[0]
+    home = folder / f"server-{port}"
+    home.mkdir()
+    command = ["bash", "-euc", text]
+    with running(command, log=home / "log", env=env, cwd=home, ready=lambda: True):
+        yield f"http://127.0.0.1:{port}{block.checked.removeprefix('serves ')}"
+
+
+def _translate(text: str, addresses: Mapping[str, str]) -> str:
+    for shown, real in addresses.items():
+        text = re.sub(rf"(?<!\d){re.escape(shown)}(?!\d)", real, text)
+    return text
+
+
+def _write_dags(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Write the guide's DAGs to files and return the configuration to run each with, by id."""
+    folder.mkdir()
+    configurations: dict[str, Mapping[str, Any]] = {}
+    for block in blocks(GUIDE, language="python"):
+        dag_id = re.findall(r"^(\w+)\(\)$", block.text, re.MULTILINE)[-1]
+        (folder / f"{dag_id}.py").write_text(block.text)
+        _, _, configuration = block.checked.partition(" with ")
+        configurations[dag_id] = json.loads(configuration or "{}")
+    return configurations
