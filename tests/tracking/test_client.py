@@ -21,7 +21,7 @@ from flowgauge.tracking.errors import (
 )
 from stack.guarded import GuardedMlflow
 from stack.mlflow import MlflowServer
-from stack.process import free_port, wait_for
+from stack.process import wait_for
 from stack.unwell import canned_server, raw_server
 
 SEARCH = ("GET", "experiments/search", {"max_results": 1})
@@ -110,7 +110,7 @@ def test_an_untrusted_certificate_says_what_to_set(guarded: GuardedMlflow) -> No
     ("url", "said"),
     [
         ("http://mlflow.invalid:5000", "its host name does not resolve"),
-        (f"http://user:hunter2@127.0.0.1:{free_port()}", "refuses the connection"),
+        ("http://user:hunter2@127.0.0.1:1", "refuses the connection"),
     ],
 )
 def test_an_unreachable_server_says_which_step_failed(url: str, said: str) -> None:
