@@ -52,7 +52,7 @@ def test_a_log_call_loads_no_mlflow(folder: Path) -> None:
         "from flowgauge.airflow import log_with_mlflow\n"
         "assert log_with_mlflow({'rows': 1}) is None"
     )
-    assert not _loaded_after(call) & {"mlflow", "airflow", "pandas", "numpy", "redis"}
+    assert not _loaded_after(call) & {"mlflow", "airflow", "pandas", "numpy", "redis", "pydantic"}
 
 
 def test_unknown_names_are_unknown() -> None:

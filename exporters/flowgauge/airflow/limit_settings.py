@@ -5,16 +5,20 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flowgauge.environment import RateLimitSetting, load_environment
+from flowgauge.environment import environment_file, load_environment
 from flowgauge.errors import UsageError
+
+if TYPE_CHECKING:
+    from flowgauge.environment import RateLimitSetting
 
 __all__ = ["limit_settings"]
 
 _log = logging.getLogger(__name__)
 
 
-def limit_settings(environ: Mapping[str, str] = os.environ) -> Mapping[str, RateLimitSetting]:
+def limit_settings(environ: Mapping[str, str] = os.environ) -> "Mapping[str, RateLimitSetting]":
     """Return `rate_limits` of the environment that ENV names, by default dev; read once.
 
     A file that is missing or wrong sets nothing: it costs a warning, not the task.
@@ -23,9 +27,21 @@ def limit_settings(environ: Mapping[str, str] = os.environ) -> Mapping[str, Rate
 
 
 @functools.cache
-def _read(name: str, folder: str | None) -> Mapping[str, RateLimitSetting]:
+def _read(name: str, folder: str | None) -> "Mapping[str, RateLimitSetting]":
+    place = Path(folder) if folder else None
     try:
-        return load_environment(name, Path(folder) if folder else None).rate_limits
+        # Most files set no limit: then a task is spared the model that would check them.
+        if not _mentions_limits(environment_file(name, place)):
+            return {}
+        return load_environment(name, place).rate_limits
     except UsageError as error:
         _log.warning("The rate limits in the code apply: %s", error)
         return {}
+
+
+def _mentions_limits(file: Path) -> bool:
+    try:
+        return b"rate_limits" in file.read_bytes()
+    except OSError:
+        # Reading it properly says what is wrong.
+        return True

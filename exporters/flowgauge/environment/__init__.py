@@ -3,8 +3,13 @@
 `domains.mlflow: mlflow.example.com` alone is a whole file.
 """
 
-from flowgauge.environment.model import Environment, RateLimitSetting
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from flowgauge.environment.reading import environment_file, environments_folder, load_environment
+
+if TYPE_CHECKING:
+    from flowgauge.environment.model import Environment, RateLimitSetting
 
 __all__ = [
     "Environment",
@@ -13,3 +18,10 @@ __all__ = [
     "environments_folder",
     "load_environment",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The model is loaded when a name of it is first used: see `load_environment`.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.model"), name)

@@ -4,12 +4,14 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowgauge.assets import asset
-from flowgauge.environment.model import Environment
 from flowgauge.errors import UsageError
 from flowgauge.redact import quote
-from flowgauge.strict_yaml import read_model
+
+if TYPE_CHECKING:
+    from flowgauge.environment.model import Environment
 
 __all__ = ["environment_file", "environments_folder", "load_environment"]
 
@@ -24,12 +26,17 @@ def environments_folder(environ: Mapping[str, str] = os.environ) -> Path:
     return local if local.is_dir() else asset("environments")
 
 
-def load_environment(name: str, folder: Path | None = None) -> Environment:
+def load_environment(name: str, folder: Path | None = None) -> "Environment":
     """Return the environment *name* of *folder*, by default `environments_folder()`.
 
     Raises `UsageError`: one sentence that names the file and every key that is wrong.
     """
-    return read_model(environment_file(name, folder), Environment)
+    file = environment_file(name, folder)
+    # The model takes 20 ms to import, and most tasks read no file.
+    from flowgauge.environment.model import Environment  # noqa: PLC0415
+    from flowgauge.strict_yaml import read_model  # noqa: PLC0415
+
+    return read_model(file, Environment)
 
 
 def environment_file(name: str, folder: Path | None = None) -> Path:
