@@ -1,4 +1,4 @@
-"""The alert rules with every duration divided by one factor, so that a fault shows in seconds."""
+"""Alerting with every duration divided by one factor, so that a fault shows in seconds."""
 
 import re
 from collections.abc import Sequence
@@ -9,17 +9,21 @@ import yaml
 
 from flowgauge.assets import asset
 
-__all__ = ["scaled_rules"]
+__all__ = ["scaled_alertmanager", "scaled_rules"]
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+")
 _RANGE = re.compile(r"(?<=\[)[^\]]+(?=\])|(?<=offset )\s*[\dsmhdwy]+")
 
+# What a rule compares with is left alone, but for what is itself a time that has to pass.
+_AGES = {"MLflowOutboxBacklog": 600, "dag:mlflow_dag_log_pause_seconds:max14d": 86400}
+
 
 def scaled_rules(folder: Path, faster: int) -> Sequence[Path]:
     """Write the rules to *folder*, each `for`, range and interval *faster* times shorter.
 
-    Numbers that a rule compares with are left alone. Return the files.
+    So are the age of the outbox and the day a DAG must be known; all other numbers that a rule
+    compares with are left alone. Return the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -33,11 +37,28 @@ def scaled_rules(folder: Path, faster: int) -> Sequence[Path]:
     return files
 
 
+def scaled_alertmanager(file: Path, faster: int, webhook_url: str) -> Path:
+    """Write Alertmanager's configuration to *file*, its pauses *faster* times shorter.
+
+    Its receivers are *webhook_url* and their own name: `/page`, `/ticket`. Return the file.
+    """
+    configuration = yaml.safe_load((asset("alerts") / "alertmanager.yml").read_text())
+    for route in [configuration["route"], *configuration["route"]["routes"]]:
+        _scale_keys(route, ("group_wait", "group_interval"), faster)
+    for receiver in configuration["receivers"]:
+        url = f"{webhook_url}/{receiver['name']}"
+        receiver["webhook_configs"] = [{"url": url, "send_resolved": True}]
+    file.write_text(yaml.safe_dump(configuration))
+    return file
+
+
 def _scale(group: dict[str, Any], faster: int) -> None:
     _scale_keys(group, ("interval",), faster)
     for rule in group["rules"]:
         _scale_keys(rule, ("for", "keep_firing_for"), faster)
         rule["expr"] = _RANGE.sub(lambda found: _shorter(found[0], faster), rule["expr"])
+        if age := _AGES.get(rule.get("alert") or rule["record"]):
+            rule["expr"] = rule["expr"].replace(str(age), str(age / faster))
 
 
 def _scale_keys(mapping: dict[str, Any], keys: Sequence[str], faster: int) -> None:

@@ -1,0 +1,157 @@
+"""The system that incidents befall."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from stack.exporter import exporter
+from stack.mlflow import MlflowServer, mlflow_server
+from stack.postgres import Postgres, postgres
+from stack.process import LOOPBACK, free_port
+from stack.prometheus import Prometheus, alertmanager, prometheus
+from stack.proxy import Proxy, proxy
+from stack.redis import redis_server
+from stack.rules import scaled_alertmanager, scaled_rules
+from stack.webhook import Webhook, webhook
+
+__all__ = ["DAG", "FASTER", "POOL", "Part", "Site", "site"]
+
+# The rules' shortest window, 5 minutes, is 10 s then: ten scrapes.
+FASTER = 30
+_INTERVAL = "1s"
+POOL = 3
+DAG = "nightly"
+
+_REQUESTS_A_SECOND = 20
+_PAUSE_SECONDS = 10
+_DAY_SECONDS = 24 * 3600
+# Prometheus takes what is not older for the present: here, for a DAG that is silent now.
+_LOOKBACK_SECONDS = 300
+
+_Running = TypeVar("_Running")
+
+
+class Part(Generic[_Running]):
+    """A part that can be stopped and started again."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[_Running]]) -> None:
+        self._make = make
+        self._stack = ExitStack()
+        self.start()
+
+    def start(self) -> None:
+        """Start it; `running` is what it yields then."""
+        self.running = self._stack.enter_context(self._make())
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        self._stack.close()
+
+
+@dataclass(frozen=True)
+class Site:
+    """The running system; `way` is the server's way to its database."""
+
+    folder: Path
+    mlflow_uri: str
+    store_url: str
+    server: Part[MlflowServer]
+    exporter: Part[str]
+    store: Part[str]
+    database: Postgres
+    way: Proxy
+    prometheus: Prometheus
+    notifications: Webhook
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder the server keeps artifacts in."""
+        return self.folder / "mlflow" / "artifacts"
+
+
+@contextmanager
+def site(folder: Path) -> Iterator[Site]:
+    """Run the system on loopback until the block ends, with all durations `FASTER` times shorter.
+
+    Each worker's pool has `POOL` connections. Prometheus remembers three healthy days (scaled),
+    which is what the error budget is judged by, and in which the DAG `DAG` has logged.
+    """
+    with ExitStack() as parts:
+
+        def part(make: Callable[[], AbstractContextManager[_Running]]) -> Part[_Running]:
+            new = Part(make)
+            parts.callback(new.stop)
+            return new
+
+        port, exporter_port, redis_port = free_port(), free_port(), free_port()
+        uri = f"http://{LOOPBACK}:{port}"
+        store_url = f"redis://{LOOPBACK}:{redis_port}/0"
+        database = parts.enter_context(postgres(folder / "postgres"))
+        way = parts.enter_context(proxy(database.port))
+        notifications = parts.enter_context(webhook())
+        store = part(partial(redis_server, folder / "redis", port=redis_port))
+        server = part(partial(_server, folder / "mlflow", port, way))
+        exporter_ = part(
+            partial(
+                exporter, folder / "exporter", mlflow_uri=uri, store=store_url, port=exporter_port
+            )
+        )
+        notifier = parts.enter_context(
+            alertmanager(
+                folder / "alertmanager",
+                scaled_alertmanager(folder / "alertmanager.yml", FASTER, notifications.url),
+            )
+        )
+        _remember(folder / "prometheus" / "tsdb")
+        monitor = parts.enter_context(
+            prometheus(
+                folder / "prometheus",
+                {"mlflow": uri[7:], "flowgauge": f"{LOOPBACK}:{exporter_port}"},
+                rules=scaled_rules(folder / "rules", FASTER),
+                alertmanager_address=notifier,
+                interval=_INTERVAL,
+            )
+        )
+        yield Site(
+            folder, uri, store_url, server, exporter_, store, database, way, monitor, notifications
+        )
+
+
+def _server(folder: Path, port: int, way: Proxy) -> AbstractContextManager[MlflowServer]:
+    return mlflow_server(
+        folder,
+        port=port,
+        options=["--app-name", "flowgauge"],
+        env={
+            "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(POOL - 1),
+            "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "1",
+        },
+        backend_store_uri=Postgres(way.port).uri,
+    )
+
+
+def _remember(tsdb: Path) -> None:
+    """Write what recording rules would have recorded in three days without a fault."""
+    tsdb.mkdir(parents=True)
+    end = int(time.time()) - 30
+    dag = f'{{job="flowgauge",dag_id="{DAG}"}}'
+    lines = []
+    for at in range(end - 3 * _DAY_SECONDS // FASTER, end, _PAUSE_SECONDS):
+        lines += [
+            f'job:mlflow_slo_requests:rate5m{{job="mlflow"}} {_REQUESTS_A_SECOND} {at}',
+            f'job:mlflow_slo_failures:rate5m{{job="mlflow"}} 0 {at}',
+        ]
+        if at < end - _LOOKBACK_SECONDS:
+            lines += [
+                f"dag:mlflow_dag_last_logged_timestamp_seconds:max{dag} {at} {at}",
+                f"dag:mlflow_dag_log_pause_seconds:delta5m{dag} {_PAUSE_SECONDS} {at}",
+            ]
+    file = tsdb.with_name("history")
+    file.write_text("\n".join([*sorted(lines), "# EOF\n"]))
+    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(file), str(tsdb)]
+    subprocess.run(command, check=True, capture_output=True)
