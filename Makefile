@@ -52,6 +52,10 @@ check-rules: setup ## check the alert rules, their tests and their runbooks
 mutate-rules: setup ## change every alert rule in small ways: some test must notice each
 	@$(BIN)/flowgauge mutate-rules --equivalent rules_tests/equivalent_mutants.yaml
 
+.PHONY: incidents
+incidents: setup ## cause real faults and watch which alerts arrive; ARGS='server_killed ...'
+	@$(BIN)/python -m stack.incidents $(ARGS)
+
 .PHONY: dashboards
 dashboards: $(VENV)/.ready ## generate dashboards/json from the grafanalib definitions
 	@$(BIN)/python -m dashboards

@@ -36,7 +36,7 @@ _DAY_MILLISECONDS = 24 * 3600 * 1000
 _incidents: dict[str, Incident] = {}
 INCIDENTS: Mapping[str, Incident] = _incidents
 # The alerts every MLflow needs: server down, error rate, latency, pool exhausted.
-SEED = ("server_killed", "pool_drained", "database_read_only", "database_slow")
+SEED = ("server_killed", "pool_drained", "writes_failing", "database_slow")
 
 _Fault = Callable[[Site], Iterator[None]]
 
@@ -91,34 +91,38 @@ def server_killed(site: Site) -> Iterator[None]:
         site.server.start()
 
 
-@_incident("MLflowPostgresConnectionPoolExhausted", within=60, companions=(_SCRAPED_TOO_FAST,))
+@_incident("MLflowPostgresConnectionPoolExhausted", within=60, companions=[_SCRAPED_TOO_FAST])
 def pool_drained(site: Site) -> Iterator[None]:
     """Lock a table, which holds up every request and with it its connection."""
-    with _locked(site):
+    with _crowd(site), _locked(site, "runs IN ACCESS EXCLUSIVE MODE"):
         yield
 
 
 @_incident(
     "MLflowPostgresConnectionPoolTimeouts",
     within=120,
-    companions=("MLflowPostgresConnectionPoolExhausted", _SCRAPED_TOO_FAST),
+    companions=["MLflowPostgresConnectionPoolExhausted", _SCRAPED_TOO_FAST],
 )
 def pool_timeouts(site: Site) -> Iterator[None]:
     """Lock it for longer than a request waits for a connection: 30 s, whatever the rules' pace."""
-    with _locked(site):
+    with _crowd(site), _locked(site, "runs IN ACCESS EXCLUSIVE MODE"):
         yield
 
 
 @_incident("MLflowHighErrorRate", within=60)
-def database_read_only(site: Site) -> Iterator[None]:
-    """Make the database read-only, as a failover may: writing is answered with 500."""
-    with _mostly_reading(site):
-        _set_read_only(site, "on")
+def writes_failing(site: Site) -> Iterator[None]:
+    """Lock a table against writing where the database soon gives up: 503 for every write.
+
+    Of the database's errors MLflow answers only those of its operation with 5xx, such as this one
+    or a full disk; others, such as those of a read-only database, with 400.
+    """
+    _set_lock_timeout(site, "100ms")
+    with _mostly_reading(site), _locked(site, "metrics IN EXCLUSIVE MODE"):
         yield
-        _set_read_only(site, "off")
+    _set_lock_timeout(site, "0")
 
 
-@_incident("MLflowApiFailing", within=60, companions=("FlowgaugeCollectorFailing",))
+@_incident("MLflowApiFailing", within=60, companions=["FlowgaugeCollectorFailing"])
 def database_gone(site: Site) -> Iterator[None]:
     """Cut the server off from its database: it answers everything with an error."""
     with _mostly_reading(site):
@@ -130,11 +134,11 @@ def database_gone(site: Site) -> Iterator[None]:
 @_incident(
     "MLflowHighLatency",
     within=90,
-    companions=(
+    companions=[
         "MLflowPostgresConnectionPoolExhausted",
         "FlowgaugeCollectorFailing",
         _SCRAPED_TOO_FAST,
-    ),
+    ],
 )
 def database_slow(site: Site) -> Iterator[None]:
     """Slow every round trip to the database."""
@@ -215,7 +219,7 @@ def dag_stopped(site: Site) -> Iterator[None]:
         pass
 
 
-@_incident("MLflowOutboxBacklog", within=120, companions=("MLflowDagLoggingFailing",))
+@_incident("MLflowOutboxBacklog", within=120, companions=["MLflowDagLoggingFailing"])
 def outbox_filling(site: Site) -> Iterator[None]:
     """Let tasks log without a way to MLflow, so that their payloads wait."""
     nowhere = f"http://{LOOPBACK}:{free_port()}"
@@ -226,26 +230,26 @@ def outbox_filling(site: Site) -> Iterator[None]:
     subprocess.run(command, check=True, capture_output=True, env=env)
 
 
+def _crowd(site: Site) -> AbstractContextManager[None]:
+    """Let twice as many clients read as there are connections."""
+    requests = [read_run(new_run(site.mlflow_uri))]
+    return traffic(site.mlflow_uri, requests, clients=2 * POOL, pause=0.5)
+
+
 @contextmanager
-def _locked(site: Site) -> Iterator[None]:
-    run_id = new_run(site.mlflow_uri)
-    with (
-        psycopg2.connect(site.database.dsn) as lock,
-        traffic(site.mlflow_uri, [read_run(run_id)], clients=2 * POOL, pause=0.5),
-    ):
-        try:
-            lock.cursor().execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
-            yield
-        finally:
-            lock.rollback()
+def _locked(site: Site, table_and_mode: str) -> Iterator[None]:
+    with psycopg2.connect(site.database.dsn) as lock:
+        lock.cursor().execute(f"LOCK TABLE {table_and_mode}")
+        yield
+        lock.rollback()
 
 
-def _set_read_only(site: Site, value: str) -> None:
-    """Let new sessions of the database start as read-only or not, and end the present ones."""
-    connection = psycopg2.connect(site.database.dsn, options="-c default_transaction_read_only=off")
+def _set_lock_timeout(site: Site, value: str) -> None:
+    """Set how long sessions of the database wait for a lock, and end the present ones."""
+    connection = psycopg2.connect(site.database.dsn)
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute(f"ALTER DATABASE mlflow SET default_transaction_read_only = {value}")
+        cursor.execute(f"ALTER DATABASE mlflow SET lock_timeout = '{value}'")
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = 'mlflow' AND pid <> pg_backend_pid()"
