@@ -1,5 +1,6 @@
 """One DAG run through a real scheduler, and what it leaves behind."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class Probe:
     runs: Mapping[str, Run]
     link: Mapping[str, Any]
     metrics: Received
+    variable: Mapping[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +53,13 @@ def probe(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
             wait_for(lambda: server.state("probe", run_id) in over, "the run ends", timeout=240)
             assert server.state("probe", run_id) == "success"
             link = httpx.get(f"{dag}/dagRuns/{run_id}/taskInstances/logs/links", timeout=30).json()
+            variable = f"{server.url}/api/v2/variables/rate_limit:mlflow_api"
+            shown = json.loads(httpx.get(variable, timeout=30).raise_for_status().json()["value"])
         client = MlflowClient(mlflow.url)
         experiment = client.get_experiment_by_name("probe")
         assert experiment
         runs = client.search_runs([experiment.experiment_id])
-        yield Probe(run_id, {run.info.run_name: run for run in runs}, link, metrics)
+        yield Probe(run_id, {run.info.run_name: run for run in runs}, link, metrics, shown)
 
 
 def _airflow_tags(run: Run) -> dict[str, str]:
@@ -97,3 +101,9 @@ def test_airflow_counts_the_log_calls(probe: Probe) -> None:
     """Where Airflow's metrics are on, log calls are among them."""
     assert probe.metrics.mentions("mlflow.dag_log.logged")
     assert probe.metrics.mentions("mlflow.dag_log.duration")
+
+
+def test_variable_shows_the_rate_limit(probe: Probe) -> None:
+    """The Variable mirrors the limit that all log calls keep, as JSON."""
+    assert (probe.variable["key"], probe.variable["max_calls"]) == ("mlflow_api", 20)
+    assert probe.variable["calls"] >= 1
