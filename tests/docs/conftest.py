@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.documents import Block, blocks
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = DOCS / "guide.md"
 INSTALL = DOCS / "install.md"
+README = DOCS.parent / "README.md"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator
         dags = _write_dags(folder / "dags")
         env |= airflow_home(folder / "airflow", folder / "dags", env=env)
         for url in urls:
-            wait_for(lambda url=url: answers(url), f"an answer from {url}", timeout=150)  # type: ignore[misc]
+            wait_for(partial(answers, url), f"an answer from {url}", timeout=150)
         run_ids = run_dags(env, folder / "dags", list(dags.items()))
         yield System(folder, addresses, env, dict(zip(dags, run_ids, strict=True)), scraped)
 

@@ -1,8 +1,7 @@
 """Whoever does what the guide and the install page say gets what they say."""
 
 import re
-import subprocess
-import time
+from functools import partial
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -12,15 +11,8 @@ from sklearn import datasets
 
 from flowgauge.environment import Environment
 from stack.process import wait_for
-from tests.docs.conftest import DOCS, GUIDE, INSTALL, System
-from tests.documents import (
-    Block,
-    blocks,
-    check_links,
-    check_names,
-    check_shell,
-    commands,
-)
+from tests.docs.conftest import DOCS, GUIDE, INSTALL, README, System
+from tests.documents import Block, blocks, check_links, check_names, check_shell
 
 # The first test waits for all servers and DAGs, which take their time on a busy machine.
 pytestmark = pytest.mark.timeout(600)
@@ -32,6 +24,7 @@ _KINDS = {
     "promql": {"answers", "names"},
 }
 _BLOCKS = blocks(GUIDE, INSTALL)
+_SHELL = [*blocks(README, language="sh"), *blocks(GUIDE, INSTALL, language="bash")]
 
 
 def _kind(block: Block) -> str:
@@ -54,13 +47,13 @@ def test_every_block_says_how_it_is_checked() -> None:
     assert [str(block) for block in _BLOCKS if _kind(block) not in _KINDS[block.language]] == []
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     """Files and headings that a page links to are there."""
     check_links(page)
 
 
-@pytest.mark.parametrize("block", [block for block in _BLOCKS if block.language == "bash"], ids=str)
+@pytest.mark.parametrize("block", _SHELL, ids=str)
 def test_every_command_can_be_read(block: Block) -> None:
     """Bash reads the commands, and ours have those names and options."""
     check_shell(block.text)
@@ -81,7 +74,7 @@ def test_every_environment_is_valid(block: Block) -> None:
 
 
 def test_the_dags_leave_the_runs_they_promise(system: System) -> None:
-    """Every DAG succeeds; each that logs has its run or runs, and the one that must not has none."""
+    """Every DAG succeeds, those that log leave a run each, and the others none."""
     assert {dag_id: len(system.runs(dag_id)) for dag_id in system.dag_runs} == {
         "daily_wine": 1,
         "plain_mlflow": 1,
@@ -107,7 +100,7 @@ def test_the_first_dag_logs_its_figures(system: System) -> None:
 def test_every_query_answers(system: System, block: Block) -> None:
     """Prometheus, scraping MLflow and the exporter, has data for each query."""
     for query in _queries(block):
-        wait_for(lambda query=query: system.prometheus.query(query), query, timeout=120)
+        wait_for(partial(system.prometheus.query, query), query, timeout=120)
 
 
 @_checked("names")
