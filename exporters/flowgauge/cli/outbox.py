@@ -10,6 +10,7 @@ import click
 
 from flowgauge.airflow.connection import connect
 from flowgauge.airflow.outbox import flush
+from flowgauge.cli.table import as_table
 from flowgauge.errors import FlowgaugeError
 from flowgauge.store.base import OutboxEntry
 from flowgauge.store.opening import open_store
@@ -18,6 +19,7 @@ __all__ = ["outbox"]
 
 # An operator waits; a task's half second is too short for a store that others keep busy.
 _STORE_SECONDS = 5.0
+_HEADER = ("ID", "DAG", "TASK", "SINCE", "ATTEMPTS", "SET ASIDE")
 
 _store_option = click.option("--store", "store_url", help="Store URL; default: FLOWGAUGE_STORE.")
 _output_option = click.option(
@@ -38,7 +40,7 @@ def list_entries(store_url: str | None, output: str, limit: int) -> None:
     """Show what waits, and what MLflow refused for good, with its reason."""
     with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
         entries = store.outbox(limit)
-    click.echo(_as_json(entries) if output == "json" else _as_table(entries))
+    click.echo(_as_json(entries) if output == "json" else _for_people(entries))
 
 
 @outbox.command("flush")
@@ -69,15 +71,10 @@ def _as_json(entries: Sequence[OutboxEntry]) -> str:
     return json.dumps([asdict(entry) for entry in entries], indent=2)
 
 
-def _as_table(entries: Sequence[OutboxEntry]) -> str:
+def _for_people(entries: Sequence[OutboxEntry]) -> str:
     if not entries:
         return "the outbox is empty"
-    rows = [("ID", "DAG", "TASK", "SINCE", "ATTEMPTS", "SET ASIDE"), *map(_row, entries)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return as_table(_HEADER, [_row(entry) for entry in entries])
 
 
 def _row(entry: OutboxEntry) -> tuple[str, ...]:

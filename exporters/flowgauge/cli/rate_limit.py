@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from flowgauge.cli.options import store_option
+from flowgauge.cli.table import as_table
 from flowgauge.errors import UsageError
 from flowgauge.store import Store, WindowState, open_store
 
@@ -37,7 +38,7 @@ def show(key: str | None, store: str | None, output: str) -> None:
     with closing(open_store(store, timeout_seconds=_STORE_SECONDS)) as opened:
         windows = opened.windows() if key is None else [_find(opened, key)]
     if output == "text":
-        click.echo(_as_table(windows))
+        click.echo(_for_people(windows))
     else:
         states = [asdict(window) for window in windows]
         click.echo(json.dumps(states if key is None else states[0], indent=2))
@@ -62,15 +63,10 @@ def _find(store: Store, key: str) -> WindowState:
     return windows[key]
 
 
-def _as_table(windows: Sequence[WindowState]) -> str:
+def _for_people(windows: Sequence[WindowState]) -> str:
     if not windows:
         return "no rate limit is in use"
-    rows = [_HEADER, *map(_row, windows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return as_table(_HEADER, [_row(window) for window in windows])
 
 
 def _row(window: WindowState) -> tuple[str, ...]:
