@@ -14,6 +14,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", SEED)
 def test_a_real_fault_raises_its_alert_alone(running: Site, name: str) -> None:
     """The right alert arrives at the receiver within its bound, no other does, and it resolves."""
