@@ -76,13 +76,17 @@ class WindowState:
 
 @dataclass(frozen=True)
 class Logged:
-    """What one log call counts: a payload that arrived in MLflow, or did not (`reason`)."""
+    """What one log call counts: a payload that arrived in MLflow, or did not (`reason`).
+
+    `altered` says that names or values of it were changed to suit MLflow.
+    """
 
     dag_id: str
     task_id: str
     duration_seconds: float
     rows: int = 0
     null_ratio: float | None = None
+    altered: bool = False
     reason: str | None = None
 
 
@@ -129,6 +133,7 @@ class PairTotals:
     logs: int
     failures: Mapping[str, int]
     deferred: int
+    altered: int
     rows: int
     null_ratio: float | None
     last_logged: float | None
@@ -217,7 +222,8 @@ class Store(Protocol):
     def settle(self, entry_id: str, logged: Logged) -> None:
         """Remove an entry that arrived and count it; an entry already gone counts nothing.
 
-        `duration_seconds` is left out: it was counted when the task put the entry in.
+        `duration_seconds` and `altered` are left out: they were counted when the task put the
+        entry in.
         """
 
     def release(self, entry_id: str, owner: str, reason: str) -> None:

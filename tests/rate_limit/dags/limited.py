@@ -27,7 +27,9 @@ def _refused() -> bool:
 def _variables(command: str) -> str:
     # What an operator types, while the task runs.
     arguments = [sys.executable, "-m", "airflow", "variables", command, "rate_limit:mlflow_api"]
-    return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+    # With metrics on, Airflow's commands log to their standard output.
+    environ = {**os.environ, "AIRFLOW__METRICS__OTEL_ON": "False"}
+    return subprocess.run(arguments, env=environ, capture_output=True, text=True, check=True).stdout
 
 
 @dag(schedule=None)  # type: ignore[untyped-decorator]

@@ -84,6 +84,7 @@ def _pair(pair: Sequence[str], fields: dict[str, str]) -> PairTotals:
             if name.startswith(_FAILURE)
         },
         deferred=int(fields.get("deferred", 0)),
+        altered=int(fields.get("altered", 0)),
         rows=int(fields.get("rows", 0)),
         null_ratio=float(null_ratio) if null_ratio else None,
         last_logged=_seconds(last_logged) if last_logged else None,

@@ -87,7 +87,7 @@ class RedisStore:
 
     def record(self, logged: Logged) -> None:
         """See `Store.record`."""
-        self._record(*_arrival(logged), logged.reason or "", *_observation(logged))
+        self._record(*_arrival(logged), logged.reason or "", *_call(logged))
 
     def defer(self, logged: Logged, deferral: Deferral) -> None:
         """See `Store.defer`."""
@@ -96,7 +96,7 @@ class RedisStore:
             deferral.body,
             _pair(logged),
             logged.reason or "",
-            *_observation(logged),
+            *_call(logged),
         )
 
     def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[OutboxEntry]:
@@ -143,6 +143,7 @@ def _arrival(logged: Logged) -> tuple[str, int, str]:
     return _pair(logged), logged.rows, null_ratio
 
 
-def _observation(logged: Logged) -> tuple[str, str, int]:
+def _call(logged: Logged) -> tuple[int, str, str, int]:
     bound = replies.BOUNDS[bisect.bisect_left(replies.BOUNDS, logged.duration_seconds)]
-    return logged.dag_id, repr(bound), _microseconds(logged.duration_seconds)
+    duration = _microseconds(logged.duration_seconds)
+    return int(logged.altered), logged.dag_id, repr(bound), duration

@@ -32,6 +32,7 @@ CREATE TABLE pairs (
   task_id TEXT NOT NULL,
   logs INTEGER NOT NULL DEFAULT 0,
   deferred INTEGER NOT NULL DEFAULT 0,
+  altered INTEGER NOT NULL DEFAULT 0,
   rows INTEGER NOT NULL DEFAULT 0,
   null_ratio REAL,
   last_logged REAL,

@@ -94,7 +94,7 @@ class SqliteStore:
     def record(self, logged: Logged) -> None:
         """See `Store.record`."""
         with self._file.writing() as db:
-            totals.observe(db, logged.dag_id, logged.duration_seconds)
+            totals.count_call(db, logged)
             if logged.reason is None:
                 totals.count_arrival(db, logged, self._clock())
             else:
@@ -104,7 +104,7 @@ class SqliteStore:
         """See `Store.defer`."""
         with self._file.writing(durable=True) as db:
             if outbox.put(db, logged, deferral, self._clock()):
-                totals.observe(db, logged.dag_id, logged.duration_seconds)
+                totals.count_call(db, logged)
                 totals.count_deferral(db, logged)
                 if logged.reason is not None:
                     totals.count_failure(db, logged.dag_id, logged.task_id, logged.reason)

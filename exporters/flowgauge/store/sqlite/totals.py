@@ -10,7 +10,7 @@ from itertools import accumulate
 from flowgauge.metrics import DAG_LOG_DURATION
 from flowgauge.store.base import Logged, PairTotals
 
-__all__ = ["count_arrival", "count_deferral", "count_failure", "durations", "observe", "pairs"]
+__all__ = ["count_arrival", "count_call", "count_deferral", "count_failure", "durations", "pairs"]
 
 _BOUNDS = (*DAG_LOG_DURATION.buckets, math.inf)
 
@@ -47,13 +47,18 @@ def count_failure(db: sqlite3.Connection, dag_id: str, task_id: str, reason: str
     )
 
 
-def observe(db: sqlite3.Connection, dag_id: str, seconds: float) -> None:
-    """Add the duration of a log call to its DAG's histogram."""
-    bound = _BOUNDS[bisect.bisect_left(_BOUNDS, seconds)]
+def count_call(db: sqlite3.Connection, logged: Logged) -> None:
+    """Count what every log call counts, however it ended: its time, and an altered payload."""
+    bound = _BOUNDS[bisect.bisect_left(_BOUNDS, logged.duration_seconds)]
     db.execute(
         "INSERT INTO durations VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE"
         " SET count = count + 1, seconds = seconds + excluded.seconds",
-        (dag_id, bound, seconds),
+        (logged.dag_id, bound, logged.duration_seconds),
+    )
+    db.execute(
+        "INSERT INTO pairs (dag_id, task_id, altered) VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET altered = altered + excluded.altered",
+        (logged.dag_id, logged.task_id, logged.altered),
     )
 
 
@@ -63,7 +68,7 @@ def pairs(db: sqlite3.Connection) -> list[PairTotals]:
     for dag_id, task_id, reason, count in db.execute("SELECT * FROM failures"):
         failures[dag_id, task_id][reason] = count
     rows = db.execute(
-        "SELECT dag_id, task_id, logs, deferred, rows, null_ratio, last_logged"
+        "SELECT dag_id, task_id, logs, deferred, altered, rows, null_ratio, last_logged"
         " FROM pairs ORDER BY place"
     )
     return [
@@ -73,11 +78,12 @@ def pairs(db: sqlite3.Connection) -> list[PairTotals]:
             logs=logs,
             failures=failures[dag_id, task_id],
             deferred=deferred,
+            altered=altered,
             rows=rows,
             null_ratio=null_ratio,
             last_logged=last_logged,
         )
-        for dag_id, task_id, logs, deferred, rows, null_ratio, last_logged in rows
+        for dag_id, task_id, logs, deferred, altered, rows, null_ratio, last_logged in rows
     ]
 
 

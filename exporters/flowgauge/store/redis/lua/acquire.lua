@@ -10,10 +10,11 @@ if known[1] ~= ARGV[3] or known[2] ~= ARGV[4] then
   redis.call('HSET', window, 'max_calls', ARGV[3], 'window_us', ARGV[4])
 end
 
--- Forget what is older than the window, and the callers that did not come back.
-redis.call('ZREMRANGEBYSCORE', grants, '-inf', now - length)
-local waiting = redis.call('ZCARD', queue)
-if waiting > 0 then
+-- Forget what is older than the window, and the callers that did not come back: but only where they
+-- could be in the way.
+local granted, waiting = redis.call('ZCARD', grants), redis.call('ZCARD', queue)
+if granted >= max_calls or waiting > 0 then
+  granted = granted - redis.call('ZREMRANGEBYSCORE', grants, '-inf', now - length)
   for _, late in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', beyond(now))) do
     leave(key, late)
     waiting = waiting - 1
@@ -24,21 +25,21 @@ end
 -- in the queue take the slots in turn, all of them once before any a second time.
 local place = waiting > 0 and redis.call('ZRANK', queue, ticket)
 local ahead = place or waiting
-local free = max_calls - redis.call('ZCARD', grants)
+local free = max_calls - granted
 local turn, slot = math.floor(ahead / max_calls), ahead % max_calls
 local opens = now
 if slot >= free then
   local nth = slot - free
-  local granted = tonumber(redis.call('ZRANGE', grants, nth, nth, 'WITHSCORES')[2])
-  if granted > now then
+  local granted_at = tonumber(redis.call('ZRANGE', grants, nth, nth, 'WITHSCORES')[2])
+  if granted_at > now then
     -- The clock was set back. Taking such grants as made now errs on the safe side, and for at most
     -- one window.
     for _, early in ipairs(redis.call('ZRANGEBYSCORE', grants, beyond(now), '+inf')) do
       redis.call('ZADD', grants, now, early)
     end
-    granted = now
+    granted_at = now
   end
-  opens = granted + length
+  opens = granted_at + length
 end
 local wait = opens + turn * length - now
 

@@ -1,4 +1,4 @@
-local id, body, pair, reason, dag_id, bucket, duration_us = unpack(ARGV)
+local id, body, pair, reason, altered, dag_id, bucket, duration_us = unpack(ARGV)
 if redis.call('EXISTS', hash_of(id)) == 1 then
   return
 end
@@ -6,7 +6,7 @@ local now = now_us()
 redis.call('HSET', hash_of(id), 'pair', pair, 'body', body, 'created_us', now)
 redis.call('ZADD', waiting, now, id)
 to_the_end_of_the_line(id)
-observe(dag_id, bucket, duration_us)
+count_call(pair, altered, dag_id, bucket, duration_us)
 count_deferral(pair)
 if reason ~= '' then
   count_failure(pair, reason)

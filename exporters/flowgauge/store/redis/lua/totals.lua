@@ -34,8 +34,10 @@ local function count_deferral(pair)
   redis.call('HINCRBY', pair_hash(pair), 'deferred', 1)
 end
 
--- A log call took its time: bucket is the upper bound of the one bucket it falls into.
-local function observe(dag_id, bucket, duration_us)
+-- A log call ended, in whatever way: bucket is the upper bound of the one bucket its time falls into,
+-- altered is 1 if its payload had to be changed, else 0.
+local function count_call(pair, altered, dag_id, bucket, duration_us)
+  redis.call('HINCRBY', pair_hash(pair), 'altered', altered)
   redis.call('SADD', dags, dag_id)
   redis.call('HINCRBY', durations_hash(dag_id), bucket, 1)
   redis.call('HINCRBY', durations_hash(dag_id), 'sum_us', duration_us)
