@@ -21,8 +21,7 @@ class Incident:
     """A fault and the one alert that must come of it, within *bound* seconds.
 
     *happening* causes the fault on entry and mends it on exit. Without an *alert* nothing may
-    arrive. Of other alerts only *companions* may arrive: none of them wakes anybody up, unless it
-    says why.
+    arrive. Of other alerts only *companions*, all of them warnings, may arrive.
     """
 
     name: str

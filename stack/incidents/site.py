@@ -119,7 +119,16 @@ def site(folder: Path) -> Iterator[Site]:
             )
         )
         yield Site(
-            folder, uri, store_url, server, exporter_, store, database, way, monitor, notifications
+            folder=folder,
+            mlflow_uri=uri,
+            store_url=store_url,
+            server=server,
+            exporter=exporter_,
+            store=store,
+            database=database,
+            way=way,
+            prometheus=monitor,
+            notifications=notifications,
         )
 
 
