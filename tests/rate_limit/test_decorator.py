@@ -188,25 +188,29 @@ def test_a_limit_that_makes_no_sense_is_refused_where_it_is_written(
         rate_limit(**sensible | numbers)
 
 
+@pytest.mark.parametrize(
+    ("setting", "window_seconds"),
+    [("max_calls: 3, window_seconds: 30", 30), ("max_calls: 3", 60)],
+)
 def test_the_environment_changes_a_limit(
-    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+    setting: str, window_seconds: float, store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`rate_limits` of environments/$ENV.yaml override the numbers in the code."""
+    """`rate_limits` of environments/$ENV.yaml override the numbers in the code, as far as given."""
+    key = f"raised-{window_seconds}"
     (folder / "busy.yaml").write_text(
-        "domains: {mlflow: mlflow.example.com}\n"
-        "rate_limits: {raised: {max_calls: 3, window_seconds: 30}}\n"
+        f"domains: {{mlflow: mlflow.example.com}}\nrate_limits: {{{key}: {{{setting}}}}}\n"
     )
     monkeypatch.setenv("FLOWGAUGE_ENVIRONMENTS", str(folder))
     monkeypatch.setenv("ENV", "busy")
 
-    @rate_limit(max_calls=1, window_seconds=60, variable_key="raised", max_wait_seconds=0)
+    @rate_limit(max_calls=1, window_seconds=60, variable_key=key, max_wait_seconds=0)
     def call() -> None: ...
 
     for _ in range(3):
         call()
     with pytest.raises(RateLimitExceeded):
         call()
-    assert _state(store, "raised").window_seconds == 30
+    assert _state(store, key).window_seconds == window_seconds
 
 
 def test_a_wrong_environment_leaves_the_numbers_of_the_code(

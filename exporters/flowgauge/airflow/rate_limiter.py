@@ -107,7 +107,8 @@ class RateLimit:
         setting = limit_settings().get(self.key)
         if setting is None:
             return self
-        return replace(self, max_calls=setting.max_calls, window_seconds=setting.window_seconds)
+        window_seconds = setting.window_seconds or self.window_seconds
+        return replace(self, max_calls=setting.max_calls, window_seconds=window_seconds)
 
     def _waits(self) -> Generator[float]:
         """Yield the seconds to sleep, again and again, and end when the call may go ahead."""

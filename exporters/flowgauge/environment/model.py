@@ -58,7 +58,8 @@ class RateLimitSetting(_Section):
     """A rate limit that replaces the one in the code: *max_calls* in any *window_seconds*."""
 
     max_calls: Annotated[int, Field(gt=0)]
-    window_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    window_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Left out, the window keeps the length it has in the code."""
 
 
 class AlertOverride(_Section):
