@@ -23,6 +23,7 @@ from flowgauge.metrics import (
     DAG_LOG_DURATION,
     DAG_LOG_FAILURES,
     DAG_LOGS,
+    DAG_LOGS_ALTERED,
     DAG_LOGS_DEFERRED,
     DAG_NULL_RATIO,
     DAG_ROWS,
@@ -125,7 +126,9 @@ def _logging() -> list[Panel]:
         row("Logging"),
         table(
             "DAGs and tasks",
-            "What each task logged in the chosen time, and when last.",
+            "What each task logged in the chosen time, and when last. The names or values of an "
+            "altered payload were cut or renamed to suit MLflow: the run's tag flowgauge.altered "
+            "says which.",
             {
                 "Logged": ("short", increase(DAG_LOGS, "$__range", _DAG, by=_TASK)),
                 "Failed": (
@@ -133,6 +136,7 @@ def _logging() -> list[Panel]:
                     increase(DAG_LOG_FAILURES, "$__range", _DAG, _FAILED, by=_TASK),
                 ),
                 "Deferred": ("short", increase(DAG_LOGS_DEFERRED, "$__range", _DAG, by=_TASK)),
+                "Altered": ("short", increase(DAG_LOGS_ALTERED, "$__range", _DAG, by=_TASK)),
                 "Rows": ("short", increase(DAG_ROWS, "$__range", _DAG, by=_TASK)),
                 "Nulls": (
                     "percentunit",
@@ -146,7 +150,7 @@ def _logging() -> list[Panel]:
                 common.graded("Failed", above(1)),
                 *[
                     override("byName", name, decimals=0)
-                    for name in ("Logged", "Failed", "Deferred")
+                    for name in ("Logged", "Failed", "Deferred", "Altered")
                 ],
             ],
         ),

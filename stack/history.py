@@ -258,6 +258,8 @@ class _Day:
                 exporter(metrics.DAG_LOG_FAILURES, dag, task, "unreachable").inc()
                 exporter(metrics.DAG_LOGS_DEFERRED, dag, task).inc()
                 exporter(metrics.DAG_LOG_DURATION, dag).observe(10)
+            # The sessions' names are longer than MLflow takes.
+            exporter(metrics.DAG_LOGS_ALTERED, dag, task).inc(int(task == "sessions"))
             exporter(metrics.DAG_ROWS, dag, task).inc(rows * self._random.uniform(0.9, 1.1))
             share = nulls * self._random.uniform(0.7, 1.5)
             exporter(metrics.DAG_NULL_RATIO, dag, task).set(share)

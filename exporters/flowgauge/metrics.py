@@ -163,6 +163,12 @@ DAG_LOGS_DEFERRED = Metric(
     "Payloads put into the outbox because MLflow could not take them.",
     ("dag_id", "task_id"),
 )
+DAG_LOGS_ALTERED = Metric(
+    "mlflow_dag_logs_altered_total",
+    "counter",
+    "Payloads whose names or values were cut or renamed to suit MLflow.",
+    ("dag_id", "task_id"),
+)
 DAG_LOG_DURATION = Metric(
     "mlflow_dag_log_duration_seconds",
     "histogram",
@@ -251,6 +257,7 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     DAG_LOGS,
     DAG_LOG_FAILURES,
     DAG_LOGS_DEFERRED,
+    DAG_LOGS_ALTERED,
     DAG_LOG_DURATION,
     DAG_ROWS,
     DAG_NULL_RATIO,

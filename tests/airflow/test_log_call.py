@@ -80,7 +80,7 @@ def test_what_arrives_is_counted(surroundings: Surroundings) -> None:
 
 
 def test_awkward_payload_arrives(surroundings: Surroundings) -> None:
-    """What MLflow accepts arrives unchanged, the rest cut or renamed, and the run says so."""
+    """What MLflow takes arrives unchanged, the rest cut or renamed, which is said and counted."""
     payload: dict[str, Any] = {
         "null_rate": math.nan,
         "metrics": {"up": math.inf, "ünï": 1, "a//b": 2, **{f"m{i}": i for i in range(1500)}},
@@ -100,6 +100,22 @@ def test_awkward_payload_arrives(surroundings: Surroundings) -> None:
     assert run.data.params["_"] == "1"
     assert run.info.run_name == "n" * 250
     assert "param 'long' cut from 7000 to 6000 characters" in run.data.tags["flowgauge.altered"]
+    assert surroundings.totals().pairs[0].altered == 1
+
+
+@pytest.mark.parametrize("store", ["sqlite:///{}/store.db", "redis://127.0.0.1:9/0"])
+def test_alteration_is_counted_once_however_late_it_arrives(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    """A payload that was cut counts once, also by way of the outbox, and of a file before that."""
+    with monkeypatch.context() as outage:
+        outage.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+        outage.setenv("FLOWGAUGE_STORE", store.format(surroundings.folder))
+        log_with_mlflow({"params": {"sql": "x" * 7000}}, experiment=surroundings.experiment)
+        log_with_mlflow({"params": {"sql": "x"}}, experiment=surroundings.experiment)
+    assert surroundings.flush().sent == 2
+    (pair,) = surroundings.totals().pairs
+    assert (pair.logs, pair.deferred, pair.altered) == (2, 2, 1)
 
 
 def test_invalid_payload_costs_a_line_and_a_count(

@@ -87,16 +87,18 @@ def test_a_rate_limit_is_shown_with_window_and_counters(context: Context) -> Non
 
 
 def test_log_calls_are_shown_by_dag_and_task(context: Context) -> None:
-    """Logs, rows, deferrals, failures by reason, null ratio, last time and durations."""
+    """Logs, rows, deferred, altered, failures by reason, null ratio, last time and durations."""
     logged = Logged("etl", "load", 0.3, rows=100, null_ratio=0.25)
     context.store.record(logged)
     context.store.record(replace(logged, reason="invalid_payload"))
-    context.store.defer(replace(logged, reason="unreachable"), Deferral("id", "{}"))
+    unreachable = replace(logged, altered=True, reason="unreachable")
+    context.store.defer(unreachable, Deferral("id", "{}"))
     registry = _scrape(DagLoggingCollector(context))
     pair = {"dag_id": "etl", "task_id": "load"}
     assert registry.get_sample_value("mlflow_dag_logs_total", pair) == 1
     assert registry.get_sample_value("mlflow_dag_rows_total", pair) == 100
     assert registry.get_sample_value("mlflow_dag_logs_deferred_total", pair) == 1
+    assert registry.get_sample_value("mlflow_dag_logs_altered_total", pair) == 1
     assert registry.get_sample_value("mlflow_dag_null_ratio", pair) == 0.25
     last = registry.get_sample_value("mlflow_dag_last_logged_timestamp_seconds", pair)
     assert last == context.store.log_totals().pairs[0].last_logged

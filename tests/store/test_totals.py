@@ -56,6 +56,18 @@ def test_a_deferred_payload_counts_as_failure_and_deferral(store: Store) -> None
     assert store.log_totals().durations["etl"][0][-1] == 1
 
 
+def test_an_altered_payload_is_counted_once(store: Store) -> None:
+    """It counts when the task logs it, wherever it goes, and not again when it arrives later."""
+    altered = replace(_LOGGED, altered=True)
+    store.record(altered)
+    store.record(_LOGGED)
+    for _ in range(2):
+        store.defer(replace(altered, reason="unreachable"), Deferral("id", "{}"))
+    assert _pair(store).altered == 2
+    store.settle("id", altered)
+    assert (_pair(store).logs, _pair(store).altered) == (3, 2)
+
+
 def test_pairs_keep_the_order_in_which_they_came(store: Store) -> None:
     """Later payloads, and the names, do not change the order of pairs."""
     names = [("z", "z"), ("a", "b"), ("a", "a"), ('q"[]', "x,y"), ("ü", "日本")]

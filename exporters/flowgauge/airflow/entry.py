@@ -33,7 +33,7 @@ class Entry:
 
     `log_id` is unique and becomes a tag of the run: it tells whether the run is there already.
     `logged_ms` is when the task logged it, in Unix milliseconds: start and end of the run, and the
-    time of its metrics, however late it is sent.
+    time of its metrics, however late it is sent. `altered` says that fitting changed something.
     """
 
     dag_id: str
@@ -46,6 +46,7 @@ class Entry:
     tags: Mapping[str, str]
     rows: int = 0
     null_rate: float | None = None
+    altered: bool = False
     log_id: str = field(default_factory=lambda: uuid4().hex)
 
     def to_json(self) -> str:
@@ -72,6 +73,7 @@ class Entry:
             rows=self.rows,
             # NaN says that there were no data to have nulls.
             null_ratio=None if self.null_rate is None or isnan(self.null_rate) else self.null_rate,
+            altered=self.altered,
             reason=reason,
         )
 
@@ -116,7 +118,7 @@ def make_entry(
     )
     if fit.notes:
         note = {_ALTERED_TAG: "; ".join(fit.notes)[:LONGEST_TAG]}
-        entry = replace(entry, tags={**entry.tags, **note})
+        entry = replace(entry, tags={**entry.tags, **note}, altered=True)
     return entry, fit.notes
 
 

@@ -11,6 +11,7 @@ from flowgauge.metrics import (
     DAG_LOG_DURATION,
     DAG_LOG_FAILURES,
     DAG_LOGS,
+    DAG_LOGS_ALTERED,
     DAG_LOGS_DEFERRED,
     DAG_NULL_RATIO,
     DAG_PAIRS_DROPPED,
@@ -55,15 +56,17 @@ _Labelled = Sequence[tuple[Labels, PairTotals]]
 
 
 def _counters(labelled: _Labelled) -> Iterator[Family]:
-    logs, deferred, rows, failures = (Counter[Labels]() for _ in range(4))
+    logs, deferred, altered, rows, failures = (Counter[Labels]() for _ in range(5))
     for labels, pair in labelled:
         logs[labels] += pair.logs
         deferred[labels] += pair.deferred
+        altered[labels] += pair.altered
         rows[labels] += pair.rows
         for reason, count in pair.failures.items():
             failures[*labels, reason] += count
     yield family(DAG_LOGS, logs)
     yield family(DAG_LOGS_DEFERRED, deferred)
+    yield family(DAG_LOGS_ALTERED, altered)
     yield family(DAG_ROWS, rows)
     yield family(DAG_LOG_FAILURES, failures)
 
