@@ -1,5 +1,6 @@
 """`make incidents`: try incidents one after the other and print what came of each."""
 
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +23,8 @@ def main(names: tuple[str, ...]) -> None:
     if unknown:
         raise click.UsageError(f"no incident {unknown[0]!r}: there are {', '.join(INCIDENTS)}.")
     chosen = [incident for name, incident in INCIDENTS.items() if not names or name in names]
+    # What a task says of a store or an MLflow that is gone does not belong into the table.
+    logging.getLogger("flowgauge").setLevel(logging.CRITICAL)
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="incidents-") as folder:
         try:
