@@ -13,12 +13,25 @@ from stack.process import python_tool
 from tests.airflow.conftest import Surroundings
 
 _NOBODY = "http://127.0.0.1:9"
+_NO_SUCH_ENTRY = "a1b2c3"
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
-def _flowgauge(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _flowgauge(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     command = [python_tool("flowgauge"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, input=typed, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def refused(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of an entry that was set aside: its experiment is in MLflow's trash."""
+    client = MlflowClient(surroundings.mlflow_url)
+    client.delete_experiment(client.create_experiment(surroundings.experiment))
+    with monkeypatch.context() as outage:
+        outage.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+        log_with_mlflow({"rows": 1}, experiment=surroundings.experiment)
+    assert surroundings.flush().set_aside == 1
+    return surroundings.outbox()[0].entry_id
 
 
 def test_outbox_from_full_to_empty(
@@ -60,6 +73,56 @@ def test_flush_says_what_is_wrong(
     assert json.loads(flushed.stdout) == {"sent": 0, "set_aside": 0, "waiting": 1}
     assert flushed.stderr.startswith("flowgauge: the flush ended early: MLflow at")
     assert flushed.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("by", ["its id", "--all"])
+def test_retry_sends_what_was_refused_once_the_reason_is_cured(
+    surroundings: Surroundings, refused: str, by: str
+) -> None:
+    """After `outbox retry` the payload is sent with the next flush."""
+    client = MlflowClient(surroundings.mlflow_url)
+    experiment = client.get_experiment_by_name(surroundings.experiment)
+    assert experiment
+    client.restore_experiment(experiment.experiment_id)
+    retried = _flowgauge("outbox", "retry", refused if by == "its id" else "--all")
+    assert (retried.returncode, retried.stdout) == (0, "put back 1\n")
+    assert surroundings.flush().sent == 1
+    assert [run.data.metrics for run in surroundings.runs()] == [{"rows": 1}]
+    assert _flowgauge("outbox", "retry", "--all").stdout == "put back 0\n"
+
+
+@pytest.mark.parametrize("arguments", [["retry"], ["retry", "--all", _NO_SUCH_ENTRY], ["drop"]])
+def test_what_to_retry_or_drop_must_be_said(
+    surroundings: Surroundings, arguments: list[str]
+) -> None:
+    """No id at all, or ids beside --all, is wrong usage."""
+    assert _flowgauge("outbox", *arguments).returncode == 2
+
+
+def test_drop_asks_first(surroundings: Surroundings, refused: str) -> None:
+    """`outbox drop` removes an entry after a yes, typed or given, and keeps it otherwise."""
+    for typed in ("", "n\n"):
+        assert _flowgauge("outbox", "drop", refused, typed=typed).returncode == 1
+    assert len(surroundings.outbox()) == 1
+    assert _flowgauge("outbox", "drop", refused, typed="y\n").stdout.endswith("removed 1\n")
+    assert surroundings.outbox() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "done", "problem"),
+    [
+        (["retry"], "put back 1\n", "not set aside in this outbox"),
+        (["drop", "--yes"], "removed 1\n", "not in this outbox"),
+    ],
+)
+def test_unknown_entries_are_named(
+    surroundings: Surroundings, refused: str, arguments: list[str], done: str, problem: str
+) -> None:
+    """Ids that are not there are one sentence and exit code 1; the others are done."""
+    told = _flowgauge("outbox", *arguments, _NO_SUCH_ENTRY, refused, "ffff")
+    assert (told.returncode, told.stdout) == (1, done)
+    sentence = f"{problem}: {_NO_SUCH_ENTRY}, ffff; see `flowgauge outbox list`"
+    assert told.stderr == f"flowgauge: {sentence}\n"
 
 
 def test_store_that_is_none_is_one_sentence(surroundings: Surroundings) -> None:

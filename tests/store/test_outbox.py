@@ -161,7 +161,57 @@ def test_the_list_is_oldest_first_and_limited(store: Store) -> None:
     assert _ids(store.outbox(2)) == ["a", "b"]
 
 
-_ACTIONS = st.sampled_from(["put", "claim", "settle", "release", "set_aside"])
+def test_an_entry_to_retry_is_in_line_again(store: Store) -> None:
+    """It is free at once, at the end of the line, with its time and attempts, to be sent once."""
+    _put(store, "bad", "good")
+    store.claim("me", 1, _LONG)
+    store.set_aside("bad", "rejected", "no")
+    assert store.retry("bad", "good", "unknown", "bad") == ["bad"]
+    entries = store.claim("me", 10, _LONG)
+    assert _ids(entries) == ["good", "bad"]
+    assert [(entry.attempts, entry.poison) for entry in entries] == [(0, None), (1, None)]
+    assert (store.outbox_state().poison, store.outbox_state().oldest) == (0, entries[1].created)
+    store.settle("bad", _arrived())
+    assert _ids(store.outbox(10)) == ["good"]
+
+
+def test_an_entry_to_retry_belongs_to_nobody(store: Store) -> None:
+    """Whoever held it when it was set aside can no longer give it back."""
+    _put(store, "bad")
+    store.claim("before", 1, _LONG)
+    store.set_aside("bad", "rejected", "no")
+    store.retry("bad")
+    store.release("bad", "before", "timeout")
+    assert store.outbox(1)[0].attempts == 1
+
+
+def test_without_ids_everything_set_aside_is_retried(store: Store) -> None:
+    """All that were set aside come back, oldest first, and nothing else moves."""
+    _put(store, "a", "b", "c")
+    for entry_id in ("b", "a"):
+        store.set_aside(entry_id, "rejected", "no")
+    assert store.retry() == ["a", "b"]
+    assert store.retry() == []
+    assert _ids(store.claim("me", 10, _LONG)) == ["c", "a", "b"]
+
+
+def test_a_dropped_entry_is_gone_uncounted(store: Store) -> None:
+    """Waiting, claimed or set aside: it is neither listed nor sent, nor counts when it arrives."""
+    _put(store, "claimed", "aside", "waiting", "left")
+    store.claim("me", 1, 0.001)
+    store.set_aside("aside", "rejected", "no")
+    asked = ["aside", "unknown", "claimed", "waiting"]
+    assert store.drop(*asked) == ["aside", "claimed", "waiting"]
+    assert store.drop() == []
+    store.settle("claimed", _arrived())
+    assert store.retry() == []
+    time.sleep(0.01)
+    assert _ids(store.outbox(10)) == _ids(store.claim("me", 10, _LONG)) == ["left"]
+    assert (store.outbox_state().entries, store.outbox_state().poison) == (1, 0)
+    assert store.log_totals().pairs[0].logs == 0
+
+
+_ACTIONS = st.sampled_from(["put", "claim", "settle", "release", "set_aside", "retry"])
 
 
 @settings(
@@ -189,6 +239,8 @@ def test_nothing_is_lost_and_nothing_counted_twice(
             store.release(entry_id, "me", "timeout")
         elif action == "set_aside":
             store.set_aside(entry_id, "rejected", "no")
+        elif action == "retry":
+            store.retry(entry_id)
     here = {entry.entry_id for entry in store.outbox(1000) if entry.dag_id == dag_id}
     assert here == put - settled
     totals = [pair for pair in store.log_totals().pairs if pair.dag_id == dag_id]

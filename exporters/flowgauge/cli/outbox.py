@@ -1,4 +1,4 @@
-"""`flowgauge outbox`: what waits to reach MLflow, and sending it."""
+"""`flowgauge outbox`: what waits to reach MLflow, and what becomes of it."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import click
 from flowgauge.airflow.connection import connect
 from flowgauge.airflow.outbox import flush
 from flowgauge.cli.table import as_table
-from flowgauge.errors import FlowgaugeError
+from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.store.base import OutboxEntry
 from flowgauge.store.opening import open_store
 
@@ -65,6 +65,40 @@ def flush_entries(
         click.echo("sent {sent}, set aside {set_aside}, still waiting {waiting}".format(**counts))
     if flushed.problem:
         raise FlowgaugeError(f"the flush ended early: {flushed.problem}")
+
+
+@outbox.command("retry")
+@click.argument("entry_ids", metavar="ID...", nargs=-1)
+@click.option("--all", "all_entries", is_flag=True, help="Everything that was set aside.")
+@_store_option
+def retry_entries(entry_ids: Sequence[str], all_entries: bool, store_url: str | None) -> None:
+    """Put entries that were set aside back into the queue, after curing the reason.
+
+    The next flush or log call sends them.
+    """
+    if bool(entry_ids) == all_entries:
+        raise UsageError("name the entries to retry, or give --all")
+    with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
+        put_back = store.retry(*entry_ids)
+    click.echo(f"put back {len(put_back)}")
+    _require_all(entry_ids, put_back, "not set aside in this outbox")
+
+
+@outbox.command("drop")
+@click.argument("entry_ids", metavar="ID...", nargs=-1, required=True)
+@click.confirmation_option(prompt="MLflow will never get these payloads. Remove them?")
+@_store_option
+def drop_entries(entry_ids: Sequence[str], store_url: str | None) -> None:
+    """Remove entries for good, waiting or set aside: MLflow will never get these payloads."""
+    with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
+        dropped = store.drop(*entry_ids)
+    click.echo(f"removed {len(dropped)}")
+    _require_all(entry_ids, dropped, "not in this outbox")
+
+
+def _require_all(asked: Sequence[str], done: Sequence[str], problem: str) -> None:
+    if missing := [entry_id for entry_id in asked if entry_id not in done]:
+        raise FlowgaugeError(f"{problem}: {', '.join(missing)}; see `flowgauge outbox list`")
 
 
 def _as_json(entries: Sequence[OutboxEntry]) -> str:

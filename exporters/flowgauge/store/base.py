@@ -215,8 +215,8 @@ class Store(Protocol):
     def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[OutboxEntry]:
         """Return the first *limit* waiting entries that nobody holds, leased to *owner*.
 
-        They come in the order they were put in or given back. Entries set aside are never
-        returned. A lease that runs out frees its entry.
+        They come in the order they were put in, given back or put back. Entries set aside are
+        never returned. A lease that runs out frees its entry.
         """
 
     def settle(self, entry_id: str, logged: Logged) -> None:
@@ -238,6 +238,15 @@ class Store(Protocol):
         *reason* is the label it is counted under, *detail* the sentence the operator reads; an
         entry already set aside or gone counts nothing.
         """
+
+    def retry(self, *entry_ids: str) -> Sequence[str]:
+        """Put entries that were set aside back at the end of the line: without ids, all of them.
+
+        Returns the ids of those put back; an id that is unknown or not set aside is left out.
+        """
+
+    def drop(self, *entry_ids: str) -> Sequence[str]:
+        """Remove entries for good, waiting or set aside, counting nothing; return their ids."""
 
     def outbox(self, limit: int) -> Sequence[OutboxEntry]:
         """Return up to *limit* entries, oldest first, those set aside included."""

@@ -39,6 +39,8 @@ class RedisStore:
         self._settle = redis.script("totals", "outbox", "settle")
         self._release = redis.script("totals", "outbox", "release")
         self._set_aside = redis.script("totals", "outbox", "set_aside")
+        self._retry = redis.script("outbox", "retry")
+        self._drop = redis.script("outbox", "drop")
         self._entries = redis.script("outbox", "entries")
         self._outbox_state = redis.script("outbox", "outbox_state")
         self._log_totals = redis.script("totals", "log_totals")
@@ -114,6 +116,16 @@ class RedisStore:
     def set_aside(self, entry_id: str, reason: str, detail: str) -> None:
         """See `Store.set_aside`."""
         self._set_aside(entry_id, reason, detail)
+
+    def retry(self, *entry_ids: str) -> Sequence[str]:
+        """See `Store.retry`."""
+        put_back: list[str] = self._retry(*entry_ids)
+        return put_back
+
+    def drop(self, *entry_ids: str) -> Sequence[str]:
+        """See `Store.drop`."""
+        dropped: list[str] = self._drop(*entry_ids)
+        return dropped
 
     def outbox(self, limit: int) -> Sequence[OutboxEntry]:
         """See `Store.outbox`."""

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 
 from flowgauge.store.base import Deferral, Logged, OutboxEntry, OutboxState
 
-__all__ = ["claim", "entries", "give_back", "put", "remove", "set_aside", "state"]
+__all__ = [
+    "claim",
+    "entries",
+    "give_back",
+    "put",
+    "remove",
+    "retry",
+    "set_aside",
+    "set_aside_ids",
+    "state",
+]
 
 _COLUMNS = "entry_id, dag_id, task_id, created, body, attempts, poison"
 
@@ -63,6 +73,23 @@ def set_aside(db: sqlite3.Connection, entry_id: str, detail: str) -> Pair | None
         (detail, entry_id),
     ).fetchone()
     return put_aside
+
+
+def set_aside_ids(db: sqlite3.Connection) -> list[str]:
+    """Return the ids of all entries that were set aside, oldest first."""
+    rows = db.execute("SELECT entry_id FROM outbox WHERE poison IS NOT NULL ORDER BY created")
+    return [entry_id for (entry_id,) in rows]
+
+
+def retry(db: sqlite3.Connection, entry_id: str) -> bool:
+    """Send an entry that was set aside to the end of the line; return whether it was one."""
+    put_back = db.execute(
+        "UPDATE outbox SET poison = NULL, owner = NULL, leased_until = 0,"
+        " place = (SELECT MAX(place) + 1 FROM outbox)"
+        " WHERE entry_id = ? AND poison IS NOT NULL",
+        (entry_id,),
+    )
+    return put_back.rowcount > 0
 
 
 def entries(db: sqlite3.Connection, limit: int) -> Sequence[OutboxEntry]:

@@ -132,6 +132,17 @@ class SqliteStore:
             if pair := outbox.set_aside(db, entry_id, detail):
                 totals.count_failure(db, *pair, reason)
 
+    def retry(self, *entry_ids: str) -> Sequence[str]:
+        """See `Store.retry`."""
+        with self._file.writing() as db:
+            chosen = entry_ids or outbox.set_aside_ids(db)
+            return [entry_id for entry_id in chosen if outbox.retry(db, entry_id)]
+
+    def drop(self, *entry_ids: str) -> Sequence[str]:
+        """See `Store.drop`."""
+        with self._file.writing() as db:
+            return [entry_id for entry_id in entry_ids if outbox.remove(db, entry_id)]
+
     def outbox(self, limit: int) -> Sequence[OutboxEntry]:
         """See `Store.outbox`."""
         with self._file.reading() as db:

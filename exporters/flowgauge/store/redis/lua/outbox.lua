@@ -19,6 +19,14 @@ local function out_of_line(id)
   redis.call('ZREM', leased, id)
 end
 
+-- Returns whether there was one.
+local function remove(id)
+  out_of_line(id)
+  redis.call('ZREM', waiting, id)
+  redis.call('ZREM', aside, id)
+  return redis.call('DEL', hash_of(id)) == 1
+end
+
 local function read(ids)
   local entries = {}
   for _, id in ipairs(ids) do

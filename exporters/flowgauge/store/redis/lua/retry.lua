@@ -1,0 +1,14 @@
+-- Puts entries that were set aside back into line, all of them if no id is given; returns their ids.
+local ids = #ARGV > 0 and ARGV or redis.call('ZRANGE', aside, 0, -1)
+local put_back = {}
+for _, id in ipairs(ids) do
+  local created = redis.call('ZSCORE', aside, id)
+  if created then
+    redis.call('ZREM', aside, id)
+    redis.call('ZADD', waiting, created, id)
+    redis.call('HDEL', hash_of(id), 'poison', 'owner')
+    to_the_end_of_the_line(id)
+    table.insert(put_back, id)
+  end
+end
+return put_back
