@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Tests side by side: they mostly wait for servers.
+JOBS   ?= 3
 
 .DEFAULT_GOAL := help
 
@@ -28,7 +30,7 @@ outage: $(VENV)/.ready ## take MLflow away from the running demo for 30 seconds
 .PHONY: test
 test: setup ## run every test, on real parts
 	@scripts/kubectl $(BIN)/kubectl
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 .PHONY: test-airflow2
 test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 too
@@ -82,6 +84,15 @@ import-dashboards: $(VENV)/.ready ## put the dashboards into Grafana; ARGS='--gr
 .PHONY: render
 render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is deployed with; ENV=dev
 	@$(BIN)/flowgauge render --env $(or $(ENV),dev)
+
+.PHONY: bench
+bench: setup ## measure what flowgauge costs, beside its peers (a quarter of an hour)
+	@for benchmark in log_call rate_limit_acquire rate_limit_fleet scrape server_app; do \
+	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
+
+.PHONY: check-dashboards
+check-dashboards: $(VENV)/.ready ## check that dashboards/json is what the definitions generate
+	@$(BIN)/python -m dashboards --check
 
 .PHONY: clean
 clean: ## remove what the targets made
