@@ -208,26 +208,29 @@ def run_left_running(site: Site) -> Iterator[None]:
     subprocess.run(command, check=True, capture_output=True)
 
 
+@_incident("MLflowOutboxBacklog", within=120)
+def outbox_filling(site: Site) -> Iterator[None]:
+    """Let a task log without a way to MLflow, so that its payload waits."""
+    nowhere = f"http://{LOOPBACK}:{free_port()}"
+    with dag_logging(nowhere, site.store_url, "cut_off", pause=60):
+        yield
+    command = [python_tool("flowgauge"), "outbox", "flush"]
+    env = {**os.environ, "MLFLOW_TRACKING_URI": site.mlflow_uri, "FLOWGAUGE_STORE": site.store_url}
+    subprocess.run(command, check=True, capture_output=True, env=env)
+
+
 @_incident("MLflowDagStoppedLogging", within=150)
 def dag_stopped(site: Site) -> Iterator[None]:
-    """Stop a DAG that has logged for a day (scaled)."""
+    """Stop a DAG that has logged for a day (scaled).
+
+    It logs once more and then stops for good: no incident comes after this one.
+    """
     with dag_logging(site.mlflow_uri, site.store_url, DAG, pause=4):
         known = f'dag:mlflow_dag_log_silence:ratio_max14d{{dag_id="{DAG}"}} < 1'
         wait_for(lambda: site.prometheus.query(known), "the DAG logs")
     yield
     with dag_logging(site.mlflow_uri, site.store_url, DAG, pause=4):
         pass
-
-
-@_incident("MLflowOutboxBacklog", within=120, companions=["MLflowDagLoggingFailing"])
-def outbox_filling(site: Site) -> Iterator[None]:
-    """Let tasks log without a way to MLflow, so that their payloads wait."""
-    nowhere = f"http://{LOOPBACK}:{free_port()}"
-    with dag_logging(nowhere, site.store_url, "cut_off", pause=4):
-        yield
-    command = [python_tool("flowgauge"), "outbox", "flush"]
-    env = {**os.environ, "MLFLOW_TRACKING_URI": site.mlflow_uri, "FLOWGAUGE_STORE": site.store_url}
-    subprocess.run(command, check=True, capture_output=True, env=env)
 
 
 def _crowd(site: Site) -> AbstractContextManager[None]:
