@@ -30,11 +30,11 @@ outage: $(VENV)/.ready ## take MLflow away from the running demo for 30 seconds
 .PHONY: test
 test: setup ## run every test, on real parts
 	@scripts/kubectl $(BIN)/kubectl
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-airflow2
 test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 too
-	@$(BIN)/python -m pytest tests/airflow/test_airflow2.py
+	@$(BIN)/python -m pytest tests/airflow/airflow2.py
 
 .run/airflow2/.ready: pyproject.toml constraints-airflow2.txt
 	@PYTHON=$(PYTHON) scripts/airflow2-packages .run/airflow2

@@ -9,11 +9,20 @@ import pytest
 from stack.guarded import GuardedMlflow, guarded_mlflow
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.postgres import Postgres, postgres
-from stack.redis import redis_server
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the fast tests first, then whole systems, the longest first: all cores stay busy."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[bool, int]:
+    mark = item.get_closest_marker("whole_system")
+    return (mark is not None, -mark.kwargs["seconds"] if mark else 0)
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +37,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedMlflow]
     """A MLflow behind TLS, a path prefix and a login, shared."""
     with guarded_mlflow(tmp_path_factory.mktemp("guarded")) as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis, shared: use keys of your own."""
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

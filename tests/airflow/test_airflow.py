@@ -17,7 +17,7 @@ from stack.process import wait_for
 from tests.airflow.metrics_receiver import Received, metrics_receiver
 
 # The first test waits for Airflow to start, which takes its time on a busy machine.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.whole_system(seconds=60)]
 
 _DAGS = Path(__file__).parent / "dags"
 

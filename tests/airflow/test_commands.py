@@ -12,6 +12,8 @@ from flowgauge.airflow import log_with_mlflow
 from stack.process import python_tool
 from tests.airflow.conftest import Surroundings
 
+pytestmark = pytest.mark.whole_system(seconds=20)
+
 _NOBODY = "http://127.0.0.1:9"
 _NO_SUCH_ENTRY = "a1b2c3"
 _DAY_MS = 24 * 60 * 60 * 1000

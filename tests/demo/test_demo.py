@@ -5,10 +5,13 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from stack.process import free_port, wait_for
 
 from .conftest import CHECKOUT, PARTS, Demo, start_demo
+
+pytestmark = pytest.mark.whole_system(seconds=150)
 
 
 class TestRun:

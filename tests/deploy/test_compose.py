@@ -22,6 +22,8 @@ from stack.postgres import Postgres
 from stack.process import LOOPBACK, answers, free_port, python_tool, running, wait_for
 from stack.prometheus import Prometheus
 
+pytestmark = pytest.mark.whole_system(seconds=30)
+
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 _RENDERED = "../build/compose"
 

@@ -16,6 +16,9 @@ from stack.mlflow import mlflow_server
 from stack.postgres import Postgres
 from stack.process import LOOPBACK, answers, free_port, running, wait_for
 from stack.prometheus import Prometheus
+from stack.redis import redis_server
+
+pytestmark = pytest.mark.whole_system(seconds=25)
 
 _DAGS = 2
 _TASKS_PER_DAG = 2
@@ -45,13 +48,11 @@ class _Fleet:
 
 
 @pytest.fixture(scope="module")
-def fleet(
-    database: Postgres, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[_Fleet]:
+def fleet(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Fleet]:
     """The fleet, after all tasks have ended."""
     folder = tmp_path_factory.mktemp("fleet")
-    store = redis_url.replace("/0", "/7")
     with ExitStack() as parts, ExitStack() as first_exporter:
+        store = parts.enter_context(redis_server(folder / "redis"))
         servers = [
             parts.enter_context(
                 mlflow_server(

@@ -20,6 +20,7 @@ from stack.airflow import airflow_home
 from stack.dag_test import run_dags
 from stack.process import answers, free_port, python_tool, running, wait_for
 from stack.prometheus import Prometheus, prometheus
+from stack.redis import redis_server
 from tests.documents import Block, blocks
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -58,17 +59,11 @@ class System:
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[System]:
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Every server that the install page starts, and every DAG of the guide, run once."""
     folder = tmp_path_factory.mktemp("documents")
     mlflow, with_accounts, exporter = (str(free_port()) for _ in range(3))
-    addresses = {
-        # A database of Redis' own: the guide resets limits.
-        "redis://127.0.0.1:6379/0": f"{redis_url.removesuffix('/0')}/7",
-        "5000": mlflow,
-        "5001": with_accounts,
-        "9877": exporter,
-    }
+    addresses = {"5000": mlflow, "5001": with_accounts, "9877": exporter}
     env = {
         "PATH": f"{Path(python_tool('flowgauge')).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(folder),
@@ -76,6 +71,8 @@ def system(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     with ExitStack() as parts:
+        store = parts.enter_context(redis_server(folder / "redis"))
+        addresses["redis://127.0.0.1:6379/0"] = store
         # All at once: they wait for each other no longer than they must.
         urls = [
             parts.enter_context(_serving(block, folder, addresses, env))
@@ -91,7 +88,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator
         )
         env |= {
             "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{mlflow}",
-            "FLOWGAUGE_STORE": addresses["redis://127.0.0.1:6379/0"],
+            "FLOWGAUGE_STORE": store,
             "FLOWGAUGE_EXPORTER_URL": f"http://127.0.0.1:{exporter}",
         }
         dags = _write_dags(folder / "dags")

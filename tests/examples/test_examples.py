@@ -9,7 +9,7 @@ from flowgauge.store.opening import open_store
 from tests.examples.conftest import DAGS, Example
 
 # The first test waits for all DAGs to run, which takes its time on a busy machine.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.whole_system(seconds=60)]
 
 
 def test_parsing_the_dag_files_imports_nothing_heavy() -> None:

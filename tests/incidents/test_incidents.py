@@ -6,6 +6,8 @@ from stack.incidents.catalogue import INCIDENTS, SEED
 from stack.incidents.incident import attempt
 from stack.incidents.site import Site, site
 
+pytestmark = pytest.mark.whole_system(seconds=165)
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:

@@ -3,9 +3,13 @@
 import subprocess
 import sys
 
+import pytest
+
 from flowgauge.store import Store
 from stack.fleet import run_fleet
 from stack.process import wait_for
+
+pytestmark = pytest.mark.whole_system(seconds=30)
 
 
 def test_no_window_overflows_none_is_wasted_and_nobody_starves(store_url: str) -> None:

@@ -12,6 +12,8 @@ from stack.airflow import airflow_home
 from stack.dag_test import run_dags
 from tests.airflow.metrics_receiver import metrics_receiver
 
+pytestmark = pytest.mark.whole_system(seconds=40)
+
 _DAGS = Path(__file__).parent / "dags"
 
 

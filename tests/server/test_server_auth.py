@@ -1,11 +1,14 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from stack.mlflow import mlflow_server
 from stack.process import free_port, python_tool
 from tests.server.scrape import parse
 from tests.server.test_server_start import failure
+
+pytestmark = pytest.mark.whole_system(seconds=30)
 
 APP = ("--app-name", "flowgauge-basic-auth")
 ADMIN = ("boss", "correct horse battery")

@@ -20,6 +20,8 @@ from stack.process import wait_for
 from tests.server.conftest import APP
 from tests.server.scrape import scrape
 
+pytestmark = pytest.mark.whole_system(seconds=50)
+
 SIZE, OVERFLOW, CLIENTS = 2, 1, 8
 
 

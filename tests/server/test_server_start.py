@@ -13,6 +13,8 @@ from stack.process import LOOPBACK, answers, free_port, python_tool, running
 from tests.server.conftest import APP
 from tests.server.scrape import scrape
 
+pytestmark = pytest.mark.whole_system(seconds=110)
+
 API = "/api/2.0/mlflow"
 REQUESTS = "mlflow_http_requests_total"
 FACTORY = ("--factory", "flowgauge.server:create_app", "--host", LOOPBACK)

@@ -1,9 +1,13 @@
 from pathlib import Path
 
+import pytest
+
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.process import wait_for
 from tests.server.conftest import APP
 from tests.server.scrape import answered_by, one_connection, scrape, workers
+
+pytestmark = pytest.mark.whole_system(seconds=40)
 
 REQUESTS = "mlflow_http_requests_total"
 EXPERIMENT = "/api/2.0/mlflow/experiments/get?experiment_id=0"
