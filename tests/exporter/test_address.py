@@ -64,6 +64,9 @@ def test_a_taken_port_is_one_sentence() -> None:
 
 def test_answers_do_not_wait_for_the_client_to_acknowledge() -> None:
     """Connections send at once (TCP_NODELAY): a second scrape on one is as fast as the first."""
-    with listen("127.0.0.1", 0) as listener:
-        with socket.create_connection(listener.getsockname()), listener.accept()[0] as connection:
-            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    with (
+        listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
