@@ -122,15 +122,6 @@ def writes_failing(site: Site) -> Iterator[None]:
     _set_lock_timeout(site, "0")
 
 
-@_incident("MLflowApiFailing", within=60, companions=["FlowgaugeCollectorFailing"])
-def database_gone(site: Site) -> Iterator[None]:
-    """Cut the server off from its database: it answers everything with an error."""
-    with _mostly_reading(site):
-        site.way.cut()
-        yield
-        site.way.mend()
-
-
 @_incident(
     "MLflowHighLatency",
     within=90,
@@ -196,6 +187,16 @@ def store_gone(site: Site) -> Iterator[None]:
     site.store.stop()
     yield
     site.store.start()
+
+
+# A scaled hour after writes_failing: two outages in one hour are for the error budget to page.
+@_incident("MLflowApiFailing", within=60, companions=["FlowgaugeCollectorFailing"])
+def database_gone(site: Site) -> Iterator[None]:
+    """Cut the server off from its database: it answers everything with an error."""
+    with _mostly_reading(site):
+        site.way.cut()
+        yield
+        site.way.mend()
 
 
 @_incident("MLflowRunsStale", within=90)
