@@ -1,4 +1,4 @@
-"""MLflow's REST API over httpx, without `import mlflow`, which costs a task 2 s and 55 MB.
+"""MLflow's REST API over httpx, without `import mlflow`, which costs a task seconds and 55 MB.
 
 API: https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
