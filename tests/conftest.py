@@ -1,10 +1,12 @@
 """Real parts for the tests, started once a session where sharing them is safe."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import hypothesis
 import pytest
+from packaging.version import Version
 
 from stack.guarded import GuardedMlflow, guarded_mlflow
 from stack.mlflow import MlflowServer, mlflow_server
@@ -15,9 +17,21 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast tests first, then whole systems, the longest first: all cores stay busy."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this version lacks; fast tests first, whole systems longest first."""
+    too_new = [item for item in items if not _has_what_it_needs(item)]
+    if too_new:
+        config.hook.pytest_deselected(items=too_new)
+    items[:] = [item for item in items if item not in too_new]
     items.sort(key=_place)
+
+
+def _has_what_it_needs(item: pytest.Item) -> bool:
+    return all(
+        Version(version(package.replace("_", "-"))) >= Version(first)
+        for mark in item.iter_markers("since")
+        for package, first in mark.kwargs.items()
+    )
 
 
 def _place(item: pytest.Item) -> tuple[bool, int]:
