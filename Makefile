@@ -14,7 +14,7 @@ export PATH := $(subst $(empty) ,,$(NEWER:%=$(CURDIR)/.run/programs/%/bin:))$(PA
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 .PHONY: setup
 setup: $(VENV)/.ready ## install Python and Debian packages
