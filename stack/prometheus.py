@@ -13,7 +13,7 @@ import yaml
 
 from stack.process import LOOPBACK, answers, free_port, running
 
-__all__ = ["Prometheus", "alertmanager", "prometheus", "promtools"]
+__all__ = ["Prometheus", "alertmanager", "prometheus", "promtools", "version"]
 
 _NEWER = Path(__file__).parents[1] / ".run" / "programs" / "prometheus" / "bin"
 
@@ -97,9 +97,10 @@ def alertmanager(folder: Path, configuration: Path, *, port: int | None = None) 
 def promtools() -> dict[str, str]:
     """Return the promtools here by version: that on PATH, and that of scripts/newer-programs."""
     found = [shutil.which("promtool"), shutil.which("promtool", path=_NEWER)]
-    return {_version(program): program for program in found if program}
+    return {version(program): program for program in found if program}
 
 
-def _version(program: str) -> str:
+def version(program: str) -> str:
+    """Return the version of one of Prometheus' programs, a name on PATH or a path."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     return said.stdout.split()[2]
