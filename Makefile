@@ -62,7 +62,7 @@ mutate-rules: setup ## change every alert rule in small ways: some test must not
 	@$(BIN)/flowgauge mutate-rules --equivalent rules_tests/equivalent_mutants.yaml
 
 .PHONY: incidents
-incidents: setup ## cause real faults and watch which alerts arrive; ARGS='server_killed ...'
+incidents: setup ## cause real faults and watch which alerts arrive; ARGS='server_killed ...' NEWER=prometheus
 	@$(BIN)/python -m stack.incidents $(ARGS)
 
 .PHONY: dashboards
