@@ -84,9 +84,8 @@ def _hand_over(folder: Path, account: str) -> None:
 
 
 def _binaries() -> Path:
-    # Debian's is off PATH: one that is on it is meant.
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    found = shutil.which("postgres") or (installed[-1] if installed else None)
+    found = installed[-1] if installed else shutil.which("postgres")
     if not found:
         raise StackError("postgres is missing: install Debian's package postgresql")
     return Path(found).resolve().parent
