@@ -4,16 +4,22 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Tests side by side: they mostly wait for servers.
 JOBS   ?= 3
+# Programs to take from Debian sid instead of from this machine: make incidents NEWER=prometheus
+NEWER  ?=
+
+empty :=
+export PATH := $(subst $(empty) ,,$(NEWER:%=$(CURDIR)/.run/programs/%/bin:))$(PATH)
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 .PHONY: setup
 setup: $(VENV)/.ready ## install Python and Debian packages
 	@scripts/debian-packages prometheus promtool amtool prometheus-alertmanager redis-server postgres
+	@scripts/newer-programs $(NEWER)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@PYTHON=$(PYTHON) scripts/python-packages $(VENV)
@@ -30,6 +36,7 @@ outage: $(VENV)/.ready ## take MLflow away from the running demo for 30 seconds
 .PHONY: test
 test: setup ## run every test, on real parts
 	@scripts/kubectl $(BIN)/kubectl
+	@scripts/newer-programs prometheus || true  # the rules' tests go on with what is there
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-airflow2
@@ -55,7 +62,7 @@ mutate-rules: setup ## change every alert rule in small ways: some test must not
 	@$(BIN)/flowgauge mutate-rules --equivalent rules_tests/equivalent_mutants.yaml
 
 .PHONY: incidents
-incidents: setup ## cause real faults and watch which alerts arrive; ARGS='server_killed ...'
+incidents: setup ## cause real faults and watch which alerts arrive; ARGS='server_killed ...' NEWER=prometheus
 	@$(BIN)/python -m stack.incidents $(ARGS)
 
 .PHONY: dashboards

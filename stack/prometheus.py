@@ -1,5 +1,7 @@
-"""A real Prometheus and Alertmanager."""
+"""A real Prometheus and Alertmanager: those on PATH, whichever version."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,9 @@ import yaml
 
 from stack.process import LOOPBACK, answers, free_port, running
 
-__all__ = ["Prometheus", "alertmanager", "prometheus"]
+__all__ = ["Prometheus", "alertmanager", "prometheus", "promtools", "version"]
+
+_NEWER = Path(__file__).parents[1] / ".run" / "programs" / "prometheus" / "bin"
 
 
 @dataclass(frozen=True)
@@ -88,3 +92,15 @@ def alertmanager(folder: Path, configuration: Path, *, port: int | None = None) 
         command, log=folder / "alertmanager.log", ready=lambda: answers(f"http://{address}/-/ready")
     ):
         yield address
+
+
+def promtools() -> dict[str, str]:
+    """Return the promtools here by version: that on PATH, and that of scripts/newer-programs."""
+    found = [shutil.which("promtool"), shutil.which("promtool", path=_NEWER)]
+    return {version(program): program for program in found if program}
+
+
+def version(program: str) -> str:
+    """Return the version of one of Prometheus' programs, a name on PATH or a path."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return said.stdout.split()[2]

@@ -11,10 +11,19 @@ from packaging.version import Version
 from stack.guarded import GuardedMlflow, guarded_mlflow
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.postgres import Postgres, postgres
+from stack.prometheus import promtools
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+def pytest_report_header() -> str:
+    """Say which Prometheus versions the rules are tested on."""
+    versions = promtools()
+    if any(version.startswith("3.") for version in versions):
+        return f"promtool: {', '.join(versions)}"
+    return f"promtool: {', '.join(versions)}; no 3, which scripts/newer-programs unpacks on Debian"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

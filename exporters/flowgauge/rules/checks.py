@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowgauge.rules import promtool
 from flowgauge.rules.files import Source
 from flowgauge.rules.lint import lint
+from flowgauge.rules.promtool import Promtool
 from flowgauge.rules.unit_tests import UnitTests
 
 __all__ = ["Checked", "check_rules"]
@@ -24,9 +24,13 @@ class Checked:
 
 
 def check_rules(
-    sources: Sequence[Source], tests: Sequence[UnitTests], runbooks: Path, jobs: int
+    sources: Sequence[Source],
+    tests: Sequence[UnitTests],
+    runbooks: Path,
+    promtool: Promtool,
+    jobs: int,
 ) -> Checked:
-    """Check rule files, their unit tests and the *runbooks*, running *jobs* promtools at a time."""
+    """Check rule files, their unit tests and the *runbooks*, *jobs* of *promtool* at a time."""
     with ThreadPoolExecutor(jobs) as pool:
         failures = list(pool.map(promtool.test, [one.path for one in tests]))
     broken = promtool.check([source.path for source in sources])
