@@ -30,7 +30,8 @@ def http_client(headers: Mapping[str, str] | None = None, **options: Any) -> htt
     except (ValueError, httpx.InvalidURL) as error:
         raise UsageError(
             "one of HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY cannot be used "
-            f"({quote(str(error))}): give proxies as http://HOST:PORT"
+            f"({quote(str(error))}): give proxies as http://HOST:PORT, and "
+            "NO_PROXY as names of hosts with commas between"
         ) from None
 
 

@@ -87,7 +87,7 @@ def _histograms(site: Site) -> str:
             f"Prometheus at {site.address} converts classic histograms away, which the latency "
             f"rules read: set {_CONVERT} to false, or {_KEEP} to true"
         )
-    return "keeps histograms"
+    return "keeps the classic histograms"
 
 
 def _rules(site: Site) -> str:
