@@ -196,6 +196,15 @@ def test_an_exporter_that_is_unwell_is_named(
     assert said in answer.message("exporter")
 
 
+def test_a_proxy_is_not_asked_for_an_exporter_on_this_machine(folder: Path) -> None:
+    """Behind a proxy that answers for everything, no exporter here is still no exporter here."""
+    with canned_server() as proxy:
+        proxy.status = 502
+        answer = check(folder, "--mlflow-uri", NOWHERE, HTTP_PROXY=proxy.url)
+    assert "502" in answer.message("API")
+    assert answer.status("exporter") == "skipped"
+
+
 def test_an_exporter_out_of_reach_is_told_from_a_broken_one(folder: Path) -> None:
     """No way to the exporter is said to be that, with the flag that leaves it out."""
     url = "http://exporter.invalid:9877"

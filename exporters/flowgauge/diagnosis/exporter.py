@@ -25,6 +25,7 @@ def ask_exporter(url: str | None) -> str:
         cure_down="start `flowgauge exporter`",
         cure_far="leave it out with --skip exporter where a firewall or network policy lets only "
         "Prometheus in",
+        near=not url,
     )
     try:
         page = site.get("/metrics").text

@@ -31,7 +31,8 @@ class PageError(FlowgaugeError):
 class Site:
     """A web server: what to call it, its URL, the option that gives it, and two cures.
 
-    `cure_down` is for nothing listening there, `cure_far` for no way to it.
+    `cure_down` is for nothing listening there, `cure_far` for no way to it. One that is `near`, on
+    this machine, is asked past all proxies.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Site:
     option: str
     cure_down: str
     cure_far: str
+    near: bool = False
 
     @property
     def address(self) -> str:
@@ -49,7 +51,7 @@ class Site:
         """Return the answer to a GET of *path*; raise `FlowgaugeError` for all but a success."""
         called = f"{self.name} at {self.address}"
         try:
-            with http_client(timeout=_SECONDS) as http:
+            with http_client(timeout=_SECONDS, trust_env=not self.near) as http:
                 answer = http.get(f"{self.url.rstrip('/')}{path}", params=query)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise UsageError(f"{self.option} is no URL: give http://HOST:PORT") from None
@@ -103,5 +105,5 @@ class Site:
         if status == httpx.codes.FORBIDDEN:
             return f"forbids it (403): give another login in {self.option}"
         if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return f"answers {status}: see its log"
+            return f"answers {status}: see its log, or that of a proxy on the way"
         return f"answers {status}, so it is something else: correct {self.option}"
