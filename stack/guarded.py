@@ -26,8 +26,11 @@ class GuardedMlflow:
 
 
 @contextmanager
-def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
-    """Run MLflow with TLS, `--static-prefix` and basic auth on loopback until the block ends."""
+def guarded_mlflow(folder: Path, app_name: str = "basic-auth") -> Iterator[GuardedMlflow]:
+    """Run MLflow with TLS, `--static-prefix` and basic auth on loopback until the block ends.
+
+    *app_name* is the app with that login: MLflow's own, or ours around it.
+    """
     certificate_ = certificate(folder / "tls")
     port = free_port()
     url = f"https://{LOOPBACK}:{port}/ml"
@@ -41,7 +44,7 @@ def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
             return False
 
     tls = f"--ssl-certfile {certificate_.cert} --ssl-keyfile {certificate_.key}"
-    options = ["--static-prefix", "/ml", "--app-name", "basic-auth", "--uvicorn-opts", tls]
+    options = ["--static-prefix", "/ml", "--app-name", app_name, "--uvicorn-opts", tls]
     config = folder / "auth.ini"
     config.write_text(
         "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
