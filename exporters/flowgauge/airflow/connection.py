@@ -7,8 +7,8 @@ from typing import Protocol
 from flowgauge.airflow.client import ClientConnection
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.rest import RestConnection
+from flowgauge.airflow.uri import tracking_uri
 from flowgauge.tracking.settings import speaks_rest
-from flowgauge.tracking.uri import require_tracking_uri
 
 __all__ = ["Connection", "connect"]
 
@@ -31,7 +31,7 @@ def connect(uri: str | None = None) -> Connection:
 
     Raises `UsageError` if it is set to none, or in a way that cannot be used.
     """
-    uri = uri or require_tracking_uri().value
+    uri = uri or tracking_uri()
     settings = frozenset(item for item in os.environ.items() if item[0].startswith("MLFLOW_"))
     return _connection(uri, settings, os.getpid())
 

@@ -1,15 +1,13 @@
 """From the tracking URI to MLflow's metrics page."""
 
-import os
-import shutil
 import socket
-import subprocess
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from flowgauge.airflow.command import ask_airflow_command
 from flowgauge.background import in_background
 from flowgauge.errors import FlowgaugeError
 from flowgauge.metrics import HTTP_REQUESTS
@@ -44,7 +42,7 @@ class MlflowPath:
 
     def find(self) -> str:
         """Find the tracking URI and see that it can be used."""
-        uri = self._given or require_tracking_uri(ask_airflow=_ask_airflow_command)
+        uri = self._given or require_tracking_uri(ask_airflow=ask_airflow_command)
         self._client = self._resources.enter_context(
             TrackingClient(uri.value, timeout_seconds=_SECONDS)
         )
@@ -113,16 +111,3 @@ def _next_hop(address: str) -> tuple[str, int, str]:
         host, scheme = through.hostname or "", through.scheme
         return host, through.port or _PORTS.get(scheme, 80), f", through the proxy {host}"
     return host, parts.port or _PORTS[parts.scheme], ""
-
-
-def _ask_airflow_command() -> str | None:
-    """Return the Airflow Variable as a task would see it, where Airflow is set up."""
-    if not os.environ.get("AIRFLOW_HOME") or not shutil.which("airflow"):
-        return None
-    command = ["airflow", "variables", "get", "MLFLOW_TRACKING_URI"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    except subprocess.TimeoutExpired:
-        return None
-    lines = done.stdout.split()
-    return lines[-1] if done.returncode == 0 and lines else None
