@@ -20,6 +20,8 @@ _T = TypeVar("_T")
 
 # Each takes 5 to 35 ms.
 _PATIENCE_SECONDS = 0.5
+# A web server that reads its first XCom has to load a good deal of Airflow.
+_LINK_SECONDS = 5.0
 _airflow = Asking("Airflow")
 
 
@@ -109,7 +111,7 @@ def read_xcom(ti_key: Any, key: str) -> Any:
             found = session.scalars(query).first()
             return found and model.deserialize_value(found)
 
-    return _ask(f"Reading the XCom {key}", read, _PATIENCE_SECONDS)
+    return _ask(f"Reading the XCom {key}", read, _LINK_SECONDS)
 
 
 def _ask(what: str, question: Callable[[], _T], seconds: float) -> _T | None:
