@@ -83,6 +83,8 @@ def airflow_home(
         "AIRFLOW__API__BASE_URL": f"http://{LOOPBACK}:{port}/",
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        # None, which 3.0 has by itself, is refused by the PyJWT of today.
+        "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "PATH": f"{Path(python).parent}:/usr/local/bin:/usr/bin:/bin",

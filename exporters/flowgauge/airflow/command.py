@@ -6,13 +6,14 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
+from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.host.services import Connection
 from flowgauge.airflow.uri import ask_airflow
 from flowgauge.tracking.uri import TrackingUri
 
 __all__ = ["ask_airflow_command"]
 
-# It takes 3 to 4 seconds on an idle machine.
+# Each question takes 3 to 4 seconds on an idle machine.
 _SECONDS = 60.0
 
 
@@ -20,11 +21,11 @@ def ask_airflow_command(environ: Mapping[str, str] = os.environ) -> TrackingUri 
     """Return the URI that a task would find in Airflow's Connection or Variable."""
     if not environ.get("AIRFLOW_HOME") or not shutil.which("airflow"):
         return None
-    return ask_airflow(environ, _read_connection, _read_variable)
+    return ask_airflow(Deadline(_SECONDS), environ, _read_connection, _read_variable)
 
 
-def _read_connection(conn_id: str, _seconds: float) -> Connection | None:
-    answer = _last_line("connections", "get", conn_id, "--output", "json")
+def _read_connection(conn_id: str, seconds: float) -> Connection | None:
+    answer = _last_line(seconds, "connections", "get", conn_id, "--output", "json")
     if answer is None:
         return None
     try:
@@ -41,15 +42,15 @@ def _read_connection(conn_id: str, _seconds: float) -> Connection | None:
         return None
 
 
-def _read_variable(name: str, _seconds: float) -> str | None:
-    return _last_line("variables", "get", name)
+def _read_variable(name: str, seconds: float) -> str | None:
+    return _last_line(seconds, "variables", "get", name)
 
 
-def _last_line(*arguments: str) -> str | None:
+def _last_line(seconds: float, *arguments: str) -> str | None:
     """Return what `airflow` printed last, after its log lines; None if it failed."""
     try:
         done = subprocess.run(
-            ["airflow", *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False
+            ["airflow", *arguments], capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
         return None

@@ -69,7 +69,7 @@ def log_payload(
 
 def _send(entry: Entry, task: Task, deadline: Deadline) -> str | None:
     try:
-        connection = connect()
+        connection = connect(seconds=deadline.left - _STORE_SECONDS)
         wait_for_permit(deadline.left - _STORE_SECONDS)
         run_id = connection.send(entry, again=False, seconds=deadline.left - _STORE_SECONDS)
     # MlflowClient, SQLAlchemy and login plugins raise what they like.

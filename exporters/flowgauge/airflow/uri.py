@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
+from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.host.services import Connection, get_connection, get_variable
 from flowgauge.tracking.uri import MLFLOW_TRACKING_URI, TrackingUri, require_tracking_uri
 
@@ -12,24 +13,28 @@ __all__ = ["ask_airflow", "find_tracking_uri", "tracking_uri"]
 _CONNECTION_ID = "FLOWGAUGE_MLFLOW_CONN_ID"
 _DEFAULT_CONNECTION = "mlflow_default"
 # A secrets backend (Vault, a cloud's) may have to log in first.
-_PATIENCE_SECONDS = 3.0
+_LONGEST_SECONDS = 5.0
 _WEB = ("http", "https")
 
 
-def tracking_uri() -> str:
+def tracking_uri(seconds: float = _LONGEST_SECONDS) -> str:
     """Return the tracking URI that `log_with_mlflow` uses, a Connection's login included.
 
-    Raises `UsageError` if no place has one.
+    An Airflow that has not answered after *seconds*, or five, has none. Raises `UsageError` if no
+    place has one.
     """
-    return find_tracking_uri().value
+    return find_tracking_uri(seconds).value
 
 
-def find_tracking_uri() -> TrackingUri:
+def find_tracking_uri(seconds: float = _LONGEST_SECONDS) -> TrackingUri:
     """Return the same with the place it comes from."""
-    return require_tracking_uri(ask_airflow=ask_airflow)
+    return require_tracking_uri(
+        ask_airflow=lambda: ask_airflow(Deadline(min(seconds, _LONGEST_SECONDS)))
+    )
 
 
 def ask_airflow(
+    deadline: Deadline,
     environ: Mapping[str, str] = os.environ,
     read_connection: Callable[[str, float], Connection | None] = get_connection,
     read_variable: Callable[[str, float], str | None] = get_variable,
@@ -40,10 +45,10 @@ def ask_airflow(
     process, or as *read_connection* and *read_variable* do, given a name and seconds to wait.
     """
     conn_id = environ.get(_CONNECTION_ID) or _DEFAULT_CONNECTION
-    connection = read_connection(conn_id, _PATIENCE_SECONDS)
+    connection = read_connection(conn_id, deadline.left)
     if connection and connection.host:
         return TrackingUri(_uri(connection), f"the Airflow Connection {conn_id}")
-    if value := read_variable(MLFLOW_TRACKING_URI, _PATIENCE_SECONDS):
+    if value := read_variable(MLFLOW_TRACKING_URI, deadline.left):
         return TrackingUri(value, f"the Airflow Variable {MLFLOW_TRACKING_URI}")
     return None
 
