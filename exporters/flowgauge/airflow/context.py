@@ -80,16 +80,17 @@ def tell_programs(task: Task, environ: MutableMapping[str, str] = os.environ) ->
 
 def _from_context(context: Mapping[str, Any]) -> Task:
     # A callback of the whole DAG may be told of no task.
-    instance = context.get("ti")
+    dag, instance = context["dag"], context.get("ti")
     # The context's own map_index is always None (measured on 3.3.2 and 2.11.2).
     map_index = getattr(instance, "map_index", None)
     return Task(
-        dag_id=context["dag"].dag_id,
+        dag_id=dag.dag_id,
         task_id=getattr(instance, "task_id", ""),
         run_id=context["run_id"],
         map_index=None if map_index is None or map_index < 0 else map_index,
         try_number=getattr(instance, "try_number", None),
-        mlflow_enable=_is_on((context.get("params") or {}).get("mlflow_enable", True)),
+        # To a callback of the whole DAG, 3.0 does not tell the parameters of the run.
+        mlflow_enable=_is_on((context.get("params") or dag.params).get("mlflow_enable", True)),
         instance=instance,
     )
 

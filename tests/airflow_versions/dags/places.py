@@ -51,7 +51,7 @@ def places() -> None:
     def mapped_program(index: int) -> str:
         return f"{sys.executable} -c \"import probing; probing.probe('mapped program {index}')\""
 
-    @task.external_python(python=sys.executable, expect_airflow=False)
+    @task.external_python(python=sys.executable)
     def external_python() -> None:
         import probing  # noqa: PLC0415 - in a Python of its own
 
