@@ -41,7 +41,7 @@ test: setup ## run every test, on real parts
 
 .PHONY: test-airflow2
 test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 too
-	@$(BIN)/python -m pytest tests/airflow/airflow2.py
+	@AIRFLOW_PYTHON=$(CURDIR)/.run/airflow2/bin/python $(BIN)/python -m pytest tests/airflow_versions
 
 .run/airflow2/.ready: pyproject.toml constraints-airflow2.txt
 	@PYTHON=$(PYTHON) scripts/airflow2-packages .run/airflow2

@@ -1,14 +1,12 @@
 """From the tracking URI to MLflow's metrics page."""
 
-import os
-import shutil
 import socket
-import subprocess
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from flowgauge.airflow.command import ask_airflow_command
 from flowgauge.background import in_background
 from flowgauge.compatibility import remark
 from flowgauge.diagnosis.step import NotSeen
@@ -53,7 +51,7 @@ class MlflowPath:
 
     def find(self) -> str:
         """Find the tracking URI, see that it can be used, and who is connected to first for it."""
-        uri = self._given or require_tracking_uri(ask_airflow=_ask_airflow_command)
+        uri = self._given or require_tracking_uri(ask_airflow=ask_airflow_command)
         self._client = self._resources.enter_context(
             TrackingClient(uri.value, timeout_seconds=_SECONDS)
         )
@@ -145,16 +143,3 @@ class MlflowPath:
         if is_old and f"# TYPE {_STOCK_HTTP_REQUESTS} " in page:
             return "MLflow's metrics page is its own, which the rules read too"
         raise FlowgaugeError(f"MLflow's metrics page is not flowgauge's: {advice}")
-
-
-def _ask_airflow_command() -> str | None:
-    """Return the Airflow Variable as a task would see it, where Airflow is set up."""
-    if not os.environ.get("AIRFLOW_HOME") or not shutil.which("airflow"):
-        return None
-    command = ["airflow", "variables", "get", "MLFLOW_TRACKING_URI"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    except subprocess.TimeoutExpired:
-        return None
-    lines = done.stdout.split()
-    return lines[-1] if done.returncode == 0 and lines else None
