@@ -140,6 +140,17 @@ def test_another_users_folder_is_refused(folder: Path, monkeypatch: pytest.Monke
     assert list(folder.iterdir()) == []
 
 
+def test_a_folder_that_somebody_made_in_our_name_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder for all, others may make one called like ours; it is theirs."""
+    (folder / OURS).mkdir()
+    _give_away(folder / OURS, monkeypatch)
+    for enter in (claim, join):
+        with pytest.raises(UsageError, match=r"it belongs to another user \(uid \d+\)"):
+            enter(folder)
+
+
 def test_another_users_files_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name of ours is not enough to be removed."""
     (folder / "lock").touch()
