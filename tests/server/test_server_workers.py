@@ -1,13 +1,16 @@
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from stack.mlflow import MlflowServer, mlflow_server
-from stack.process import wait_for
+from stack.process import free_port, python_tool, wait_for
 from tests.server.conftest import APP
 from tests.server.scrape import answered_by, one_connection, scrape, workers
+from tests.server.test_server_start import failure
 
-pytestmark = pytest.mark.whole_system(seconds=40)
+pytestmark = pytest.mark.whole_system(seconds=70)
 
 REQUESTS = "mlflow_http_requests_total"
 EXPERIMENT = "/api/2.0/mlflow/experiments/get?experiment_id=0"
@@ -41,7 +44,28 @@ def test_a_dead_worker_leaves_its_counts_and_nothing_else(folder: Path) -> None:
         _let_every_worker_answer(server)
         requests = scrape(server.url).value(REQUESTS)
         assert requests > sum(count for (name, _), count in before.items() if name == REQUESTS)
-        owners = {file.stem.rpartition("_")[2] for file in shared.glob("*.db")}
-        assert owners == {"dead", *(str(worker.pid) for worker in workers(server.pid))}
+        files = {file.stem for file in shared.rglob("*.db")}
+        owners = {name.rpartition("_")[2] for name in files if "_dead_" not in name}
+        assert owners == {str(worker.pid) for worker in workers(server.pid)}
     with mlflow_server(folder, options=APP, workers=1, env=env) as server:
         assert scrape(server.url).value(REQUESTS) < requests
+
+
+def test_a_second_server_on_the_folder_is_refused_and_the_first_one_not_robbed(
+    folder: Path,
+) -> None:
+    """Not even by the workers that a killed command leaves behind; a start after them is clean."""
+    env = {"PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
+    second = [python_tool("mlflow"), "server", "--port", str(free_port()), *APP]
+    second += ["--artifacts-only", "--artifacts-destination", str(folder)]
+    with mlflow_server(folder, options=APP, workers=2, env=env) as server:
+        _let_every_worker_answer(server)
+        before = scrape(server.url)
+        for _ in range(2):
+            code, said = failure(second, folder, **env)
+            assert (code, said.count("Error: ")) == (2, 1)
+            assert "another MLflow server, or a worker that one left behind, is using it" in said
+            assert scrape(server.url).counters() == before.counters()
+            os.kill(server.pid, signal.SIGKILL)
+    with mlflow_server(folder, options=APP, workers=1, env=env) as server:
+        assert scrape(server.url).value(REQUESTS) < before.value(REQUESTS)

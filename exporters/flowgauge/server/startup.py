@@ -17,9 +17,11 @@ from typing import Any, NoReturn
 
 import click
 
-__all__ = ["FOLDER_VARIABLE", "join_workers", "prepare_server", "server_options"]
+from flowgauge.errors import UsageError
+from flowgauge.server import metrics_folder
+from flowgauge.server.metrics_folder import FOLDER_VARIABLE
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+__all__ = ["FOLDER_VARIABLE", "join_workers", "prepare_server", "server_options"]
 
 _APP_NAMES = ("flowgauge", "flowgauge-basic-auth")
 # How `mlflow server --expose-prometheus` tells its workers.
@@ -44,10 +46,11 @@ def server_options() -> Mapping[str, Any] | None:
 def prepare_server() -> None:
     """Give the workers that `mlflow server` is about to start an empty folder to share.
 
-    The folder is the one PROMETHEUS_MULTIPROC_DIR names, with an earlier server's files removed,
-    or a new one that vanishes with this process. In any other process this does nothing.
+    The folder is in the one PROMETHEUS_MULTIPROC_DIR names, with an earlier server's files removed,
+    or in a new one that vanishes with this process. In any other process this does nothing.
 
-    Raises `click.UsageError` for options that flowgauge cannot serve, and `click.ClickException`
+    Raises `click.UsageError` for options that flowgauge cannot serve and for a folder that is not
+    safe or not free, and `click.ClickException`
     for a folder that cannot be written; click prints both as one sentence.
     """
     options = server_options()
@@ -64,9 +67,11 @@ def prepare_server() -> None:
     folder = os.environ.get(FOLDER_VARIABLE)
     try:
         if folder:
-            _empty(Path(folder))
+            os.environ[FOLDER_VARIABLE] = str(metrics_folder.claim(Path(folder)))
         else:
             _share_new_folder()
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
     except OSError as error:
         raise click.ClickException(
             f"The workers' metrics cannot be written to {folder or tempfile.gettempdir()!r}: "
@@ -82,7 +87,9 @@ def join_workers() -> None:
     """
     if os.environ.get(_EXPOSE_VARIABLE):
         _refuse(_EXPOSE_REFUSAL)
-    if os.environ.get(FOLDER_VARIABLE):
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder:
+        _join(Path(folder))
         return
     if multiprocessing.parent_process() is not None:
         _refuse(
@@ -94,16 +101,17 @@ def join_workers() -> None:
 
 def _share_new_folder() -> None:
     folder = tempfile.mkdtemp(prefix="flowgauge-")
-    os.environ[FOLDER_VARIABLE] = folder
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ[FOLDER_VARIABLE] = str(metrics_folder.claim(Path(folder)))
 
 
-def _empty(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.glob("*.db"):
-        file.unlink()
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+def _join(folder: Path) -> None:
+    try:
+        os.environ[FOLDER_VARIABLE] = str(metrics_folder.join(folder))
+    except UsageError as error:
+        _refuse(str(error))
+    except OSError as error:
+        _refuse(f"the workers' metrics cannot be written to {str(folder)!r}: {error.strerror}.")
 
 
 def _refuse(sentence: str) -> NoReturn:
