@@ -12,8 +12,8 @@ import sqlalchemy
 from prometheus_client import REGISTRY
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
-from flowgauge.server.instruments import Instruments
 from flowgauge.server.containment import Containment
+from flowgauge.server.instruments import Instruments
 from flowgauge.server.mlflow_host import connection_limit
 from flowgauge.server.pool import PoolWatch
 from stack.mlflow import mlflow_server
