@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from flowgauge.errors import UsageError
-from flowgauge.server.access import BearerToken, TokenFile, guard
+from flowgauge.server.access import BearerToken, TokenFile, check_access, guard
 from flowgauge.server.page import MetricsPage
 from stack.mlflow import MlflowServer
 from stack.process import wait_for
@@ -81,4 +81,4 @@ def test_a_file_without_a_token_is_refused_at_the_start(
     file.touch()
     monkeypatch.setenv("FLOWGAUGE_METRICS_TOKEN_FILE", str(file))
     with pytest.raises(UsageError, match="token', which is empty: write the token to it"):
-        guard(None)
+        check_access(None)

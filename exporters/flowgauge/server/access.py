@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from flowgauge.server.page import Guard
 
-__all__ = ["ADDRESS_VARIABLE", "BearerToken", "TokenFile", "guard", "is_refused", "own_address"]
+__all__ = ["ADDRESS_VARIABLE", "BearerToken", "TokenFile", "check_access", "guard", "own_address"]
 
 ADDRESS_VARIABLE = "FLOWGAUGE_METRICS_ADDRESS"
 _TOKEN_VARIABLE = "FLOWGAUGE_METRICS_TOKEN_FILE"  # noqa: S105 - where the token is
@@ -39,21 +39,35 @@ def guard(app: str | None) -> "Guard | None":
 
     With FLOWGAUGE_METRICS_TOKEN_FILE those who send the token; of basic-auth MLflow's admins too.
     Without it everybody, where the app has no login or the page a port of its own; else nobody.
-    Raises `UsageError` if the file has no token.
     """
     admins = admins_only if app == BASIC_AUTH else None
-    if os.environ.get(_TOKEN_VARIABLE):
-        token = TokenFile(Path(os.environ[_TOKEN_VARIABLE]))
-        token.read()
+    token = _token_file()
+    if token:
         return BearerToken(token, otherwise=admins)
     if app is None or own_address():
         return None
     return admins or _nobody
 
 
-def is_refused(who: "Guard | None") -> bool:
-    """Return whether *who* is nobody."""
-    return who is _nobody
+def check_access(app: str | None) -> str | None:
+    """Return what to warn of, None if nothing, before the page of *app* is served.
+
+    Raises `UsageError` if the token's file has no token or the address is none.
+    """
+    token = _token_file()
+    if token:
+        token.read()
+    if guard(app) is not _nobody:
+        return None
+    return (
+        f"/metrics is refused to everybody, as flowgauge does not know the login of {app!r}: "
+        f"set {_TOKEN_VARIABLE} or {ADDRESS_VARIABLE}."
+    )
+
+
+def _token_file() -> "TokenFile | None":
+    path = os.environ.get(_TOKEN_VARIABLE)
+    return TokenFile(Path(path)) if path else None
 
 
 def _nobody(_request: "Request") -> Response:

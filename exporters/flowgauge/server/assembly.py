@@ -46,7 +46,8 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     page = MetricsPage(files, guard(name))
     address = own_address()
     if address:
-        serve_page(page, _PAGE, address)
+        with contained:
+            serve_page(page, _PAGE, address)
     return MetricsMiddleware(
         app,
         instruments=instruments,

@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -195,15 +195,20 @@ def from_wsgi(app: Any) -> "ASGIApp":
 
 def fastapi_template(scope: "Scope") -> str | None:
     """Return the template of the FastAPI route that answered a request, None if none did."""
-    from starlette.routing import Mount  # noqa: PLC0415 - not in `mlflow server`
-
     # Since 0.137 FastAPI's scope["route"] lacks the prefix its router was included with.
     included = scope.get("fastapi", {}).get("effective_route_context")
     route = included or scope.get("route")
-    if route is None or isinstance(route, Mount):
+    if route is None or isinstance(route, _mount()):
         return None
     template: str = route.path_format
     return template
+
+
+@cache
+def _mount() -> type:
+    from starlette.routing import Mount  # noqa: PLC0415 - not in `mlflow server`
+
+    return Mount
 
 
 def bootstrap_basic_auth() -> None:

@@ -71,7 +71,6 @@ def _prepare(options: Mapping[str, Any]) -> None:
     named = named_app([*sys.argv[1:], f"--app-name={options['app_name']}"])
     app = measured_app(named, os.environ.get(APP_VARIABLE))
     _check(app)
-    _check_address()
     _take_over(options.get("expose_prometheus"))
     folder = os.environ.get(FOLDER_VARIABLE)
     try:
@@ -98,13 +97,13 @@ def _check(app: str | None) -> None:
     if app:
         load(app)
     # Not at the top: it rests on starlette, which `mlflow server` has loaded by now.
-    from flowgauge.server.access import guard, is_refused  # noqa: PLC0415
+    from flowgauge.server.access import check_access  # noqa: PLC0415
 
-    if is_refused(guard(app)):
-        _warn(
-            f"/metrics is refused to everybody, as flowgauge does not know the login of {app!r}: "
-            "set FLOWGAUGE_METRICS_TOKEN_FILE or FLOWGAUGE_METRICS_ADDRESS."
-        )
+    warning = check_access(app)
+    if warning:
+        _warn(warning)
+    if multiprocessing.parent_process() is None:  # else another worker may listen there already
+        _check_address()
 
 
 def _check_address() -> None:
