@@ -47,6 +47,14 @@ test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 t
 	@PYTHON=$(PYTHON) scripts/airflow2-packages .run/airflow2
 	@touch $@
 
+.PHONY: test-oidc
+test-oidc: setup .run/oidc/.ready ## test the server app around mlflow-oidc-auth, on Python 3.12
+	@.run/oidc/bin/python -m pytest tests/server/oidc.py
+
+.run/oidc/.ready: pyproject.toml scripts/oidc-packages
+	@PYTHON=$(or $(PYTHON_OIDC),python3.12) scripts/oidc-packages .run/oidc
+	@touch $@
+
 .PHONY: lint
 lint: $(VENV)/.ready ## ruff and mypy --strict
 	@$(BIN)/ruff check .
