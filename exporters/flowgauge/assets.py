@@ -1,4 +1,4 @@
-"""Where the rules, dashboards, manifests and environments lie: in the wheel, or in a checkout."""
+"""Where the rules, dashboards and manifests lie: in the wheel, or in a checkout."""
 
 from pathlib import Path
 
@@ -10,6 +10,6 @@ _IN_CHECKOUT = {"dashboards": "dashboards/json"}
 
 
 def asset(folder: str) -> Path:
-    """Return *folder*: alerts, rules_tests, runbooks, dashboards, deploy or environments."""
+    """Return *folder*: alerts, rules_tests, runbooks, dashboards or deploy."""
     packaged = _PACKAGE / "_assets" / folder
     return packaged if packaged.is_dir() else _CHECKOUT / _IN_CHECKOUT.get(folder, folder)

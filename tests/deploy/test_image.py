@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from flowgauge.assets import asset
 from flowgauge.environment import load_environment
 from flowgauge.render import render
 from flowgauge.render.folder import MARKER
+from tests.deploy.conftest import EXAMPLES
 
 _CHECKOUT = Path(__file__).parents[2]
 _DOCKERFILE = (_CHECKOUT / "deploy" / "Dockerfile").read_text()
@@ -60,7 +60,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_renders_the_same_bytes_as_the_checkout(installed: Path, folder: Path) -> None:
-    """Rules, dashboards, manifests and environments travel in the wheel."""
+    """Rules, dashboards and manifests travel in the wheel, and no environment does."""
+    text = (EXAMPLES / "prod.yaml").read_text().replace("example.com", "corp.internal")
+    (folder / "environments").mkdir()
+    (folder / "environments" / "prod.yaml").write_text(text)
     command = "from flowgauge.cli import main; main()"
     subprocess.run(
         [installed, "-c", command, "render", "--env", "prod", "--out", folder / "out"],
@@ -72,7 +75,8 @@ def test_the_wheel_renders_the_same_bytes_as_the_checkout(installed: Path, folde
         for file in (folder / "out").rglob("*")
         if file.is_file() and file.name != MARKER
     }
-    assert rendered == render("prod", load_environment("prod", asset("environments")))
+    assert rendered == render("prod", load_environment("prod", folder / "environments"))
+    assert list((installed.parents[1] / "lib").rglob("_assets/environments")) == []
     where = subprocess.run(
         [installed, "-c", "import flowgauge; print(flowgauge.__file__)"],
         cwd=folder, check=True, capture_output=True, text=True,

@@ -17,6 +17,7 @@ from flowgauge.environment.values import (
     StoreUrl,
     Url,
 )
+from flowgauge.links import AS_WRITTEN, Links
 
 __all__ = [
     "AlertOverride",
@@ -79,6 +80,14 @@ class Urls(_Section):
     """Grafana: https://grafana.example.com."""
     runbooks: HttpUrl | None = None
     """The folder that holds the runbooks' pages."""
+
+    @property
+    def links(self) -> Links:
+        """Both, with what the rules and dashboards say in the place of what is not given."""
+        return Links(
+            dashboards=self.dashboards or AS_WRITTEN.dashboards,
+            runbooks=self.runbooks or AS_WRITTEN.runbooks,
+        )
 
 
 class BasicAuth(_Section):

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from flowgauge.assets import asset
-from flowgauge.environment import environments_folder, load_environment
+from flowgauge.environment import chosen_environment, environments_folder, load_environment
 from flowgauge.errors import UsageError
 
 __all__ = ["TrackingUri", "require_tracking_uri", "resolve_tracking_uri"]
@@ -55,7 +54,7 @@ def resolve_tracking_uri(
 
     The places: MLFLOW_TRACKING_URI in *environ*; the Airflow Variable of that name, if this
     process has loaded Airflow, as every task has, or as *ask_airflow* finds it; `$ENV.yaml` in the
-    folder of environments (ENV defaults to dev, unless the folder is the packaged one).
+    folder of environments (ENV defaults to dev, where the folder has it).
 
     Raises `UsageError` if ENV names no environment, or a malformed one.
     """
@@ -80,9 +79,7 @@ def require_tracking_uri(
 
 
 def _from_environment(environ: Mapping[str, str], folder: Path) -> TrackingUri | None:
-    # The packaged folder has examples; only who names one of them by ENV can mean it.
-    has_default = folder != asset("environments") and (folder / "dev.yaml").is_file()
-    name = environ.get("ENV") or ("dev" if has_default else None)
+    name = chosen_environment(folder, environ)
     if name is None:
         return None
     environment = load_environment(name, folder)
