@@ -13,7 +13,7 @@ _EXAMPLE = re.compile(r"(?:(?:^|[./@])example\.(?:com|net|org)|\.example)(?![\w.
 
 
 def example_addresses(environment: Environment) -> list[str]:
-    """Return the keys of *environment* whose value names a host of RFC 2606, in the model's order."""
+    """Return the keys of *environment* whose value names a host of RFC 2606."""
     given = environment.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return [key for key, text in _texts(given) if _EXAMPLE.search(text)]
 

@@ -9,10 +9,10 @@ from flowgauge.errors import UsageError
 from flowgauge.links import relink
 from flowgauge.redact import quote
 from flowgauge.render.files import Files, to_yaml
-from flowgauge.rules.files import RuleFile, alert_names, read_rules
+from flowgauge.rules.files import RuleFile, Source, alert_names, read_rules
 from flowgauge.rules.overrides import apply_overrides
 
-__all__ = ["RULES", "rule_files"]
+__all__ = ["RULES", "alerts", "rule_files"]
 
 RULES = "prometheus/rules"
 """Where the rule files lie: beside Prometheus' configuration."""
@@ -23,7 +23,7 @@ def rule_files(environment: Environment) -> Files:
 
     Raises `UsageError` for overrides of alerts that do not exist.
     """
-    sources = read_rules([str(asset("alerts") / "*.yaml")])
+    sources = _sources()
     _require_known(environment.alerts, alert_names(sources))
     return {
         f"{RULES}/{source.path.name}": relink(
@@ -31,6 +31,15 @@ def rule_files(environment: Environment) -> Files:
         )
         for source in sources
     }
+
+
+def alerts() -> set[str]:
+    """Return the names of all alerts that are rendered."""
+    return alert_names(_sources())
+
+
+def _sources() -> list[Source]:
+    return read_rules([str(asset("alerts") / "*.yaml")])
 
 
 def _readable(file: RuleFile) -> str:
