@@ -127,6 +127,10 @@ def test_every_example_is_valid() -> None:
             "prometheus.remote_write.0 must have basic_auth or credentials_file, not both",
         ),
         (
+            "domains: {mlflow: h}\nkubernetes: {mlflow: {basic_auth_secret: a, token_secret: b}}",
+            "kubernetes.mlflow must have basic_auth_secret or token_secret, not both",
+        ),
+        (
             "domains: {mlflow: h}\nstore: sqlite:///x.db\nkubernetes: {}",
             "store must be a redis:// URL in Kubernetes, pods share no file",
         ),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cloudcoil.models.prometheus_operator import v1 as operator
 
 from flowgauge.assets import asset
 from flowgauge.environment import Environment
@@ -138,6 +139,23 @@ def test_prometheus_scrapes_what_the_environment_says(full: Path, rendered: _Ren
     assert mlflow["job_name"] == "mlflow"
     assert exporter["static_configs"] == [{"targets": ["exporter:9877"]}]
     assert exporter["job_name"] == "flowgauge"
+
+
+def test_prometheus_sends_a_token_where_one_is_asked_for(
+    rendered: _Rendered, accepts: Callable[..., str]
+) -> None:
+    """A scrape logs in with the token of a file, on hosts, and of a Secret, in Kubernetes."""
+    out = rendered(
+        "domains: {mlflow: h}\nprometheus: {mlflow: {credentials_file: /run/token}}\n"
+        "kubernetes: {mlflow: {token_secret: mlflow-metrics}}\n"
+    )
+    config = out / "prometheus" / "prometheus.yml"
+    assert _read(config)["scrape_configs"][0]["authorization"] == {"credentials_file": "/run/token"}
+    accepts("promtool", "check", "config", "--syntax-only", config)
+    [endpoint] = _read(out / "kubernetes" / "monitors" / "mlflow.yaml")["spec"]["endpoints"]
+    typed = operator.Endpoint.model_validate(endpoint)
+    assert typed.model_dump(by_alias=True, exclude_unset=True, mode="json") == endpoint
+    assert endpoint["authorization"] == {"credentials": {"name": "mlflow-metrics", "key": "token"}}
 
 
 def test_an_mlflow_that_is_no_server_cannot_be_rendered() -> None:
