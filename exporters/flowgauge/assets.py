@@ -1,4 +1,4 @@
-"""Where the rules, dashboards, manifests and environments lie: in the wheel, or in a checkout."""
+"""Where the rules, dashboards and manifests lie: in the wheel, or in a checkout."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _IN_CHECKOUT = {
 
 
 def asset(name: str) -> Path:
-    """Return the folder alerts, rules_tests, runbooks, dashboards, deploy or environments.
+    """Return the folder alerts, rules_tests, runbooks, dashboards or deploy.
 
     `compatibility.json` is a file.
     """

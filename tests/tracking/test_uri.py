@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from flowgauge.assets import asset
 from flowgauge.errors import UsageError
 from flowgauge.tracking.uri import TrackingUri, resolve_tracking_uri
 
@@ -38,9 +37,16 @@ def test_then_the_file_that_env_names(environments: Path) -> None:
 
 
 def test_else_there_is_none(folder: Path) -> None:
-    """Without ENV, neither a folder without dev.yaml nor the packaged examples give a URI."""
+    """Without ENV, neither a folder without dev.yaml nor the lack of a folder gives a URI."""
     assert _found({}, folder) is None
-    assert _found({}, asset("environments")) is None
+    assert _found({}, folder / "environments") is None
+
+
+def test_no_production_but_the_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no folder of environments, `ENV=prod` is an error, and never an address."""
+    monkeypatch.chdir(folder)
+    with pytest.raises(UsageError, match="there is no folder environments"):
+        resolve_tracking_uri({"ENV": "prod"}, ask_airflow=lambda: None)
 
 
 def test_an_env_that_does_not_exist_is_an_error(environments: Path) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowgauge.assets import asset
-from flowgauge.environment import environments_folder, load_environment
+from flowgauge.environment import chosen_environment, environments_folder, load_environment
 from flowgauge.errors import UsageError
 
 __all__ = [
@@ -40,7 +39,7 @@ def resolve_tracking_uri(
 
     The places: MLFLOW_TRACKING_URI in *environ*; Airflow, where *ask_airflow* knows how to ask it
     (see `flowgauge.airflow.uri`); `$ENV.yaml` in the folder of environments (ENV defaults
-    to dev, unless the folder is the packaged one).
+    to dev, where the folder has it).
 
     Raises `UsageError` if ENV names no environment, or a malformed one.
     """
@@ -65,9 +64,7 @@ def require_tracking_uri(
 
 
 def _from_environment(environ: Mapping[str, str], folder: Path) -> TrackingUri | None:
-    # The packaged folder has examples; only who names one of them by ENV can mean it.
-    has_default = folder != asset("environments") and (folder / "dev.yaml").is_file()
-    name = environ.get("ENV") or ("dev" if has_default else None)
+    name = chosen_environment(folder, environ)
     if name is None:
         return None
     environment = load_environment(name, folder)
