@@ -44,7 +44,7 @@ def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
     options = ["--static-prefix", "/ml", "--app-name", "basic-auth", "--uvicorn-opts", tls]
     config = folder / "auth.ini"
     config.write_text(
-        "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
+        f"[mlflow]\ndefault_permission = READ\nadmin_username = admin\nadmin_password = {password}\n"
         # Without it every request costs the hash of a password.
         "auth_cache_ttl_seconds = 600\n"
         f"database_uri = sqlite:///{folder}/auth.db\n"
