@@ -50,7 +50,7 @@ def _attempt(cell: Cell) -> bool:
     replace(Row.of(cell, exact, shown, today), [each.name for each in CELLS])
     subprocess.run([sys.executable, "scripts/compatibility_table.py"], cwd=CHECKOUT, check=True)
     result = "passed" if shown.succeeded else f"failed: {log.relative_to(CHECKOUT)}"
-    _say(cell, result, version=exact, tests=shown.passed, seconds=seconds)
+    _say(cell, result, exact, str(shown.passed), f"{seconds:.0f} s")
     return shown.succeeded
 
 
@@ -62,11 +62,9 @@ def _check_that_it_is_meant(cell: Cell, version: str) -> None:
         raise NotHereError(f"it is {version}, which {same[0]} runs")
 
 
-def _say(
-    cell: Cell, result: str, *, version: str = "", tests: int | str = "", seconds: float | None = None
-) -> None:
-    time_ = "" if seconds is None else f"{seconds:.0f} s"
-    click.echo(_ROW.format(cell.name, version, tests, time_, result))
+def _say(cell: Cell, result: str, *ran: str) -> None:
+    version, tests, seconds = ran or ("", "", "")
+    click.echo(_ROW.format(cell.name, version, tests, seconds, result))
 
 
 if __name__ == "__main__":

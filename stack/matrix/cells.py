@@ -67,7 +67,7 @@ def choose(only: str) -> list[Cell]:
     return [cell for cell in CELLS if not wanted or wanted & {cell.name, cell.part}]
 
 
-_EXPORTER = Suite("exporter", ("tests/exporter", "tests/tracking"))
+_EXPORTER = Suite("exporter", ("tests/exporter", "tests/tracking/test_client.py"))
 _DAG_SIDE = Suite(
     "DAG side",
     (
@@ -112,7 +112,7 @@ _COMMANDS = Suite(
 )
 _POOL = Suite("pool metrics", ("tests/server/test_server_pool.py",))
 
-# MLflow before 3.12 imports a pool that SQLAlchemy 2.1 no longer has, yet allows it: without the
+# MLflow before 3.10 imports a pool that SQLAlchemy 2.1 no longer has, yet allows it: without the
 # pin it does not start, with flowgauge or without.
 _OLD_SQLALCHEMY = "sqlalchemy<2.1"
 # MLflow's own `--expose-prometheus` needs it.

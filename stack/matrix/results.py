@@ -1,10 +1,10 @@
 """docs/compatibility.json: what each cell showed when it last ran."""
 
-import datetime
 import importlib.metadata
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Self
 
@@ -30,15 +30,15 @@ class Row:
     flowgauge: str
 
     @classmethod
-    def of(cls, cell: Cell, version: str, shown: Shown, date: datetime.date) -> Self:
-        """Return the row of a *cell* that ran on *version* at *date*."""
+    def of(cls, cell: Cell, version: str, shown: Shown, day: date) -> Self:
+        """Return the row of a *cell* that ran on *version* that *day*."""
         return cls(
             cell=cell.name,
             part=cell.part,
             version=version,
             ran=shown.ran,
             tests=shown.passed,
-            date=date.isoformat(),
+            date=day.isoformat(),
             result="passed" if shown.succeeded else "failed",
             flowgauge=importlib.metadata.version("flowgauge"),
         )

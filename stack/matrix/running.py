@@ -88,7 +88,9 @@ def run(cell: Cell, environment: Environment, log: Path) -> Shown:
 def read_report(report: Path, suites: Iterable[Suite]) -> Shown:
     """Return what the JUnit file *report*, which pytest wrote, says of *suites*."""
     cases = list(ET.parse(report).iter("testcase"))
-    failed = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
+    failed = sum(
+        case.find("failure") is not None or case.find("error") is not None for case in cases
+    )
     ran = tuple(suite.name for suite in suites if any(_belongs(case, suite) for case in cases))
     return Shown(ran, len(cases) - failed, failed)
 
