@@ -48,7 +48,9 @@ def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
         except httpx.HTTPError:
             return False
 
-    options = ["--static-prefix", prefix, "--app-name", "basic-auth", *_tls(certificate_)]
+    options = ["--app-name", "basic-auth", *_tls(certificate_)]
+    if prefix:
+        options += ["--static-prefix", prefix]
     config = folder / "auth.ini"
     config.write_text(
         "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"

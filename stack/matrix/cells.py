@@ -151,7 +151,7 @@ CELLS = (
     _mlflow("3.16"),
     _mlflow("3.17"),
     _mlflow("newest"),
-    _airflow("2.11"),
+    _airflow("2.11.0"),
     _airflow("3.0"),
     _airflow("3.1"),
     _airflow("3.2"),

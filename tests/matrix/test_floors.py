@@ -18,13 +18,13 @@ def _passed(part: str, suite: str) -> list[Row]:
     ]
 
 
-def _oldest(rows: Iterable[Row]) -> str:
-    return str(min(Version(row.version) for row in rows))
+def _oldest(rows: Iterable[Row]) -> Version:
+    return min(Version(row.version) for row in rows)
 
 
-def _floor(requirement: str) -> str:
+def _floor(requirement: str) -> Version:
     return next(
-        clause.version
+        Version(clause.version)
         for clause in Requirement(requirement).specifier
         if clause.operator in {">=", "=="}
     )
@@ -56,4 +56,4 @@ def test_the_oldest_packages_are_those_that_ran() -> None:
     ran = dict(each.split() for each in row.version.split(", "))
     assert set(ran) == {Requirement(each).name for each in _PROJECT["dependencies"]}
     for each in _PROJECT["dependencies"]:
-        assert Version(_floor(each)) == Version(ran[Requirement(each).name])
+        assert _floor(each) == Version(ran[Requirement(each).name])
