@@ -55,6 +55,10 @@ test-oidc: setup .run/oidc/.ready ## test the server app around mlflow-oidc-auth
 	@PYTHON=$(or $(PYTHON_OIDC),python3.12) scripts/oidc-packages .run/oidc
 	@touch $@
 
+.PHONY: test-matrix
+test-matrix: setup ## test on the versions that users run (hours); ONLY=mlflow-3.9,airflow for some
+	@nice $(BIN)/python -m stack.matrix $(ONLY)
+
 .PHONY: lint
 lint: $(VENV)/.ready ## ruff and mypy --strict
 	@$(BIN)/ruff check .

@@ -4,15 +4,19 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+from packaging.version import Version
 
 from stack.mlflow import mlflow_server
 from stack.process import LOOPBACK, free_port
 from stack.tls import Certificate, certificate
 
 __all__ = ["GuardedMlflow", "guarded_mlflow"]
+
+_version = Version(version("mlflow"))
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,15 @@ class GuardedMlflow:
 
 @contextmanager
 def guarded_mlflow(folder: Path, app_name: str = "basic-auth") -> Iterator[GuardedMlflow]:
-    """Run MLflow with TLS, `--static-prefix` and basic auth on loopback until the block ends.
+    """Run MLflow with TLS, basic auth and `--static-prefix` on loopback until the block ends.
 
-    *app_name* is the app with that login: MLflow's own, or ours around it.
+    Before MLflow 3.12 without the prefix, below which that has no API. *app_name* is the app with
+    that login: MLflow's own, or ours around it.
     """
     certificate_ = certificate(folder / "tls")
     port = free_port()
-    url = f"https://{LOOPBACK}:{port}/ml"
+    prefix = "/ml" if _version >= Version("3.12") else ""
+    url = f"https://{LOOPBACK}:{port}{prefix}"
     password = "correct horse battery staple"
     trust = ssl.create_default_context(cafile=certificate_.cert)
 
@@ -43,11 +49,13 @@ def guarded_mlflow(folder: Path, app_name: str = "basic-auth") -> Iterator[Guard
         except httpx.HTTPError:
             return False
 
-    tls = f"--ssl-certfile {certificate_.cert} --ssl-keyfile {certificate_.key}"
-    options = ["--static-prefix", "/ml", "--app-name", app_name, "--uvicorn-opts", tls]
+    options = ["--app-name", app_name, *_tls(certificate_, app_name)]
+    if prefix:
+        options += ["--static-prefix", prefix]
     config = folder / "auth.ini"
     config.write_text(
         "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
+        f"admin_password = {password}\n"  # before MLflow 3.16 there is no variable for it
         # Without it every request costs the hash of a password.
         "auth_cache_ttl_seconds = 600\n"
         f"database_uri = sqlite:///{folder}/auth.db\n"
@@ -60,3 +68,10 @@ def guarded_mlflow(folder: Path, app_name: str = "basic-auth") -> Iterator[Guard
     }
     with mlflow_server(folder, options=options, env=env, port=port, ready=ready):
         yield GuardedMlflow(url, certificate_, "admin", password)
+
+
+def _tls(files: Certificate, app_name: str) -> list[str]:
+    # MLflow's logins are a WSGI app before 3.5, which gunicorn serves; ours serves it by uvicorn.
+    if app_name == "basic-auth" and _version < Version("3.5"):
+        return ["--gunicorn-opts", f"--certfile {files.cert} --keyfile {files.key}"]
+    return ["--uvicorn-opts", f"--ssl-certfile {files.cert} --ssl-keyfile {files.key}"]
