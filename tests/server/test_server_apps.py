@@ -136,7 +136,6 @@ def test_an_app_that_cannot_be_measured_is_one_sentence(
     ("setting", "login"),
     [
         ("MLFLOW_AUTH_CONFIG_PATH", "basic-auth"),
-        ("MLFLOW_FLASK_SERVER_SECRET_KEY", "basic-auth"),
         ("MLFLOW_AUTH_ADMIN_PASSWORD", "basic-auth"),
         ("OIDC_DISCOVERY_URL", "oidc-auth"),
         ("AUTH_PROVIDERS", "oidc-auth"),
