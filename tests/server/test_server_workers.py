@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from stack.mlflow import MlflowServer, mlflow_server
-from stack.process import LOOPBACK, answers, free_port, python_tool, wait_for
+from stack.process import LOOPBACK, free_port, python_tool, wait_for
 from stack.prometheus import prometheus
 from tests.server.apps import PASSWORD, install
 from tests.server.conftest import APP
@@ -85,7 +85,8 @@ def test_a_port_of_its_own_is_served_by_whichever_worker_lives(folder: Path) -> 
 
     The login of the app that is measured is not flowgauge's to know, and needs not be.
     """
-    address = f"{LOOPBACK}:{free_port()}"
+    port = free_port()
+    address = f"{LOOPBACK}:{port}"
     env = {
         "FLOWGAUGE_METRICS_ADDRESS": address,
         "FLOWGAUGE_MLFLOW_APP": "asgi-object",
@@ -100,12 +101,22 @@ def test_a_port_of_its_own_is_served_by_whichever_worker_lives(folder: Path) -> 
         assert httpx.get(f"{server.url}/metrics", headers={"password": PASSWORD}).status_code == 404
         assert httpx.get(f"{own}/").status_code == 404
         wait_for(lambda: scraper.value("up") == 1, "Prometheus scrapes the port")
+        _let_every_worker_listen(server, port)
         for victim in workers(server.pid):
             before = scrape(own).value(REQUESTS)
             victim.kill()
             victim.wait()
             assert scrape(own).value(REQUESTS) >= before
-            wait_for(lambda: len(workers(server.pid)) == 2, "the worker is replaced")
-            wait_for(lambda: answers(f"{server.url}/health"), "MLflow answers")
+            _let_every_worker_listen(server, port)
         wait_for(lambda: scraper.value("up") == 1, "Prometheus goes on")
         assert scraper.value(f'{REQUESTS}{{route="other", status="401"}}') == 1
+
+
+def _let_every_worker_listen(server: MlflowServer, port: int) -> None:
+    def listening() -> int:
+        return sum(
+            any(connection.laddr.port == port for connection in worker.net_connections())
+            for worker in workers(server.pid)
+        )
+
+    wait_for(lambda: listening() == 2, "both workers listen", timeout=150)

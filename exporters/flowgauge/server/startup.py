@@ -72,9 +72,13 @@ def _prepare(options: Mapping[str, Any]) -> None:
             )
     named = named_app([*sys.argv[1:], f"--app-name={options['app_name']}"])
     app = measured_app(named, os.environ.get(APP_VARIABLE))
+    exposed = os.environ.pop(EXPOSE_VARIABLE, None) or options.get("expose_prometheus")
+    # Meanwhile unset: what the check imports would keep this process's own metrics there.
+    folder = os.environ.pop(FOLDER_VARIABLE, None)
     _check(app)
-    _take_over(options.get("expose_prometheus"))
-    folder = os.environ.get(FOLDER_VARIABLE)
+    if exposed:
+        _warn("--expose-prometheus is on, and flowgauge takes over: /metrics is flowgauge's page.")
+    folder = folder or exposed
     if folder:
         _share(metrics_folder.claim, folder)
     else:
@@ -109,16 +113,6 @@ def _check_address() -> None:
     address = own_address()
     if address:
         listen(*address, ADDRESS_VARIABLE).close()
-
-
-def _take_over(exposed: str | None) -> None:
-    """Do what MLflow's own collector was asked to, in its folder unless there is another."""
-    exposed = exposed or os.environ.pop(EXPOSE_VARIABLE, None)
-    if not exposed:
-        return
-    _warn("--expose-prometheus is on, and flowgauge takes over: /metrics is flowgauge's page.")
-    if not os.environ.get(FOLDER_VARIABLE):
-        os.environ[FOLDER_VARIABLE] = exposed
 
 
 def create_app(named: str | None = None) -> "ASGIApp":
