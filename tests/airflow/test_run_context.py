@@ -34,6 +34,9 @@ def test_mlflow_in_a_program_of_a_task_is_tagged(monkeypatch: pytest.MonkeyPatch
         ({}, Task()),
         ({"AIRFLOW_CTX_DAG_ID": "etl"}, Task(dag_id="etl")),
         ({"AIRFLOW_CTX_TRY_NUMBER": "many"}, Task()),
+        # As a template of Airflow writes it for a task that is not mapped.
+        ({"FLOWGAUGE_MAP_INDEX": "-1"}, Task()),
+        ({"FLOWGAUGE_MLFLOW_ENABLE": "False"}, Task(mlflow_enable=False)),
     ],
 )
 def test_incomplete_surroundings_are_no_error(environ: dict[str, str], task: Task) -> None:

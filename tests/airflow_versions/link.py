@@ -2,6 +2,7 @@
 
 import sys
 
+import airflow.models.xcom  # noqa: F401 - as a web server has long done
 from airflow.models.taskinstancekey import TaskInstanceKey
 
 from flowgauge.airflow.plugin import MlflowRunLink

@@ -63,7 +63,7 @@ def visits(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Vi
     }
     with airflow(folder / "airflow", _HERE / "dags", env=env, python=AIRFLOW_PYTHON) as server:
         # Fails until the DAG is known.
-        wait_for(lambda: _trigger(server, "loud"), "the DAG is triggered", timeout=120)
+        wait_for(lambda: _trigger(server, "loud"), "the DAG is triggered", timeout=300)
         _trigger(server, "silent", mlflow_enable=False)
         # The callback of the whole DAG comes last.
         for run_id in ("loud", "silent"):

@@ -89,7 +89,7 @@ def _from_context(context: Mapping[str, Any]) -> Task:
         run_id=context["run_id"],
         map_index=None if map_index is None or map_index < 0 else map_index,
         try_number=getattr(instance, "try_number", None),
-        # To a callback of the whole DAG, 3.0 does not tell the parameters of the run.
+        # Without a task, nor is it told the parameters of the run: the DAG's own count.
         mlflow_enable=_is_on((context.get("params") or dag.params).get("mlflow_enable", True)),
         instance=instance,
     )

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowgauge.background import in_background
+from flowgauge.redact import redact_text
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -49,7 +50,8 @@ class Asking:
             _log.warning("%s: %s did not answer within %g s", what, self._whom, seconds)
             return None
         if error is not None:
-            _log.debug("%s: %s answered with an error: %r", what, self._whom, error)
+            told = redact_text(repr(error))
+            _log.debug("%s: %s answered with an error: %s", what, self._whom, told)
             return None
         return asking.result()
 
