@@ -1,7 +1,7 @@
 """Real parts for the tests, started once a session where sharing them is safe."""
 
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import hypothesis
@@ -28,10 +28,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _has_what_it_needs(item: pytest.Item) -> bool:
     return all(
-        Version(version(package.replace("_", "-"))) >= Version(first)
+        _is_new_enough(package.replace("_", "-"), Version(first))
         for mark in item.iter_markers("since")
         for package, first in mark.kwargs.items()
     )
+
+
+def _is_new_enough(package: str, first: Version) -> bool:
+    try:
+        return Version(version(package)) >= first
+    except PackageNotFoundError:
+        return False
 
 
 def _place(item: pytest.Item) -> tuple[bool, int]:

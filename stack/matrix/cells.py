@@ -107,9 +107,7 @@ _INCIDENTS = Suite("incidents", ("tests/incidents",))
 _NOTIFICATIONS = Suite(
     "notifications", ("tests/rules/test_alertmanager.py", "tests/render/test_notifications.py")
 )
-_COMMANDS = Suite(
-    "commands", ("tests/cli", "tests/grafana", "tests/render", "tests/rules/test_check_rules.py")
-)
+_COMMANDS = Suite("commands", ("tests/cli", "tests/grafana", "tests/render"))
 _POOL = Suite("pool metrics", ("tests/server/test_server_pool.py",))
 
 # MLflow before 3.10 imports a pool that SQLAlchemy 2.1 no longer has, yet allows it: without the
