@@ -4,16 +4,22 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Tests side by side: they mostly wait for servers.
 JOBS   ?= 3
+# Programs to take from Debian sid instead of from this machine: make incidents NEWER=prometheus
+NEWER  ?=
+
+empty :=
+export PATH := $(subst $(empty) ,,$(NEWER:%=$(CURDIR)/.run/programs/%/bin:))$(PATH)
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 .PHONY: setup
 setup: $(VENV)/.ready ## install Python and Debian packages
 	@scripts/debian-packages prometheus promtool amtool prometheus-alertmanager redis-server postgres
+	@scripts/newer-programs $(NEWER)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@PYTHON=$(PYTHON) scripts/python-packages $(VENV)
@@ -30,14 +36,23 @@ outage: $(VENV)/.ready ## take MLflow away from the running demo for 30 seconds
 .PHONY: test
 test: setup ## run every test, on real parts
 	@scripts/kubectl $(BIN)/kubectl
+	@scripts/newer-programs prometheus || true  # the rules' tests go on with what is there
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-airflow2
 test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 too
-	@$(BIN)/python -m pytest tests/airflow/airflow2.py
+	@AIRFLOW_PYTHON=$(CURDIR)/.run/airflow2/bin/python $(BIN)/python -m pytest tests/airflow_versions
 
 .run/airflow2/.ready: pyproject.toml constraints-airflow2.txt
 	@PYTHON=$(PYTHON) scripts/airflow2-packages .run/airflow2
+	@touch $@
+
+.PHONY: test-oidc
+test-oidc: setup .run/oidc/.ready ## test the server app around mlflow-oidc-auth, on Python 3.12
+	@.run/oidc/bin/python -m pytest tests/server/oidc.py
+
+.run/oidc/.ready: pyproject.toml scripts/oidc-packages
+	@PYTHON=$(or $(PYTHON_OIDC),python3.12) scripts/oidc-packages .run/oidc
 	@touch $@
 
 .PHONY: test-matrix
@@ -59,7 +74,7 @@ mutate-rules: setup ## change every alert rule in small ways: some test must not
 	@$(BIN)/flowgauge mutate-rules --equivalent rules_tests/equivalent_mutants.yaml
 
 .PHONY: incidents
-incidents: setup ## cause real faults and watch which alerts arrive; ARGS='server_killed ...'
+incidents: setup ## cause real faults and watch which alerts arrive; ARGS='server_killed ...' NEWER=prometheus
 	@$(BIN)/python -m stack.incidents $(ARGS)
 
 .PHONY: dashboards

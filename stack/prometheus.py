@@ -1,5 +1,7 @@
-"""A real Prometheus and Alertmanager."""
+"""A real Prometheus and Alertmanager: those on PATH, whichever version."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,9 @@ import yaml
 
 from stack.process import LOOPBACK, answers, free_port, running
 
-__all__ = ["Prometheus", "alertmanager", "prometheus"]
+__all__ = ["Prometheus", "alertmanager", "prometheus", "promtools", "version"]
+
+_NEWER = Path(__file__).parents[1] / ".run" / "programs" / "prometheus" / "bin"
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ def prometheus(
     folder: Path,
     targets: Mapping[str, str],
     *,
+    logins: Mapping[str, Mapping[str, Any]] | None = None,
     rules: Sequence[Path] = (),
     alertmanager_address: str | None = None,
     interval: str = "1s",
@@ -50,8 +55,8 @@ def prometheus(
 ) -> Iterator[Prometheus]:
     """Run Prometheus on loopback until the block ends.
 
-    *targets* maps a job name to its HOST:PORT; *rules* are rule files; *interval* is both the
-    scrape and the evaluation interval.
+    *targets* maps a job name to its HOST:PORT, *logins* to its `basic_auth` or `authorization`;
+    *rules* are rule files; *interval* is both the scrape and the evaluation interval.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
@@ -59,7 +64,11 @@ def prometheus(
         "global": {"scrape_interval": interval, "evaluation_interval": interval},
         "rule_files": [str(path.resolve()) for path in rules],
         "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": [address]}]}
+            {
+                "job_name": job,
+                "static_configs": [{"targets": [address]}],
+                **(logins or {}).get(job, {}),
+            }
             for job, address in targets.items()
         ],
     }
@@ -88,3 +97,15 @@ def alertmanager(folder: Path, configuration: Path, *, port: int | None = None) 
         command, log=folder / "alertmanager.log", ready=lambda: answers(f"http://{address}/-/ready")
     ):
         yield address
+
+
+def promtools() -> dict[str, str]:
+    """Return the promtools here by version: that on PATH, and that of scripts/newer-programs."""
+    found = [shutil.which("promtool"), shutil.which("promtool", path=_NEWER)]
+    return {version(program): program for program in found if program}
+
+
+def version(program: str) -> str:
+    """Return the version of one of Prometheus' programs, a name on PATH or a path."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return said.stdout.split()[2]

@@ -1,5 +1,6 @@
 """Real parts for the tests, started once a session where sharing them is safe."""
 
+import subprocess
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -8,13 +9,23 @@ import hypothesis
 import pytest
 from packaging.version import Version
 
+from stack.airflow import AIRFLOW_PYTHON, airflow_version
 from stack.guarded import GuardedMlflow, guarded_mlflow
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.postgres import Postgres, postgres
+from stack.prometheus import promtools
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+def pytest_report_header() -> str:
+    """Say which Prometheus versions the rules are tested on."""
+    versions = promtools()
+    if any(version.startswith("3.") for version in versions):
+        return f"promtool: {', '.join(versions)}"
+    return f"promtool: {', '.join(versions)}; no 3, which scripts/newer-programs unpacks on Debian"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -36,9 +47,10 @@ def _has_what_it_needs(item: pytest.Item) -> bool:
 
 def _is_new_enough(package: str, first: Version) -> bool:
     try:
-        return Version(version(package)) >= first
-    except PackageNotFoundError:
+        found = airflow_version(AIRFLOW_PYTHON) if package == "apache-airflow" else version(package)
+    except (PackageNotFoundError, subprocess.CalledProcessError):
         return False
+    return Version(found) >= first
 
 
 def _place(item: pytest.Item) -> tuple[bool, int]:

@@ -11,6 +11,7 @@ from stack.incidents.catalogue import INCIDENTS
 from stack.incidents.incident import Outcome, attempt
 from stack.incidents.site import site
 from stack.process import StackError
+from stack.prometheus import version
 
 _ROW = "{:<26} {:<38} {:>7} {:>8}  {}"
 
@@ -29,6 +30,10 @@ def main(names: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory(prefix="incidents-") as folder:
         try:
             with site(Path(folder)) as running:
+                click.echo(
+                    f"Prometheus {version('prometheus')}, "
+                    f"Alertmanager {version('prometheus-alertmanager')}"
+                )
                 click.echo(_ROW.format("fault", "alert", "fires", "resolves", "false alarms"))
                 for incident in chosen:
                     outcomes.append(attempt(running, incident))

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from flowgauge.errors import FlowgaugeError
+from stack.prometheus import promtools
 from tests.rules.command import GOOD_ANNOTATIONS, WEAK_TESTS, Project, flowgauge
 
 
-def test_our_own_rules_are_well() -> None:
-    """Every rule, unit test and runbook that ships passes all checks."""
-    checked = flowgauge("check-rules")
+@pytest.mark.parametrize("promtool", promtools().values(), ids=promtools())
+def test_our_own_rules_are_well(promtool: str) -> None:
+    """Every rule, unit test and runbook that ships passes all checks, on Prometheus 2 and 3."""
+    checked = flowgauge("check-rules", "--promtool", promtool)
 
     assert (checked.returncode, checked.stderr) == (0, "")
 
@@ -149,9 +151,31 @@ def test_a_pattern_that_matches_nothing_is_wrong_usage() -> None:
     assert "no file matches 'nowhere/*.yaml'" in checked.stderr
 
 
-def test_without_promtool_it_says_what_to_install(folder: Path) -> None:
+@pytest.mark.parametrize("command", ["check-rules", "mutate-rules"])
+def test_without_promtool_it_says_what_to_install(folder: Path, command: str) -> None:
     """Where promtool is missing, the sentence says how to get it."""
-    checked = flowgauge("check-rules", PATH=str(folder))
+    checked = flowgauge(command, PATH=str(folder))
 
     assert checked.returncode == 1
-    assert "promtool is not on PATH: install" in checked.stderr
+    assert checked.stderr.startswith("flowgauge: promtool is not on PATH: install")
+
+
+@pytest.mark.parametrize(
+    ("says", "sentence"),
+    [
+        ("promtool, version 2.41.0 (branch: HEAD)", "is of Prometheus 2.41: install 2.42 or newer"),
+        ("prometheus, version 3.5.3 (branch: HEAD)", "is no promtool"),
+    ],
+)
+def test_a_promtool_that_will_not_do_is_one_sentence(
+    folder: Path, says: str, sentence: str
+) -> None:
+    """A promtool too old for the rules, or another program, is named before anything runs."""
+    program = folder / "promtool"
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    checked = flowgauge("check-rules", FLOWGAUGE_PROMTOOL=str(program))
+
+    assert checked.returncode == 1
+    assert checked.stderr.startswith(f"flowgauge: {program} {sentence}")
+    assert checked.stderr.count("\n") == 1

@@ -11,10 +11,13 @@ from typing import Any
 import click
 
 from flowgauge.assets import asset
+from flowgauge.links import AS_WRITTEN
+from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS
 from flowgauge.rules import promql
 from flowgauge.rules.checks import check_rules
 from flowgauge.rules.files import read_rules
 from flowgauge.rules.mutation import Outcome, Verdict, plan, read_equivalents
+from flowgauge.rules.promtool import find
 from flowgauge.rules.unit_tests import read_tests
 
 __all__ = ["check_rules_command", "mutate_rules_command"]
@@ -36,13 +39,20 @@ def _options(command: _Command) -> _Command:
         default=[str(asset("rules_tests") / "*_test.yaml")],
         help="promtool unit tests, a pattern in quotes; default: flowgauge's own.",
     )
+    promtool = click.option(
+        "--promtool",
+        default="promtool",
+        envvar="FLOWGAUGE_PROMTOOL",
+        show_envvar=True,
+        help="Which promtool to run, 2.42 or newer; default: the one on PATH.",
+    )
     jobs = click.option(
         "--jobs",
         type=click.IntRange(min=1),
         default=_JOBS,
         help="promtools to run at a time; default: one per processor.",
     )
-    return rules(tests(jobs(command)))
+    return rules(tests(promtool(jobs(command))))
 
 
 @click.command("check-rules")
@@ -54,7 +64,7 @@ def _options(command: _Command) -> _Command:
     help="Folder with a page per alert; default: flowgauge's own.",
 )
 def check_rules_command(
-    rules: Sequence[str], tests: Sequence[str], jobs: int, runbooks: Path
+    rules: Sequence[str], tests: Sequence[str], promtool: str, jobs: int, runbooks: Path
 ) -> None:
     """Check alert rules, their unit tests and their runbooks.
 
@@ -62,7 +72,15 @@ def check_rules_command(
     without a test in which they fire and one in which they are silent, tests of alerts that do not
     exist, missing links and pages. Exits with 1 if anything is wrong.
     """
-    checked = check_rules(read_rules(rules), read_tests(tests), runbooks, jobs)
+    checked = check_rules(
+        read_rules(rules),
+        read_tests(tests),
+        runbooks,
+        find(promtool),
+        metrics=(*SERVER_METRICS, *EXPORTER_METRICS),
+        links=AS_WRITTEN,
+        jobs=jobs,
+    )
     for finding in checked.findings:
         click.echo(finding, err=True)
     if checked.findings:
@@ -84,14 +102,20 @@ def check_rules_command(
     "--output", type=click.Choice(["text", "json"]), default="text", help="For people or scripts."
 )
 def mutate_rules_command(
-    rules: Sequence[str], tests: Sequence[str], jobs: int, equivalent: Path | None, output: str
+    *,
+    rules: Sequence[str],
+    tests: Sequence[str],
+    promtool: str,
+    jobs: int,
+    equivalent: Path | None,
+    output: str,
 ) -> None:
     """Change every rule in small ways, and see whether its unit tests notice.
 
     Works on anybody's rules and promtool tests. Exits with 1 if a change goes unnoticed.
     """
     equivalents = read_equivalents(equivalent) if equivalent else ()
-    todo = plan(read_rules(rules), read_tests(tests), equivalents)
+    todo = plan(read_rules(rules), read_tests(tests), equivalents, find(promtool))
     with click.progressbar(
         todo.run(jobs),
         length=len(todo.mutants),

@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from pydantic import BaseModel, ConfigDict
 
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.rules import promtool
 from flowgauge.rules.files import Source
 from flowgauge.rules.mutants import Mutant, mutants
+from flowgauge.rules.promtool import Promtool
 from flowgauge.rules.unit_tests import UnitTests
 from flowgauge.strict_yaml import read_model
 
@@ -89,6 +89,7 @@ class Plan:
     sources: Mapping[Path, Source]
     parts: tuple[_Part, ...]
     equivalents: frozenset[tuple[str, str]]
+    promtool: Promtool
 
     def run(self, jobs: int) -> Iterator[Verdict]:
         """Yield the verdict on each mutant, in order, running *jobs* promtools at a time.
@@ -107,7 +108,7 @@ class Plan:
     def _baseline(self, part: _Part) -> float:
         started = time.monotonic()
         with _copy(part.tests.rule_files, {part.path: part.text}) as folder:
-            failure = promtool.test(_inside(folder, part.path))
+            failure = self.promtool.test(_inside(folder, part.path))
         if failure:
             raise FlowgaugeError(f"{part.tests.path} fails before any rule is changed: {failure}")
         return time.monotonic() - started
@@ -122,9 +123,9 @@ class Plan:
         with _copy(
             originals, {path: mutated, **{part.path: part.text for part in parts}}
         ) as folder:
-            if promtool.check([_inside(folder, path)]):
+            if self.promtool.check([_inside(folder, path)]):
                 return Verdict(path, mutant, Outcome.INVALID)
-            noticed = any(promtool.test(_inside(folder, part.path)) for part in parts)
+            noticed = any(self.promtool.test(_inside(folder, part.path)) for part in parts)
         return Verdict(path, mutant, self._outcome(mutant, noticed=noticed))
 
     def _readers(self, name: str) -> set[str]:
@@ -150,7 +151,10 @@ class Plan:
 
 
 def plan(
-    sources: Sequence[Source], tests: Sequence[UnitTests], equivalents: Sequence[Equivalent]
+    sources: Sequence[Source],
+    tests: Sequence[UnitTests],
+    equivalents: Sequence[Equivalent],
+    promtool: Promtool,
 ) -> Plan:
     """Return the plan to judge every mutant of the rules in *sources* by *tests*.
 
@@ -170,7 +174,7 @@ def plan(
             "more): take it off the list"
         )
     parts = tuple(_Part(one, number) for one in tests for number in range(len(one.parts)))
-    return Plan(items, {source.path: source for source in sources}, parts, listed)
+    return Plan(items, {source.path: source for source in sources}, parts, listed, promtool)
 
 
 def read_equivalents(path: Path) -> Sequence[Equivalent]:
