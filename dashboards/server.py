@@ -28,6 +28,7 @@ from flowgauge.metrics import (
     HTTP_DURATION,
     HTTP_IN_PROGRESS,
     HTTP_REQUESTS,
+    MEASURING_FAILED,
     POOL_CONNECTIONS,
     POOL_LIMIT,
     POOL_TIMEOUTS,
@@ -315,6 +316,15 @@ def _work() -> list[Panel]:
             "short",
             [query(f"sum by (instance) ({gauge(HTTP_IN_PROGRESS)})", "{{instance}}")],
             width=6,
+        ),
+        timeseries(
+            "Faults of measuring",
+            "Measurements per minute that failed inside the server, whose log names the first. "
+            "MLflow answers all the same, but this page misses something.",
+            "opm",
+            [query(f"60 * {total(MEASURING_FAILED, by='instance')}", "{{instance}}")],
+            no_value="No faults",
+            width=24,
         ),
     ]
 

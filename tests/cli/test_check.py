@@ -144,14 +144,21 @@ def test_the_environment_file_and_the_flag_are_sources(folder: Path) -> None:
     assert "from --mlflow-uri" in by_flag.message("tracking URI")
 
 
-def test_an_airflow_variable_is_a_source(folder: Path) -> None:
-    """Where Airflow is set up its Variable is found, as the tasks would find it."""
-    answer = check(
-        folder,
-        AIRFLOW_HOME=str(folder),
-        AIRFLOW_VAR_MLFLOW_TRACKING_URI=NOWHERE,
-    )
-    assert f"{NOWHERE}, from the Airflow Variable" in answer.message("tracking URI")
+@pytest.mark.parametrize(
+    ("told", "value", "shown"),
+    [
+        ("AIRFLOW_VAR_MLFLOW_TRACKING_URI", NOWHERE, f"{NOWHERE}, from the Airflow Variable"),
+        (
+            "AIRFLOW_CONN_MLFLOW_DEFAULT",
+            NOWHERE.replace("://", "://me:s3cret@"),
+            f"{NOWHERE.replace('://', '://me:***@')}, from the Airflow Connection mlflow_default",
+        ),
+    ],
+)
+def test_airflow_is_a_source(folder: Path, told: str, value: str, shown: str) -> None:
+    """Where Airflow is set up its Variable or Connection is found, as the tasks would find it."""
+    answer = check(folder, AIRFLOW_HOME=str(folder), **{told: value})
+    assert shown in answer.message("tracking URI")
 
 
 @pytest.mark.parametrize("environ", [{}, {"ENV": "missing"}])

@@ -102,7 +102,7 @@ def _a_folder_for_all(folder: Path) -> None:
         (_a_link_called_like_a_file, "it holds 'counter_123.db', which flowgauge did not make"),
         (_a_link_called_like_a_folder, f"it holds '{OURS}', which flowgauge did not make"),
         (_something_in_our_folder, f"{OURS}': it holds 'mlflow.db', which flowgauge did not make"),
-        (_a_folder_for_all, "other users may write it (mode 777): `chmod go-w "),
+        (_a_folder_for_all, "other users may write it (mode 777): chmod go-w, or: set"),
     ],
 )
 def test_a_folder_that_is_not_ours_is_refused_and_left_as_it_is(
@@ -118,7 +118,7 @@ def test_a_folder_that_is_not_ours_is_refused_and_left_as_it_is(
         _claim(named)
     assert str(named) in str(refused.value)
     assert reason in str(refused.value)
-    assert "Set PROMETHEUS_MULTIPROC_DIR to an empty folder" in str(refused.value)
+    assert "set PROMETHEUS_MULTIPROC_DIR to an empty folder" in str(refused.value)
     assert _everything(folder) == before
 
 
@@ -278,5 +278,5 @@ def test_a_server_with_its_metrics_in_its_data_folder_does_not_start(folder: Pat
     code, said = failure([*command, *options], folder, PROMETHEUS_MULTIPROC_DIR=".")
     assert code == 2
     assert said.count("Error: ") == 1
-    assert "The workers' metrics cannot be kept in '.': it holds" in said
+    assert "the workers' metrics cannot be kept in '.': it holds" in said
     assert _everything(folder) == before

@@ -136,7 +136,6 @@ def test_an_app_that_cannot_be_measured_is_one_sentence(
     ("setting", "login"),
     [
         ("MLFLOW_AUTH_CONFIG_PATH", "basic-auth"),
-        ("MLFLOW_FLASK_SERVER_SECRET_KEY", "basic-auth"),
         ("MLFLOW_AUTH_ADMIN_PASSWORD", "basic-auth"),
         ("OIDC_DISCOVERY_URL", "oidc-auth"),
         ("AUTH_PROVIDERS", "oidc-auth"),
@@ -163,6 +162,7 @@ def test_what_is_no_login_is_none() -> None:
             "MLFLOW_TRACKING_AUTH": "kubernetes",
             "MLFLOW_AUTH_SERVICE_HOST": "10.0.0.1",
             "MLFLOW_AUTH_PORT_80_TCP": "tcp://10.0.0.1:80",
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": "the community's chart sets it for everybody",
             "MLFLOW_AUTH_CONFIG_PATH": "",
         },
     )

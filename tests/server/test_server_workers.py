@@ -59,6 +59,7 @@ def test_a_dead_worker_leaves_its_counts_and_nothing_else(folder: Path) -> None:
         assert scrape(server.url).value(REQUESTS) < requests
 
 
+@pytest.mark.timeout(300)  # four commands start, one after the other
 def test_a_second_server_on_the_folder_is_refused_and_the_first_one_not_robbed(
     folder: Path,
 ) -> None:

@@ -3,6 +3,7 @@
 https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
 
+import re
 from collections.abc import Mapping
 from math import isfinite, isnan
 from typing import Any
@@ -16,6 +17,9 @@ from flowgauge.tracking.queries import Queries
 from flowgauge.tracking.tags import LOG_ID_TAG
 
 __all__ = ["RestConnection"]
+
+# As SQLite's and MySQL's drivers call it, and PostgreSQL's.
+_THERE_ALREADY = re.compile("IntegrityError|UniqueViolation")
 
 
 class RestConnection:
@@ -87,15 +91,21 @@ class _RestTracking:
         self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], time_ms: int
     ) -> None:
         """Add figures and facts to a run; adding the same ones again changes nothing."""
-        self._post(
-            "runs/log-batch",
-            run_id=run_id,
-            metrics=[
-                {"key": name, "value": _json_number(value), "timestamp": time_ms, "step": 0}
-                for name, value in metrics.items()
-            ],
-            params=_pairs(params),
-        )
+        try:
+            self._post(
+                "runs/log-batch",
+                run_id=run_id,
+                metrics=[
+                    {"key": name, "value": _json_number(value), "timestamp": time_ms, "step": 0}
+                    for name, value in metrics.items()
+                ],
+                params=_pairs(params),
+            )
+        except TrackingRejectedError as error:
+            # Before 3.16 MLflow does not know a NaN again and stumbles over its own primary key.
+            # It takes a batch as a whole, figures last: if one of them is there, all is.
+            if not (_THERE_ALREADY.search(error.message) and any(map(isnan, metrics.values()))):
+                raise
 
     def finish_run(self, run_id: str, time_ms: int) -> None:
         """Mark a run as finished."""

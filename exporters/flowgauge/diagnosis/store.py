@@ -10,16 +10,15 @@ from flowgauge.store.engine import engine
 __all__ = ["ask_store"]
 
 _SECONDS = 5.0
-_NAMES = {"sqlite": "SQLite", "redis": "Redis", "valkey": "Valkey"}
 
 
 def ask_store(url: str) -> str:
     """Read the store at *url* and return what it is and holds; raise `StoreError`."""
     with closing(open_store(url, timeout_seconds=_SECONDS)) as store:
         outbox = store.outbox_state()
-    kind, version = engine(url, timeout_seconds=_SECONDS)
-    known = f"{version}{remark(kind, version)}" if version else "(it does not say its version)"
+    about = engine(url, timeout_seconds=_SECONDS)
+    name, _, version = about.partition(" ")
     return (
-        f"{redact_url(url)} answers, {_NAMES.get(kind, kind)} {known}; payloads waiting in the "
-        f"outbox: {outbox.entries}, refused for good: {outbox.poison}"
+        f"{redact_url(url)} answers, {about}{remark(name.lower(), version)}; "
+        f"payloads waiting in the outbox: {outbox.entries}, refused for good: {outbox.poison}"
     )

@@ -6,7 +6,8 @@ from flowgauge.errors import UsageError
 
 __all__ = ["keep_login"]
 
-# What people set for a login alone. Not by prefix: Kubernetes makes variables such as
+# What people set for a login alone. The community's chart sets MLFLOW_FLASK_SERVER_SECRET_KEY for
+# servers without one too. Not by prefix: Kubernetes makes variables such as
 # MLFLOW_AUTH_SERVICE_HOST for a service called mlflow-auth. What MLflow's clients log in with
 # (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_AUTH) says nothing about the server.
 _SETTINGS = {
@@ -14,7 +15,6 @@ _SETTINGS = {
         "MLFLOW_AUTH_CONFIG_PATH",
         "MLFLOW_AUTH_ADMIN_USERNAME",
         "MLFLOW_AUTH_ADMIN_PASSWORD",
-        "MLFLOW_FLASK_SERVER_SECRET_KEY",
         "MLFLOW_BASIC_AUTH_FAIL_CLOSED",
         "MLFLOW_RBAC_SEED_DEFAULT_ROLES",
         "MLFLOW_SERVER_ENABLE_GRAPHQL_AUTH",

@@ -61,7 +61,7 @@ _OTHERS_OF_OURS = re.compile(
     rf"{LOCK}|(?:{_ADDITIVE})_dead\.(?:db|draft)|{FOLDED_FILE.pattern}\.malformed", re.ASCII
 )
 _FOLDER = re.compile(r"flowgauge-\d+", re.ASCII)
-_CURE = f"Set {FOLDER_VARIABLE} to an empty folder of this user's, or leave it out."
+_CURE = f"set {FOLDER_VARIABLE} to an empty folder of this user's, or leave it out"
 
 
 def claim(named: Path) -> Path:
@@ -161,7 +161,7 @@ def _check_around(descriptor: int, folder: Path) -> None:
     others = stat.S_IWOTH if status.st_uid == os.geteuid() else stat.S_IWOTH | stat.S_IWGRP
     if status.st_mode & others and not _is_meant_for_all(status, folder):
         mode = stat.S_IMODE(status.st_mode)
-        raise _refusal(folder, f"other users may write it (mode {mode:o}): `chmod go-w {folder}`")
+        raise _refusal(folder, f"other users may write it (mode {mode:o}): chmod go-w, or")
 
 
 def _is_meant_for_all(status: os.stat_result, folder: Path) -> bool:
@@ -217,4 +217,4 @@ def _holds(folder: Path, stranger: str) -> UsageError:
 
 
 def _refusal(folder: Path, reason: str) -> UsageError:
-    return UsageError(f"The workers' metrics cannot be kept in {str(folder)!r}: {reason}. {_CURE}")
+    return UsageError(f"the workers' metrics cannot be kept in {str(folder)!r}: {reason}: {_CURE}")

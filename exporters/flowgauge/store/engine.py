@@ -8,19 +8,14 @@ __all__ = ["engine"]
 _REDIS = ("redis://", "rediss://", "unix://")
 
 
-def engine(url: str, *, timeout_seconds: float) -> tuple[str, str]:
-    """Return name and version of what keeps the store at *url*; the version is `""` if untold.
-
-    The name is `sqlite`, `redis` or `valkey`, else the URL's scheme.
-    """
-    if url.startswith("sqlite:"):
-        return "sqlite", sqlite3.sqlite_version
+def engine(url: str, *, timeout_seconds: float) -> str:
+    """Return what keeps the store at *url*, and its version if it tells, as in `Redis 7.0.15`."""
     if url.startswith(_REDIS):
         return _ask_redis(url, timeout_seconds)
-    return url.partition("://")[0], ""
+    return f"SQLite {sqlite3.sqlite_version}"
 
 
-def _ask_redis(url: str, timeout_seconds: float) -> tuple[str, str]:
+def _ask_redis(url: str, timeout_seconds: float) -> str:
     # Most installations have no Redis: they need not pay for its client.
     import redis  # noqa: PLC0415 (see above)
 
@@ -34,8 +29,8 @@ def _ask_redis(url: str, timeout_seconds: float) -> tuple[str, str]:
         with closing(connecting) as client:
             said = client.info("server")
     except redis.RedisError:  # the store's user may not be allowed to ask
-        return "redis", ""
+        return "Redis"
     # Valkey calls itself Redis 7.2 too, for clients that compare versions.
     if version := said.get("valkey_version"):
-        return "valkey", str(version)
-    return "redis", str(said.get("redis_version", ""))
+        return f"Valkey {version}"
+    return f"Redis {said['redis_version']}"
