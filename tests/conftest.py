@@ -1,7 +1,8 @@
 """Real parts for the tests, started once a session where sharing them is safe."""
 
+import subprocess
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import hypothesis
@@ -38,14 +39,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _has_what_it_needs(item: pytest.Item) -> bool:
     return all(
-        Version(_version(package.replace("_", "-"))) >= Version(first)
+        _is_new_enough(package.replace("_", "-"), Version(first))
         for mark in item.iter_markers("since")
         for package, first in mark.kwargs.items()
     )
 
 
-def _version(package: str) -> str:
-    return airflow_version(AIRFLOW_PYTHON) if package == "apache-airflow" else version(package)
+def _is_new_enough(package: str, first: Version) -> bool:
+    try:
+        found = airflow_version(AIRFLOW_PYTHON) if package == "apache-airflow" else version(package)
+    except (PackageNotFoundError, subprocess.CalledProcessError):
+        return False
+    return Version(found) >= first
 
 
 def _place(item: pytest.Item) -> tuple[bool, int]:

@@ -11,6 +11,8 @@ from stack.matrix.results import Row, read
 
 _PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 
+_DAGS = "DAG side, in every place where DAG code runs"
+
 
 def _passed(part: str, suite: str) -> list[Row]:
     return [
@@ -39,12 +41,12 @@ def test_the_oldest_mlflow_is_one_that_the_server_app_ran_on() -> None:
 def test_the_oldest_airflow_is_one_that_the_dag_side_ran_on() -> None:
     """The extra `airflow` allows no Airflow older than the oldest that passed."""
     (airflow,) = _PROJECT["optional-dependencies"]["airflow"]
-    assert _floor(airflow) == _oldest(_passed("airflow", "DAG side"))
+    assert _floor(airflow) == _oldest(_passed("airflow", _DAGS))
 
 
 def test_every_python_named_is_one_that_the_wheel_ran_on() -> None:
     """The classifiers name the Pythons that passed, and the oldest is the one required."""
-    ran = [Version(row.version) for row in _passed("python", "DAG side")]
+    ran = [Version(row.version) for row in _passed("python", _DAGS)]
     named = [name for name in _PROJECT["classifiers"] if "Python :: 3." in name]
     assert named == [f"Programming Language :: Python :: 3.{each.minor}" for each in sorted(ran)]
     assert _PROJECT["requires-python"] == f">=3.{min(ran).minor}"
