@@ -47,6 +47,10 @@ test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 t
 	@PYTHON=$(PYTHON) scripts/airflow2-packages .run/airflow2
 	@touch $@
 
+.PHONY: test-matrix
+test-matrix: setup ## test on the versions that users run (hours); ONLY=mlflow-3.9,airflow for some
+	@nice $(BIN)/python -m stack.matrix $(ONLY)
+
 .PHONY: lint
 lint: $(VENV)/.ready ## ruff and mypy --strict
 	@$(BIN)/ruff check .

@@ -4,15 +4,19 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+from packaging.version import Version
 
 from stack.mlflow import mlflow_server
 from stack.process import LOOPBACK, free_port
 from stack.tls import Certificate, certificate
 
 __all__ = ["GuardedMlflow", "guarded_mlflow"]
+
+_version = Version(version("mlflow"))
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,14 @@ class GuardedMlflow:
 
 @contextmanager
 def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
-    """Run MLflow with TLS, `--static-prefix` and basic auth on loopback until the block ends."""
+    """Run MLflow with TLS, basic auth and `--static-prefix` on loopback until the block ends.
+
+    Before MLflow 3.12 without the prefix, below which that has no API.
+    """
     certificate_ = certificate(folder / "tls")
     port = free_port()
-    url = f"https://{LOOPBACK}:{port}/ml"
+    prefix = "/ml" if _version >= Version("3.12") else ""
+    url = f"https://{LOOPBACK}:{port}{prefix}"
     password = "correct horse battery staple"
     trust = ssl.create_default_context(cafile=certificate_.cert)
 
@@ -40,11 +48,13 @@ def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
         except httpx.HTTPError:
             return False
 
-    tls = f"--ssl-certfile {certificate_.cert} --ssl-keyfile {certificate_.key}"
-    options = ["--static-prefix", "/ml", "--app-name", "basic-auth", "--uvicorn-opts", tls]
+    options = ["--app-name", "basic-auth", *_tls(certificate_)]
+    if prefix:
+        options += ["--static-prefix", prefix]
     config = folder / "auth.ini"
     config.write_text(
         "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
+        f"admin_password = {password}\n"  # before MLflow 3.16 there is no variable for it
         # Without it every request costs the hash of a password.
         "auth_cache_ttl_seconds = 600\n"
         f"database_uri = sqlite:///{folder}/auth.db\n"
@@ -57,3 +67,10 @@ def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
     }
     with mlflow_server(folder, options=options, env=env, port=port, ready=ready):
         yield GuardedMlflow(url, certificate_, "admin", password)
+
+
+def _tls(files: Certificate) -> list[str]:
+    # MLflow's logins are a WSGI app before 3.5, which gunicorn serves.
+    if _version < Version("3.5"):
+        return ["--gunicorn-opts", f"--certfile {files.cert} --keyfile {files.key}"]
+    return ["--uvicorn-opts", f"--ssl-certfile {files.cert} --ssl-keyfile {files.key}"]

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg2
+
 from stack.process import LOOPBACK, StackError, free_port, running
 
 __all__ = ["Postgres", "postgres"]
@@ -32,6 +34,14 @@ class Postgres:
     def dsn(self) -> str:
         """The same for psycopg2."""
         return f"host={LOOPBACK} port={self.port} user={_USER} dbname=mlflow"
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Let every query of *table* wait until the block ends."""
+        with psycopg2.connect(self.dsn) as connection:
+            connection.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            yield
+            connection.rollback()
 
 
 @contextmanager
@@ -84,8 +94,9 @@ def _hand_over(folder: Path, account: str) -> None:
 
 
 def _binaries() -> Path:
+    # Debian keeps it off PATH.
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    found = installed[-1] if installed else shutil.which("postgres")
+    found = shutil.which("postgres") or (installed and installed[-1])
     if not found:
         raise StackError("postgres is missing: install Debian's package postgresql")
     return Path(found).resolve().parent

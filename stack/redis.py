@@ -1,5 +1,6 @@
-"""A real Redis, without persistence."""
+"""A real Redis, or a Valkey, without persistence."""
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,15 @@ __all__ = ["redis_server"]
 
 @contextmanager
 def redis_server(folder: Path, *, port: int | None = None) -> Iterator[str]:
-    """Run redis-server on loopback until the block ends; yield its `redis://` URL."""
+    """Run it on loopback until the block ends; yield its `redis://` URL.
+
+    `STACK_REDIS` names another program than redis-server.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     options = ["--save", "", "--appendonly", "no", "--dir", str(folder)]
-    command = ["redis-server", "--port", str(port), "--bind", LOOPBACK, *options]
+    program = os.environ.get("STACK_REDIS", "redis-server")
+    command = [program, "--port", str(port), "--bind", LOOPBACK, *options]
     with running(command, log=folder / "redis.log", ready=lambda: _pong(port)):
         yield f"redis://{LOOPBACK}:{port}/0"
 

@@ -46,6 +46,7 @@ def test_the_ui_and_the_version_are_served(four: MlflowServer) -> None:
     assert httpx.get(f"{four.url}/version").text == mlflow.__version__
 
 
+@pytest.mark.since(mlflow="3.15")  # before, MLflow has no word for them
 def test_a_websocket_is_answered_by_mlflow(four: MlflowServer) -> None:
     """Websockets reach MLflow, which has none and refuses the handshake."""
     handshake = {
@@ -57,6 +58,7 @@ def test_a_websocket_is_answered_by_mlflow(four: MlflowServer) -> None:
     assert httpx.get(f"{four.url}/any", headers=handshake).status_code == 403
 
 
+@pytest.mark.since(mlflow="3.17")
 def test_mlflows_own_metrics_stay(four: MlflowServer) -> None:
     """Traces sent by OpenTelemetry are stored, and MLflow's metrics of them are on the page."""
     before = scrape(four.url)

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_run_is_created_and_found(mlflow: MlflowServer) -> None:
 def test_pages_beside_the_api_are_read(mlflow: MlflowServer) -> None:
     """`text` returns what MLflow says at /version and /health."""
     with TrackingClient(f"{mlflow.url}/", environ={}) as client:
-        assert client.text("/version").startswith("3.")
+        assert client.text("/version") == version("mlflow")
         assert client.text("/health") == "OK"
 
 
@@ -224,14 +225,8 @@ def _their_request(url: str, environ: Mapping[str, str]) -> None:
         ({"MLFLOW_TRACKING_USERNAME": "ü", "MLFLOW_TRACKING_PASSWORD": "p:w"}, True),
         ({"MLFLOW_TRACKING_PASSWORD": "p"}, True),
         ({"MLFLOW_TRACKING_USERNAME": "u"}, True),
-        (
-            {
-                "MLFLOW_TRACKING_USERNAME": "u",
-                "MLFLOW_TRACKING_TOKEN": "t",
-                "MLFLOW_WORKSPACE": "w ",
-            },
-            False,
-        ),
+        ({"MLFLOW_TRACKING_USERNAME": "u", "MLFLOW_TRACKING_TOKEN": "t"}, False),
+        pytest.param({"MLFLOW_WORKSPACE": "w "}, False, marks=pytest.mark.since(mlflow="3.10")),
     ],
 )
 def test_the_login_is_the_one_mlflow_would_send(
