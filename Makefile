@@ -41,10 +41,18 @@ test: setup ## run every test, on real parts
 
 .PHONY: test-airflow2
 test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 too
-	@$(BIN)/python -m pytest tests/airflow/airflow2.py
+	@AIRFLOW_PYTHON=$(CURDIR)/.run/airflow2/bin/python $(BIN)/python -m pytest tests/airflow_versions
 
 .run/airflow2/.ready: pyproject.toml constraints-airflow2.txt
 	@PYTHON=$(PYTHON) scripts/airflow2-packages .run/airflow2
+	@touch $@
+
+.PHONY: test-oidc
+test-oidc: setup .run/oidc/.ready ## test the server app around mlflow-oidc-auth, on Python 3.12
+	@.run/oidc/bin/python -m pytest tests/server/oidc.py
+
+.run/oidc/.ready: pyproject.toml scripts/oidc-packages
+	@PYTHON=$(or $(PYTHON_OIDC),python3.12) scripts/oidc-packages .run/oidc
 	@touch $@
 
 .PHONY: test-matrix

@@ -1,23 +1,33 @@
-"""A real Airflow: scheduler, DAG processor and API server on SQLite."""
+"""A real Airflow, 2 or 3: all that runs DAGs, on SQLite."""
 
+import os
 import secrets
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from stack.process import LOOPBACK, StackError, answers, free_port, python_tool, running
+from stack.process import LOOPBACK, StackError, answers, free_port, running
 
-__all__ = ["Airflow", "airflow", "airflow_home"]
+__all__ = ["AIRFLOW_PYTHON", "Airflow", "airflow", "airflow_home", "airflow_version"]
+
+# The interpreter of the Airflow to test: by default the one that everything else runs in.
+AIRFLOW_PYTHON = os.environ.get("AIRFLOW_PYTHON", sys.executable)
 
 
 @dataclass(frozen=True)
 class Airflow:
-    """A running Airflow; `env` lets the `airflow` command talk to it."""
+    """A running Airflow.
+
+    `env` lets the `airflow` command talk to it. Airflow 2 has nothing at `url`: its scheduler runs
+    alone.
+    """
 
     url: str
     env: Mapping[str, str]
@@ -38,16 +48,26 @@ class Airflow:
         return state
 
 
+@cache
+def airflow_version(python: str = sys.executable) -> str:
+    """Return the version of Airflow that is installed beside *python*."""
+    code = "from importlib.metadata import version; print(version('apache-airflow'))"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def airflow_home(
     folder: Path,
     dags: Path,
     *,
     port: int | None = None,
     env: Mapping[str, str] | None = None,
+    python: str = sys.executable,
 ) -> dict[str, str]:
     """Make an Airflow with a SQLite database in *folder*; return the environment that selects it.
 
-    Enough for `airflow dags test`, `airflow tasks test` and `airflow variables`.
+    *python* is the interpreter beside which Airflow is installed. Enough for `airflow dags test`,
+    `airflow tasks test` and `airflow variables`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -55,20 +75,24 @@ def airflow_home(
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags.resolve()),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # Airflow 2 runs one task at a time on SQLite.
+        "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor" if _is_2(python) else "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{LOOPBACK}:{port}/execution/",
         "AIRFLOW__API__BASE_URL": f"http://{LOOPBACK}:{port}/",
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        # None, which 3.0 has by itself, is refused by the PyJWT of today.
+        "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "PATH": f"{Path(python).parent}:/usr/local/bin:/usr/bin:/bin",
         **(env or {}),
     }
     migrated = subprocess.run(
-        [python_tool("airflow"), "db", "migrate"],
-        env=_with_tools(settings),
+        [_command(python), "db", "migrate"],
+        env=settings,
         cwd=folder,
         capture_output=True,
         text=True,
@@ -86,16 +110,17 @@ def airflow(
     *,
     port: int | None = None,
     env: Mapping[str, str] | None = None,
+    python: str = sys.executable,
 ) -> Iterator[Airflow]:
-    """Run Airflow on the DAG files in *dags* until the block ends.
+    """Run the Airflow of *python* on the DAG files in *dags* until the block ends.
 
     DAGs start unpaused; tasks run in processes of their own, at most four at a time. *env* reaches
     the tasks.
     """
     port = port or free_port()
-    settings = airflow_home(folder, dags, port=port, env=env)
+    settings = airflow_home(folder, dags, port=port, env=env, python=python)
     url = f"http://{LOOPBACK}:{port}"
-    command = python_tool("airflow")
+    command = _command(python)
     api_server = [command, "api-server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
     started: list[subprocess.Popen[bytes]] = []
     with ExitStack() as parts:
@@ -103,14 +128,15 @@ def airflow(
         def start(arguments: list[str], name: str, ready: Any = lambda: True) -> None:
             log = folder / f"{name}.log"
             process = parts.enter_context(
-                running(arguments, log=log, env=_with_tools(settings), cwd=folder, ready=ready)
+                running(arguments, log=log, env=settings, cwd=folder, ready=ready)
             )
             started.append(process)
 
-        start(api_server, "api-server", lambda: answers(f"{url}/api/v2/version"))
+        if not _is_2(python):
+            start(api_server, "api-server", lambda: answers(f"{url}/api/v2/version"))
+            start([command, "dag-processor"], "dag-processor")
         # Without its log server, which listens on every interface.
         start([command, "scheduler", "--skip-serve-logs"], "scheduler")
-        start([command, "dag-processor"], "dag-processor")
         try:
             yield Airflow(url, settings)
         finally:
@@ -119,8 +145,9 @@ def airflow(
                 process.terminate()
 
 
-def _with_tools(settings: Mapping[str, str]) -> dict[str, str]:
-    return {
-        **settings,
-        "PATH": f"{Path(python_tool('airflow')).parent}:/usr/local/bin:/usr/bin:/bin",
-    }
+def _command(python: str) -> str:
+    return str(Path(python).with_name("airflow"))
+
+
+def _is_2(python: str) -> bool:
+    return airflow_version(python).startswith("2.")

@@ -30,10 +30,11 @@ class GuardedMlflow:
 
 
 @contextmanager
-def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
+def guarded_mlflow(folder: Path, app_name: str = "basic-auth") -> Iterator[GuardedMlflow]:
     """Run MLflow with TLS, basic auth and `--static-prefix` on loopback until the block ends.
 
-    Before MLflow 3.12 without the prefix, below which that has no API.
+    Before MLflow 3.12 without the prefix, below which that has no API. *app_name* is the app with
+    that login: MLflow's own, or ours around it.
     """
     certificate_ = certificate(folder / "tls")
     port = free_port()
@@ -48,7 +49,7 @@ def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
         except httpx.HTTPError:
             return False
 
-    options = ["--app-name", "basic-auth", *_tls(certificate_)]
+    options = ["--app-name", app_name, *_tls(certificate_, app_name)]
     if prefix:
         options += ["--static-prefix", prefix]
     config = folder / "auth.ini"
@@ -69,8 +70,8 @@ def guarded_mlflow(folder: Path) -> Iterator[GuardedMlflow]:
         yield GuardedMlflow(url, certificate_, "admin", password)
 
 
-def _tls(files: Certificate) -> list[str]:
-    # MLflow's logins are a WSGI app before 3.5, which gunicorn serves.
-    if _version < Version("3.5"):
+def _tls(files: Certificate, app_name: str) -> list[str]:
+    # MLflow's logins are a WSGI app before 3.5, which gunicorn serves; ours serves it by uvicorn.
+    if app_name == "basic-auth" and _version < Version("3.5"):
         return ["--gunicorn-opts", f"--certfile {files.cert} --keyfile {files.key}"]
     return ["--uvicorn-opts", f"--ssl-certfile {files.cert} --ssl-keyfile {files.key}"]

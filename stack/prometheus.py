@@ -47,6 +47,7 @@ def prometheus(
     folder: Path,
     targets: Mapping[str, str],
     *,
+    logins: Mapping[str, Mapping[str, Any]] | None = None,
     rules: Sequence[Path] = (),
     alertmanager_address: str | None = None,
     interval: str = "1s",
@@ -54,8 +55,8 @@ def prometheus(
 ) -> Iterator[Prometheus]:
     """Run Prometheus on loopback until the block ends.
 
-    *targets* maps a job name to its HOST:PORT; *rules* are rule files; *interval* is both the
-    scrape and the evaluation interval.
+    *targets* maps a job name to its HOST:PORT, *logins* to its `basic_auth` or `authorization`;
+    *rules* are rule files; *interval* is both the scrape and the evaluation interval.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
@@ -63,7 +64,11 @@ def prometheus(
         "global": {"scrape_interval": interval, "evaluation_interval": interval},
         "rule_files": [str(path.resolve()) for path in rules],
         "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": [address]}]}
+            {
+                "job_name": job,
+                "static_configs": [{"targets": [address]}],
+                **(logins or {}).get(job, {}),
+            }
             for job, address in targets.items()
         ],
     }

@@ -15,7 +15,8 @@ __all__ = ["CannedServer", "canned_server", "raw_server"]
 class CannedServer(ThreadingHTTPServer):
     """Answers every request with `status`, `headers` and `body`; remembers the last request.
 
-    Paths that contain `hangs` it does not answer before the end.
+    Paths that contain `hangs` it does not answer before the end. `pages` are bodies by path, beside
+    which there is nothing (404).
     """
 
     daemon_threads = True
@@ -26,6 +27,7 @@ class CannedServer(ThreadingHTTPServer):
         self.headers: dict[str, str] = {}
         self.body = "{}"
         self.hangs: str | None = None
+        self.pages: dict[str, str] = {}
         self.end = threading.Event()
         self.seen: dict[str, str] = {}
 
@@ -46,8 +48,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.seen = {name.lower(): value for name, value in self.headers.items()}
         if self.server.hangs and self.server.hangs in self.path:
             self.server.end.wait()
-        body = self.server.body.encode()
-        self.send_response(self.server.status)
+        status, body = self.server.status, self.server.body.encode()
+        if pages := self.server.pages:
+            page = pages.get(self.path.partition("?")[0])
+            status, body = (404, b"") if page is None else (200, page.encode())
+        self.send_response(status)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))

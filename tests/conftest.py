@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 from packaging.version import Version
 
+from stack.airflow import AIRFLOW_PYTHON, airflow_version
 from stack.guarded import GuardedMlflow, guarded_mlflow
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.postgres import Postgres, postgres
@@ -37,10 +38,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _has_what_it_needs(item: pytest.Item) -> bool:
     return all(
-        Version(version(package.replace("_", "-"))) >= Version(first)
+        Version(_version(package.replace("_", "-"))) >= Version(first)
         for mark in item.iter_markers("since")
         for package, first in mark.kwargs.items()
     )
+
+
+def _version(package: str) -> str:
+    return airflow_version(AIRFLOW_PYTHON) if package == "apache-airflow" else version(package)
 
 
 def _place(item: pytest.Item) -> tuple[bool, int]:

@@ -12,6 +12,7 @@ import click
 
 from flowgauge.assets import asset
 from flowgauge.cli.main import _cli
+from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS
 from flowgauge.rules import promql
 from flowgauge.rules.files import read_rules
 from flowgauge.rules.vocabulary import Vocabulary
@@ -34,7 +35,8 @@ _BLOCK = re.compile(
 )
 
 VOCABULARY = Vocabulary(
-    rule for source in read_rules([str(asset("alerts") / "*.yaml")]) for rule in source.file.rules
+    (rule for one in read_rules([str(asset("alerts") / "*.yaml")]) for rule in one.file.rules),
+    (*SERVER_METRICS, *EXPORTER_METRICS),
 )
 """Every series and label that there is."""
 

@@ -11,9 +11,18 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from flowgauge.assets import asset
-from flowgauge.environment import Environment, environments_folder, load_environment
+from flowgauge.environment import (
+    Environment,
+    chosen_environment,
+    environments_folder,
+    load_environment,
+)
+from flowgauge.environment.examples import example_addresses
 from flowgauge.environment.schema import json_schema
 from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.rules.files import alert_names, read_rules
+
+_EXAMPLES = Path(__file__).parents[1] / "environments"
 
 
 def _load(folder: Path, text: str) -> Environment:
@@ -59,13 +68,12 @@ def test_optional_sections_are_read(folder: Path) -> None:
     assert (limit.max_calls, limit.window_seconds) == (20, 60.0)
 
 
-def test_every_packaged_environment_is_valid() -> None:
-    """The files that travel with flowgauge load, and name an https address."""
-    names = [file.stem for file in asset("environments").glob("*.yaml")]
-    assert {"dev", "staging", "prod"} <= set(names)
-    for name in set(names) - {"compose"}:
-        loaded = load_environment(name, asset("environments"))
-        assert loaded.domains.mlflow.startswith("https://")
+def test_every_example_is_valid() -> None:
+    """The repository's files load, and those that are no machine's of one's own say so."""
+    names = {file.stem for file in _EXAMPLES.glob("*.yaml")}
+    loaded = {name: load_environment(name, _EXAMPLES) for name in names}
+    assert {name for name in names if example_addresses(loaded[name])} == {"staging", "prod"}
+    assert names == {"compose", "dev", "staging", "prod"}
 
 
 @pytest.mark.parametrize(
@@ -117,6 +125,10 @@ def test_every_packaged_environment_is_valid() -> None:
                 "basic_auth: {username: u, password_file: /p}}]}"
             ),
             "prometheus.remote_write.0 must have basic_auth or credentials_file, not both",
+        ),
+        (
+            "domains: {mlflow: h}\nkubernetes: {mlflow: {basic_auth_secret: a, token_secret: b}}",
+            "kubernetes.mlflow must have basic_auth_secret or token_secret, not both",
         ),
         (
             "domains: {mlflow: h}\nstore: sqlite:///x.db\nkubernetes: {}",
@@ -193,19 +205,59 @@ def test_an_unknown_name_lists_those_that_exist(folder: Path, name: str) -> None
 
 def test_a_folder_that_is_none_is_one_sentence(folder: Path) -> None:
     """A FLOWGAUGE_ENVIRONMENTS that names no folder is said, not skipped."""
-    with pytest.raises(UsageError, match="FLOWGAUGE_ENVIRONMENTS must name one"):
+    with pytest.raises(UsageError, match=r"there is no folder .*name it in FLOWGAUGE_ENVIRONMENTS"):
         load_environment("dev", folder / "missing")
 
 
-def test_the_folder_is_named_or_local_or_packaged(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """FLOWGAUGE_ENVIRONMENTS comes before ./environments, and that before the packaged folder."""
+def test_the_folder_is_the_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FLOWGAUGE_ENVIRONMENTS comes before ./environments, and the package brings neither."""
     monkeypatch.chdir(folder)
-    assert environments_folder({}) == asset("environments")
-    (folder / "environments").mkdir()
     assert environments_folder({}) == Path("environments")
     assert environments_folder({"FLOWGAUGE_ENVIRONMENTS": "/etc/fg"}) == Path("/etc/fg")
+    with pytest.raises(UsageError, match=r"there is no folder environments, where prod\.yaml"):
+        load_environment("prod")
+
+
+@pytest.mark.parametrize(
+    ("environ", "files", "name"),
+    [
+        ({"ENV": "qa"}, ["dev"], "qa"),
+        ({}, ["dev", "prod"], "dev"),
+        ({}, ["prod"], None),
+        ({"FLOWGAUGE_ENVIRONMENTS": "/missing"}, None, "dev"),
+    ],
+)
+def test_the_name_is_given_or_dev(
+    folder: Path, environ: dict[str, str], files: list[str] | None, name: str | None
+) -> None:
+    """ENV names the environment, else it is dev if there is one; a lost folder is not passed by."""
+    for file in files or ():
+        (folder / f"{file}.yaml").write_text("domains: {mlflow: h}")
+    looked_in = folder if files else folder / "missing"
+    assert chosen_environment(looked_in, environ) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("domains: {mlflow: mlflow.example.com}", ["domains.mlflow"]),
+        ("domains: {mlflow: 'https://EXAMPLE.org:8443/ml'}", ["domains.mlflow"]),
+        ("domains: {mlflow: mlflow.corp.example}", ["domains.mlflow"]),
+        ("domains: {mlflow: example.com.br}", []),
+        ("domains: {mlflow: myexample.com}", []),
+        (
+            (
+                "domains: {mlflow: h}\nimage: registry.example.com:5000/flowgauge:1\n"
+                "prometheus: {alertmanagers: ['a:9093', 'am.example.net:9093']}"
+            ),
+            ["prometheus.alertmanagers.1", "image"],
+        ),
+        ("domains: {mlflow: h}", []),
+    ],
+)
+def test_addresses_of_examples_are_found(folder: Path, text: str, keys: list[str]) -> None:
+    """Every key whose host belongs to nobody is named, and no other."""
+    assert example_addresses(_load(folder, text)) == keys
 
 
 def _errors(schema: Any, text: str) -> list[str]:
@@ -214,11 +266,14 @@ def _errors(schema: Any, text: str) -> list[str]:
 
 
 def test_editors_get_a_schema_that_knows_sections_and_alerts() -> None:
-    """The packaged schema is today's, accepts the packaged files, and finds what we would."""
-    schema = json.loads((asset("environments") / "schema.json").read_text())
-    assert schema == json_schema(), "run: flowgauge environment schema > environments/schema.json"
+    """The repository's schema is today's, accepts the files beside it, and finds what we would."""
+    schema = json.loads((_EXAMPLES / "schema.json").read_text())
+    alerts = alert_names(read_rules([str(asset("alerts") / "*.yaml")]))
+    assert schema == json_schema(alerts), (
+        "run: flowgauge environment schema > environments/schema.json"
+    )
     Draft202012Validator.check_schema(schema)
-    for file in asset("environments").glob("*.yaml"):
+    for file in _EXAMPLES.glob("*.yaml"):
         assert file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
         assert _errors(schema, file.read_text()) == []
     assert _errors(schema, "domains: {mlfow: h}") == [

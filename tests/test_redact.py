@@ -38,3 +38,11 @@ def test_a_quotation_is_one_short_line(text: str) -> None:
     quoted = quote(text, longest=40)
     assert len(quoted) <= 40
     assert quoted.isprintable()
+
+
+@pytest.mark.parametrize("hostile", ["a", "a://", "a://b:", "://", "a.+-", "@", "https://u:p@"])
+def test_megabytes_of_hostile_text_are_read_once(hostile: str) -> None:
+    """The time a text takes grows with its length alone: a megabyte never holds the interpreter."""
+    text = hostile * (1_000_000 // len(hostile))
+    assert "u:p@" not in redact_text(text)
+    assert len(quote(text)) <= 300

@@ -99,6 +99,12 @@ POOL_TIMEOUTS = Metric(
     ("pool",),
 )
 
+MEASURING_FAILED = Metric(
+    "flowgauge_server_measuring_failed_total",
+    "counter",
+    "Measurements that failed inside the MLflow server; the requests themselves went on.",
+)
+
 SERVER_METRICS: tuple[Metric, ...] = (
     HTTP_REQUESTS,
     HTTP_DURATION,
@@ -113,6 +119,7 @@ SERVER_METRICS: tuple[Metric, ...] = (
     POOL_WAITING,
     POOL_WAIT,
     POOL_TIMEOUTS,
+    MEASURING_FAILED,
 )
 
 RATE_LIMIT_CALLS = Metric(

@@ -6,7 +6,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 __all__ = ["quote", "redact_text", "redact_url"]
 
 _MASK = "***"
-_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]*://)(?P<user>[^\s/?#]*)@")
+# The scheme is bounded: a long word in a hostile answer would be read again from each character.
+_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]{0,31}://)(?P<user>[^\s/?#]*)@")
 _SECRET_PARAMETER = re.compile(r"pass|token|secret|key|credential|signature", re.IGNORECASE)
 
 

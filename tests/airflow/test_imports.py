@@ -1,3 +1,4 @@
+import ast
 import json
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import pytest
 
 import flowgauge.airflow
 
+_PACKAGE = Path(flowgauge.__file__).parent
+_DOOR = _PACKAGE / "airflow" / "host"
 _HEAVY = {"mlflow", "airflow", "pandas", "numpy", "redis", "sqlite3", "httpx", "pydantic"}
 
 
@@ -59,3 +62,33 @@ def test_unknown_names_are_unknown() -> None:
     """A name the package does not have is an AttributeError, as in any module."""
     with pytest.raises(AttributeError, match="no attribute 'log_to_mlflow'"):
         _ = flowgauge.airflow.log_to_mlflow
+
+
+def test_only_the_door_knows_airflow() -> None:
+    """No module outside `flowgauge.airflow.host` imports Airflow, nor names a module of it."""
+    culprits = {
+        str(file.relative_to(_PACKAGE))
+        for file in _PACKAGE.rglob("*.py")
+        if _DOOR not in file.parents and any(map(_is_of_airflow, _names(file)))
+    }
+    assert culprits == set()
+    assert any(_is_of_airflow(name) for file in _DOOR.glob("*.py") for name in _names(file))
+
+
+def _names(file: Path) -> set[str]:
+    """Return what *file* imports, and every word it could hand to `import_module`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.Import():
+                names.update(f"{alias.name}." for alias in node.names)
+            case ast.ImportFrom(module=str(module)):
+                names.add(f"{module}.")
+            case ast.Call(args=elements) | ast.Tuple(elts=elements):
+                constants = (each.value for each in elements if isinstance(each, ast.Constant))
+                names.update(text for text in constants if isinstance(text, str))
+    return names
+
+
+def _is_of_airflow(name: str) -> bool:
+    return name.startswith("airflow.")

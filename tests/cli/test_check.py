@@ -1,62 +1,19 @@
 """`flowgauge check` names the first broken step, and its cure."""
 
-import json
-import subprocess
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import platform
+import re
+import sqlite3
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from stack.exporter import exporter
-from stack.guarded import GuardedMlflow
 from stack.mlflow import MlflowServer, mlflow_server
-from stack.process import LOOPBACK, python_tool
+from stack.redis import redis_server
 from stack.unwell import canned_server
-
-NOWHERE = f"http://{LOOPBACK}:1"  # tcpmux, which nobody serves
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the command said: its JSON by step, the status and its exit code."""
-
-    steps: Mapping[str, Mapping[str, str]]
-    exit_code: int
-    everything: str
-
-    def status(self, step: str) -> str:
-        """Return ok, failed or skipped."""
-        return self.steps[step]["status"]
-
-    def message(self, step: str) -> str:
-        """Return what was found, or what is wrong and its cure."""
-        return self.steps[step]["message"]
-
-
-def _command(folder: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in *folder*, with a store there and nothing else set."""
-    settings = {
-        "PATH": str(Path(python_tool("flowgauge")).parent),
-        "HOME": str(folder),
-        "FLOWGAUGE_STORE": f"sqlite:///{folder}/store.db",
-        "FLOWGAUGE_EXPORTER_URL": NOWHERE,
-        **environ,
-    }
-    done = subprocess.run(
-        [python_tool("flowgauge"), "check", *options],
-        env=settings, cwd=folder, capture_output=True, text=True, check=False, timeout=150,
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def _check(folder: Path, *options: str, **environ: str) -> Answer:
-    done = _command(folder, "--output", "json", *options, **environ)
-    answer = json.loads(done.stdout)
-    assert answer["ok"] == (done.returncode == 0)
-    steps = {step["name"]: step for step in answer["steps"]}
-    return Answer(steps, done.returncode, done.stdout + done.stderr)
+from tests.cli.checking import NOWHERE, check, run_check
 
 
 @pytest.fixture(scope="module")
@@ -74,24 +31,37 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
 def test_a_whole_path_is_fine(whole: tuple[str, str], folder: Path) -> None:
     """With everything running each step says what it found, and the exit code is 0."""
     mlflow_uri, exporter_url = whole
-    answer = _check(folder, "--exporter-url", exporter_url, MLFLOW_TRACKING_URI=mlflow_uri)
+    answer = check(folder, "--exporter-url", exporter_url, MLFLOW_TRACKING_URI=mlflow_uri)
     assert answer.exit_code == 0, answer.everything
-    assert {step["status"] for step in answer.steps.values()} == {"ok"}
-    assert list(answer.steps) == [
-        "tracking URI", "host name", "connection", "login", "version", "server app",
-        "store", "exporter",
-    ]  # fmt: skip
+    assert {name: step["status"] for name, step in answer.steps.items()} == {
+        "installation": "ok", "tracking URI": "ok", "host name": "ok", "connection": "ok",
+        "API": "ok", "login": "ok", "version": "ok", "server app": "ok", "store": "ok",
+        "exporter": "ok", "Prometheus": "skipped",
+    }  # fmt: skip
     assert "from the environment variable MLFLOW_TRACKING_URI" in answer.message("tracking URI")
     assert answer.message("version").startswith("MLflow 3.")
-    assert f"sqlite:///{folder}/store.db answers" in answer.message("store")
+
+
+def test_versions_are_told(folder: Path) -> None:
+    """Whatever else is broken, check says which flowgauge, Python, Airflow and store these are."""
+    answer = check(folder, MLFLOW_TRACKING_URI=NOWHERE)
+    installed = answer.message("installation")
+    assert f"flowgauge {version('flowgauge')} on Python {platform.python_version()}" in installed
+    assert f"with Airflow {version('apache-airflow')}" in installed
+    assert f"sqlite:///{folder}/store.db answers, SQLite {sqlite3.sqlite_version}" in (
+        answer.message("store")
+    )
+    with redis_server(folder / "redis") as store:
+        in_redis = check(folder, MLFLOW_TRACKING_URI=NOWHERE, FLOWGAUGE_STORE=store)
+    assert re.search(r"answers, Redis \d+\.\d+\.\d+", in_redis.message("store"))
 
 
 def test_people_get_lines_and_the_first_broken_step(whole: tuple[str, str], folder: Path) -> None:
     """The text has a line for each step, and last the first broken one with its cure."""
-    fine = _command(folder, "--mlflow-uri", whole[0], "--exporter-url", whole[1])
-    assert fine.stdout.count("ok ") == 8
-    assert fine.stdout.endswith("All is well.\n")
-    broken = _command(folder, "--mlflow-uri", NOWHERE, "--exporter-url", whole[1])
+    fine = run_check(folder, "--mlflow-uri", whole[0], "--exporter-url", whole[1])
+    assert fine.stdout.count("ok ") == 10
+    assert fine.stdout.endswith("\nNot looked at: Prometheus.\nAll is well.\n")
+    broken = run_check(folder, "--mlflow-uri", NOWHERE, "--exporter-url", whole[1])
     assert broken.returncode == 1
     last = broken.stdout.splitlines()[-1]
     assert last.startswith("Broken is connection: ")
@@ -99,24 +69,50 @@ def test_people_get_lines_and_the_first_broken_step(whole: tuple[str, str], fold
 
 
 def test_a_stock_mlflow_lacks_the_server_app(mlflow: MlflowServer, folder: Path) -> None:
-    """A MLflow without the server app is told apart, and how to start it with it is said."""
-    answer = _check(folder, "--mlflow-uri", mlflow.url)
+    """Beside a MLflow without the server app, all is well only for who leaves that step out."""
+    answer = check(folder, "--mlflow-uri", mlflow.url)
     assert answer.status("version") == "ok"
     assert answer.status("server app") == "failed"
     assert "--app-name flowgauge" in answer.message("server app")
+    assert "--skip server-app" in answer.message("server app")
     assert answer.exit_code == 1
+    skipping = check(folder, "--mlflow-uri", mlflow.url, "--skip", "server-app")
+    assert skipping.message("server app") == "left out by --skip"
+    assert skipping.exit_code == 0
 
 
-def test_a_wrong_password_is_the_login(guarded: GuardedMlflow, folder: Path) -> None:
-    """A login that is refused fails at that step; no password is printed."""
-    uri = guarded.url.replace("://", "://admin:hunter2@")
-    trust = str(guarded.certificate.cert)
-    answer = _check(folder, MLFLOW_TRACKING_URI=uri, MLFLOW_TRACKING_SERVER_CERT_PATH=trust)
-    assert answer.status("connection") == "ok"
-    assert "does not accept the login" in answer.message("login")
-    assert answer.status("version") == "skipped"
-    assert "hunter2" not in answer.everything
-    assert "admin:***@" in answer.message("tracking URI")
+def test_on_a_worker_no_exporter_need_be_in_reach(whole: tuple[str, str], folder: Path) -> None:
+    """Without an exporter here, nor one named, that step is passed over; one named must answer."""
+    unnamed = check(folder, "--mlflow-uri", whole[0])
+    assert unnamed.status("exporter") == "skipped"
+    assert "--exporter-url" in unnamed.message("exporter")
+    assert unnamed.exit_code == 0
+    named = check(folder, "--mlflow-uri", whole[0], FLOWGAUGE_EXPORTER_URL=NOWHERE)
+    assert named.status("exporter") == "failed"
+    assert "--skip exporter" in named.message("exporter")
+    skipped = run_check(
+        folder, "--mlflow-uri", whole[0], "--skip", "Exporter", FLOWGAUGE_EXPORTER_URL=NOWHERE
+    )
+    assert skipped.stdout.endswith("\nNot looked at: exporter, Prometheus.\nAll is well.\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("exportr", "did you mean exporter?"),
+        ("server", "did you mean server-app?"),
+        ("tracking-uri", "there are host-name, connection"),
+        ("xyz", "there are host-name, connection"),
+    ],
+)
+def test_a_step_that_does_not_exist_cannot_be_left_out(
+    folder: Path, given: str, advice: str
+) -> None:
+    """A wrong name after --skip is wrong usage, and the right one is guessed."""
+    answer = run_check(folder, "--skip", given)
+    assert answer.returncode == 2
+    assert "is no step to leave out" in answer.stderr
+    assert advice in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -129,7 +125,7 @@ def test_a_wrong_password_is_the_login(guarded: GuardedMlflow, folder: Path) -> 
 )
 def test_each_step_has_its_cure(folder: Path, uri: str, step: str, cure: str) -> None:
     """What fails is named, and what depends on it is skipped while the rest is still tried."""
-    answer = _check(folder, MLFLOW_TRACKING_URI=uri)
+    answer = check(folder, MLFLOW_TRACKING_URI=uri, FLOWGAUGE_EXPORTER_URL=NOWHERE)
     names = list(answer.steps)
     assert answer.status(step) == "failed"
     assert cure in answer.message(step)
@@ -143,14 +139,14 @@ def test_the_environment_file_and_the_flag_are_sources(folder: Path) -> None:
     """The source is named: the file that ENV chose, or the flag, which wins."""
     (folder / "environments").mkdir()
     (folder / "environments" / "qa.yaml").write_text("domains: {mlflow: mlflow.invalid}")
-    assert "environments/qa.yaml" in _check(folder, ENV="qa").message("tracking URI")
-    by_flag = _check(folder, "--mlflow-uri", NOWHERE, ENV="qa")
+    assert "environments/qa.yaml" in check(folder, ENV="qa").message("tracking URI")
+    by_flag = check(folder, "--mlflow-uri", NOWHERE, ENV="qa")
     assert "from --mlflow-uri" in by_flag.message("tracking URI")
 
 
 def test_an_airflow_variable_is_a_source(folder: Path) -> None:
     """Where Airflow is set up its Variable is found, as the tasks would find it."""
-    answer = _check(
+    answer = check(
         folder,
         AIRFLOW_HOME=str(folder),
         AIRFLOW_VAR_MLFLOW_TRACKING_URI=NOWHERE,
@@ -161,23 +157,15 @@ def test_an_airflow_variable_is_a_source(folder: Path) -> None:
 @pytest.mark.parametrize("environ", [{}, {"ENV": "missing"}])
 def test_a_wrong_configuration_exits_with_2(folder: Path, environ: dict[str, str]) -> None:
     """No tracking URI, or an ENV that does not exist, is wrong usage."""
-    answer = _check(folder, **environ)
+    answer = check(folder, **environ)
     assert answer.status("tracking URI") == "failed"
     assert answer.exit_code == 2
-
-
-def test_a_proxy_is_the_next_hop(folder: Path) -> None:
-    """With a proxy set, it is the proxy that must resolve and accept connections."""
-    answer = _check(folder, "--mlflow-uri", "http://mlflow.invalid", HTTP_PROXY=NOWHERE)
-    assert f"through the proxy {LOOPBACK}" in answer.message("tracking URI")
-    assert answer.status("host name") == "ok"
-    assert answer.status("connection") == "failed"
 
 
 def test_a_broken_store_is_named(folder: Path) -> None:
     """A store that cannot be used is named, without its password."""
     store = f"redis://:hunter2@{NOWHERE.removeprefix('http://')}/0"
-    answer = _check(folder, "--store", store, MLFLOW_TRACKING_URI=NOWHERE)
+    answer = check(folder, "--store", store, MLFLOW_TRACKING_URI=NOWHERE)
     assert answer.status("store") == "failed"
     assert "hunter2" not in answer.everything
 
@@ -192,7 +180,9 @@ _FAILING = 'flowgauge_collector_success{collector="outbox"} 0\n'
         (200, "<html>hello</html>", "is not flowgauge's"),
         (200, f"{_BUILD}mlflow_up 0\n", "does not reach MLflow"),
         (200, f"{_BUILD}mlflow_up 1\n{_FAILING}", "cannot collect outbox"),
-        (401, "", "put its login into --exporter-url"),
+        (401, "", "wants a login (401): put it into --exporter-url"),
+        (404, "", "it is something else"),
+        (500, "", "answers 500: see its log"),
     ],
 )
 def test_an_exporter_that_is_unwell_is_named(
@@ -201,6 +191,24 @@ def test_an_exporter_that_is_unwell_is_named(
     """What the exporter's own page says is wrong is passed on with a cure."""
     with canned_server() as server:
         server.status, server.body = status, body
-        answer = _check(folder, "--mlflow-uri", NOWHERE, "--exporter-url", server.url)
+        answer = check(folder, "--mlflow-uri", NOWHERE, "--exporter-url", server.url)
     assert answer.status("exporter") == "failed"
     assert said in answer.message("exporter")
+
+
+def test_a_proxy_is_not_asked_for_an_exporter_on_this_machine(folder: Path) -> None:
+    """Behind a proxy that answers for everything, no exporter here is still no exporter here."""
+    with canned_server() as proxy:
+        proxy.status = 502
+        answer = check(folder, "--mlflow-uri", NOWHERE, HTTP_PROXY=proxy.url)
+    assert "502" in answer.message("API")
+    assert answer.status("exporter") == "skipped"
+
+
+def test_an_exporter_out_of_reach_is_told_from_a_broken_one(folder: Path) -> None:
+    """No way to the exporter is said to be that, with the flag that leaves it out."""
+    url = "http://exporter.invalid:9877"
+    answer = check(folder, "--mlflow-uri", NOWHERE, "--exporter-url", url)
+    assert answer.status("exporter") == "failed"
+    assert "cannot be reached from here" in answer.message("exporter")
+    assert "--skip exporter" in answer.message("exporter")

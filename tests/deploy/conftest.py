@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from flowgauge.assets import asset
 from flowgauge.environment import load_environment
 from flowgauge.render import render, replace_folder
 from stack.process import python_tool
@@ -17,12 +16,14 @@ from stack.process import python_tool
 Manifests = dict[tuple[str, str], dict[str, Any]]
 """Kubernetes manifests by kind and name."""
 
+EXAMPLES = Path(__file__).parents[2] / "environments"
+
 
 @pytest.fixture(scope="session")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The rendering of the packaged environment `prod`."""
+    """The rendering of the repository's environment `prod`."""
     out = tmp_path_factory.mktemp("production") / "prod"
-    replace_folder(out, render("prod", load_environment("prod", asset("environments"))))
+    replace_folder(out, render("prod", load_environment("prod", EXAMPLES)))
     return out
 
 

@@ -22,6 +22,7 @@ from stack.matrix.results import read
 from stack.postgres import Postgres
 from stack.process import LOOPBACK, answers, free_port, python_tool, running, wait_for
 from stack.prometheus import Prometheus
+from tests.deploy.conftest import EXAMPLES
 
 pytestmark = pytest.mark.whole_system(seconds=30)
 
@@ -40,7 +41,7 @@ def compose() -> dict[str, Any]:
 def configured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make render ENV=compose` makes."""
     out = tmp_path_factory.mktemp("compose") / "compose"
-    replace_folder(out, render("compose", load_environment("compose", asset("environments"))))
+    replace_folder(out, render("compose", load_environment("compose", EXAMPLES)))
     return out
 
 

@@ -1,6 +1,8 @@
 """The images, as far as they can be tried without a container engine."""
 
+import os
 import re
+import stat
 import subprocess
 import sys
 import venv
@@ -9,22 +11,62 @@ from pathlib import Path
 
 import pytest
 
-from flowgauge.assets import asset
 from flowgauge.environment import load_environment
 from flowgauge.render import render
 from flowgauge.render.folder import MARKER
+from tests.deploy.conftest import EXAMPLES
 
 _CHECKOUT = Path(__file__).parents[2]
 _DOCKERFILE = (_CHECKOUT / "deploy" / "Dockerfile").read_text()
 
 
+def _instructions(stage: str) -> list[tuple[str, str]]:
+    """The instructions of one stage of the Dockerfile, each on one line, and their arguments."""
+    lines = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", _DOCKERFILE, flags=re.MULTILINE))
+    _, body = re.split(rf"^FROM .* AS {stage}$", lines, flags=re.MULTILINE)
+    body = body.partition("\nFROM ")[0]
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in body.splitlines())]
+
+
+def _of(stage: str, instruction: str) -> list[str]:
+    return [argument for word, argument in _instructions(stage) if word == instruction]
+
+
 def test_no_image_runs_as_root() -> None:
     """Each of our own images ends as a numeric user, by which Kubernetes sees it is not root."""
-    stages = re.split(r"^FROM .* AS ", _DOCKERFILE, flags=re.MULTILINE)[1:]
-    users = {stage.split()[0]: re.findall(r"^USER (.+)$", stage, re.MULTILINE) for stage in stages}
-    assert users["exporter"] == users["mlflow"] == ["65532:65532"]
+    assert _of("exporter", "USER") == ["65532:65532"]
+    assert _of("mlflow", "ARG") == ["MLFLOW_USER=65532:65532"]
+    assert _of("mlflow", "USER")[-1] == "${MLFLOW_USER}"
     # Airflow's image has its own user, whom its chart knows.
-    assert users["airflow"] == []
+    assert _of("airflow", "USER") == []
+
+
+def test_the_base_may_end_with_any_user() -> None:
+    """What is installed into MLflow's image is installed by root, whoever its base ends with."""
+    user = "whoever the base ends with"
+    by = []
+    for instruction, argument in _instructions("mlflow"):
+        if instruction == "USER":
+            user = argument
+        elif instruction == "RUN":
+            by.append(user)
+    assert by == ["root"]
+
+
+@pytest.mark.parametrize("user", [f"{os.getuid()}:{os.getgid()}", f"{os.getuid()}"])
+def test_the_artifacts_folder_is_the_users(folder: Path, user: str) -> None:
+    """The shell accepts the step, which leaves a folder for artifacts that the server may write."""
+    [step] = _of("mlflow", "RUN")
+    script = re.sub(r"^(--\S+ )+", "", step).replace("/mlflow/", f"{folder}/mlflow/")
+    (folder / "pip").write_text("#!/bin/sh\nexit 0\n")
+    (folder / "pip").chmod(0o755)
+    subprocess.run(
+        ["sh", "-euc", script],
+        env={"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "MLFLOW_USER": user},
+        check=True,
+    )
+    made = (folder / "mlflow" / "artifacts").stat()
+    assert (made.st_uid, stat.S_ISDIR(made.st_mode)) == (os.getuid(), True)
 
 
 def test_the_build_context_has_what_the_wheel_is_built_from() -> None:
@@ -60,7 +102,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_renders_the_same_bytes_as_the_checkout(installed: Path, folder: Path) -> None:
-    """Rules, dashboards, manifests and environments travel in the wheel."""
+    """Rules, dashboards and manifests travel in the wheel, and no environment does."""
+    text = (EXAMPLES / "prod.yaml").read_text().replace("example.com", "corp.internal")
+    (folder / "environments").mkdir()
+    (folder / "environments" / "prod.yaml").write_text(text)
     command = "from flowgauge.cli import main; main()"
     subprocess.run(
         [installed, "-c", command, "render", "--env", "prod", "--out", folder / "out"],
@@ -72,7 +117,8 @@ def test_the_wheel_renders_the_same_bytes_as_the_checkout(installed: Path, folde
         for file in (folder / "out").rglob("*")
         if file.is_file() and file.name != MARKER
     }
-    assert rendered == render("prod", load_environment("prod", asset("environments")))
+    assert rendered == render("prod", load_environment("prod", folder / "environments"))
+    assert list((installed.parents[1] / "lib").rglob("_assets/environments")) == []
     where = subprocess.run(
         [installed, "-c", "import flowgauge; print(flowgauge.__file__)"],
         cwd=folder, check=True, capture_output=True, text=True,

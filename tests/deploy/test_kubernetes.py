@@ -198,17 +198,20 @@ def test_any_image_reference_arrives_whole(folder: Path, image: str, said: str) 
     assert _container(kustomize(folder / "out"))["image"] == said
 
 
-def test_an_mlflow_of_ones_own_gets_the_server_app(folder: Path) -> None:
-    """The component adds the flag to the args of the Deployment `mlflow`, and changes its image."""
+@pytest.mark.parametrize("login", [[], ["--app-name=basic-auth"]])
+def test_an_mlflow_of_ones_own_gets_the_server_app(folder: Path, login: list[str]) -> None:
+    """The component adds the flag after the args of the Deployment `mlflow`, and its image."""
     component = Path(__file__).parents[2] / "deploy" / "kubernetes" / "mlflow"
     (folder / "app").mkdir()
-    (folder / "app" / "deployment.yaml").write_text(_OWN_MLFLOW)
+    (folder / "app" / "deployment.yaml").write_text(
+        _OWN_MLFLOW.replace("--workers=4", ", ".join([*login, "--workers=4"]))
+    )
     (folder / "app" / "kustomization.yaml").write_text(
         "resources: [deployment.yaml]\ncomponents: [../component]\n"
     )
     shutil.copytree(component, folder / "component")
     container = _container(kustomize(folder / "app"), "mlflow")
-    assert container["args"] == ["server", "--workers=4", "--app-name=flowgauge"]
+    assert container["args"] == ["server", *login, "--workers=4", "--app-name=flowgauge"]
     assert container["image"] == "registry.example.com/flowgauge-mlflow:0.1.0"
 
 

@@ -26,6 +26,7 @@ from tests.documents import Block, blocks
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = DOCS / "guide.md"
 INSTALL = DOCS / "install.md"
+OPERATE = DOCS / "operate.md"
 README = DOCS.parent / "README.md"
 
 
@@ -86,6 +87,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
                 rules=sorted(asset("alerts").glob("*.yaml")),
             )
         )
+        addresses["9090"] = scraped.url.rpartition(":")[2]
         env |= {
             "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{mlflow}",
             "FLOWGAUGE_STORE": store,

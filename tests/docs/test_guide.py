@@ -11,7 +11,7 @@ from sklearn import datasets
 
 from flowgauge.environment import Environment
 from stack.process import wait_for
-from tests.docs.conftest import DOCS, GUIDE, INSTALL, README, System
+from tests.docs.conftest import DOCS, GUIDE, INSTALL, OPERATE, README, System
 from tests.documents import Block, blocks, check_links, check_names, check_shell
 
 # The first test waits for all servers and DAGs, which take their time on a busy machine.
@@ -23,7 +23,7 @@ _KINDS = {
     "yaml": {"environment"},
     "promql": {"answers", "names"},
 }
-_BLOCKS = blocks(GUIDE, INSTALL)
+_BLOCKS = [*blocks(GUIDE, INSTALL), *(block for block in blocks(OPERATE) if block.checked)]
 _SHELL = [*blocks(README, language="sh"), *blocks(GUIDE, INSTALL, language="bash")]
 
 

@@ -93,3 +93,20 @@ def test_a_slow_search_does_not_hide_that_mlflow_is_up(folder: Path) -> None:
     assert samples["mlflow_up", ""] == 1
     assert samples["flowgauge_collector_success", ""] == 0
     assert ("mlflow_dag_runs_limited", "") not in samples
+
+
+@pytest.mark.parametrize("page", [None, "<html>Sign in</html>"])
+def test_a_failing_version_hides_nothing(folder: Path, page: str | None) -> None:
+    """A managed MLflow without a version, or with a page in its place, still shows its runs."""
+    run = {"info": {"status": "RUNNING"}, "data": {"tags": [{"key": DAG_ID_TAG, "value": "etl"}]}}
+    with canned_server() as server, TrackingClient(server.url, environ={}) as client:
+        server.pages = {
+            "/api/2.0/mlflow/experiments/search": '{"experiments": [{"experiment_id": "0"}]}',
+            "/api/2.0/mlflow/runs/search": json.dumps({"runs": [run]}),
+            **({"/version": page} if page else {}),
+        }
+        context = Context(client, open_store(f"sqlite:///{folder}/store.db"))
+        samples = _samples(TrackingCollector(context))
+    assert samples["mlflow_dag_runs", "etl"] == 1
+    assert samples["flowgauge_collector_success", ""] == 1
+    assert ("mlflow_server_info", "") not in samples

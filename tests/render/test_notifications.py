@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
+import yaml
 
 from stack.process import wait_for
 from stack.prometheus import alertmanager
@@ -63,3 +65,71 @@ def test_critical_alerts_page_and_warnings_open_a_ticket(
     assert attachment["title_link"] == "https://wiki.example.com/MLflowRateLimitSaturated.md"
     assert "MLflowRateLimitSaturated at length. https://wiki.example" in attachment["text"]
     assert "https://grafana.example.com/d/flowgauge-server" in attachment["text"]
+
+
+_CLUSTERS = """\
+route:
+  receiver: cluster
+  routes:
+    - matchers: [alertname="Watchdog"]
+      receiver: nobody
+    - matchers: [severity="critical"]
+      receiver: on-call
+receivers: [{name: cluster}, {name: on-call}, {name: nobody}]
+inhibit_rules:
+  - source_matchers: [severity="critical"]
+    target_matchers: [severity="warning"]
+    equal: [namespace, alertname]
+"""
+_PAGE = "  page: {webhook: {url: 'https://pager.internal'}}\n"
+_TICKET = "  ticket: {webhook: {url: 'https://tickets.internal'}}\n"
+
+
+@pytest.mark.parametrize(
+    ("receivers", "told"),
+    [
+        ("receivers:\n" + _PAGE + _TICKET, ("flowgauge-page", "flowgauge-ticket")),
+        ("receivers:\n" + _PAGE, ("flowgauge-page", "cluster")),
+        ("receivers:\n" + _TICKET, ("flowgauge-ticket", "flowgauge-ticket")),
+        ("", ("cluster", "cluster")),
+    ],
+)
+def test_the_fragment_leaves_a_clusters_own_alone(
+    rendered: Callable[[str], Path],
+    accepts: Callable[..., str],
+    folder: Path,
+    receivers: str,
+    told: tuple[str, str],
+) -> None:
+    """Added to a running configuration, it routes our alerts, and no alert of anybody else."""
+    out = rendered("domains: {mlflow: h}\n" + receivers) / "alertmanager"
+    fragment, merged = (
+        yaml.safe_load(text) for text in ((out / "fragment.yml").read_text(), _CLUSTERS)
+    )
+    merged["route"]["routes"][:0] = fragment["route"]["routes"]
+    merged["receivers"] += fragment["receivers"]
+    merged["inhibit_rules"] += fragment["inhibit_rules"]
+    (folder / "merged.yml").write_text(yaml.safe_dump(merged))
+    accepts("amtool", "check-config", folder / "merged.yml")
+
+    def receiver(*labels: str) -> str:
+        config = f"--config.file={folder / 'merged.yml'}"
+        return accepts("amtool", "config", "routes", "test", config, *labels).strip()
+
+    assert (
+        receiver("alertname=MLflowServerDown", "severity=critical"),
+        receiver("alertname=MLflowHighLatency", "severity=warning"),
+    ) == told
+    assert receiver("alertname=Watchdog", "severity=none") == "nobody"
+    assert receiver("alertname=MLflowBackupFailed", "severity=critical") == "on-call"
+    assert receiver("alertname=KubePodCrashLooping", "severity=warning") == "cluster"
+
+
+def test_the_fragment_silences_our_alerts_alone(rendered: Callable[[str], Path]) -> None:
+    """Each inhibition names alerts on both sides, and they are flowgauge's."""
+    fragment = yaml.safe_load(
+        (rendered("domains: {mlflow: h}") / "alertmanager" / "fragment.yml").read_text()
+    )
+    for rule in fragment["inhibit_rules"]:
+        for side in ("source_matchers", "target_matchers"):
+            assert re.match(r'alertname=~?"(MLflow|Flowgauge)', rule[side][0])

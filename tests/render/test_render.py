@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cloudcoil.models.prometheus_operator import v1 as operator
 
 from flowgauge.assets import asset
 from flowgauge.environment import Environment
@@ -19,7 +20,8 @@ from stack.process import python_tool
 
 _Rendered = Callable[[str], Path]
 _MINIMAL = "domains: {mlflow: mlflow.example.com}\n"
-_ENVIRONMENTS = sorted(path.stem for path in asset("environments").glob("*.yaml"))
+_OWN = "domains: {mlflow: mlflow.internal}\n"
+_EXAMPLES = sorted((Path(__file__).parents[2] / "environments").glob("*.yaml"))
 
 
 def _read(file: Path) -> Any:
@@ -33,12 +35,12 @@ def _rules(folder: Path) -> dict[str, dict[str, Any]]:
     return {rule["alert"]: rule for rule in rules if "alert" in rule}
 
 
-@pytest.mark.parametrize("name", _ENVIRONMENTS)
-def test_every_packaged_environment_renders(
-    name: str, rendered: _Rendered, accepts: Callable[..., str]
+@pytest.mark.parametrize("file", _EXAMPLES, ids=lambda file: file.stem)
+def test_every_example_renders(
+    file: Path, rendered: _Rendered, accepts: Callable[..., str]
 ) -> None:
-    """Promtool and amtool accept what the packaged environments render to."""
-    out = rendered((asset("environments") / f"{name}.yaml").read_text())
+    """Promtool and amtool accept what the repository's environments render to."""
+    out = rendered(file.read_text())
     accepts("promtool", "check", "config", out / "prometheus" / "prometheus.yml")
     accepts("promtool", "check", "rules", *sorted((out / "prometheus" / "rules").iterdir()))
     accepts("amtool", "check-config", out / "alertmanager" / "alertmanager.yml")
@@ -65,7 +67,7 @@ def test_the_same_input_gives_the_same_bytes() -> None:
     outputs = {
         subprocess.run(
             [python, "-c", program],
-            env={"PYTHONHASHSEED": seed, "FLOWGAUGE_ENVIRONMENTS": str(asset("environments"))},
+            env={"PYTHONHASHSEED": seed, "FLOWGAUGE_ENVIRONMENTS": str(_EXAMPLES[0].parent)},
             capture_output=True,
             check=True,
         ).stdout
@@ -139,6 +141,23 @@ def test_prometheus_scrapes_what_the_environment_says(full: Path, rendered: _Ren
     assert exporter["job_name"] == "flowgauge"
 
 
+def test_prometheus_sends_a_token_where_one_is_asked_for(
+    rendered: _Rendered, accepts: Callable[..., str]
+) -> None:
+    """A scrape logs in with the token of a file, on hosts, and of a Secret, in Kubernetes."""
+    out = rendered(
+        "domains: {mlflow: h}\nprometheus: {mlflow: {credentials_file: /run/token}}\n"
+        "kubernetes: {mlflow: {token_secret: mlflow-metrics}}\n"
+    )
+    config = out / "prometheus" / "prometheus.yml"
+    assert _read(config)["scrape_configs"][0]["authorization"] == {"credentials_file": "/run/token"}
+    accepts("promtool", "check", "config", "--syntax-only", config)
+    [endpoint] = _read(out / "kubernetes" / "monitors" / "mlflow.yaml")["spec"]["endpoints"]
+    typed = operator.Endpoint.model_validate(endpoint)
+    assert typed.model_dump(by_alias=True, exclude_unset=True, mode="json") == endpoint
+    assert endpoint["authorization"] == {"credentials": {"name": "mlflow-metrics", "key": "token"}}
+
+
 def test_an_mlflow_that_is_no_server_cannot_be_rendered() -> None:
     """A tracking URI that Prometheus cannot scrape is refused in one sentence."""
     environment = Environment.model_validate({"domains": {"mlflow": "sqlite:///mlflow.db"}})
@@ -162,7 +181,7 @@ def test_the_command_writes_diffs_and_refuses(folder: Path) -> None:
     environments = folder / "environments"
     environments.mkdir()
     file = environments / "prod.yaml"
-    file.write_text(_MINIMAL)
+    file.write_text(_OWN)
 
     def run(*options: str) -> subprocess.CompletedProcess[str]:
         command = [python_tool("flowgauge"), "render", "--env", "prod", *options]
@@ -173,14 +192,33 @@ def test_the_command_writes_diffs_and_refuses(folder: Path) -> None:
     same = run("--diff")
     assert (same.returncode, same.stdout) == (0, "")
 
-    file.write_text(_MINIMAL + "alerts: {MLflowHighLatency: {for: 20m}}\n")
+    file.write_text(_OWN + "alerts: {MLflowHighLatency: {for: 20m}}\n")
     changed = run("--diff")
     assert changed.returncode == 1
     assert "-    for: 10m\n+    for: 20m\n" in changed.stdout
 
-    file.write_text(_MINIMAL + "alerts: {Nope: {for: 20m}}\n")
+    file.write_text(_OWN + "alerts: {Nope: {for: 20m}}\n")
     refused = run()
     assert refused.returncode == 2
     assert refused.stderr.startswith("flowgauge: environments/prod.yaml: alerts.Nope is not an")
     assert run("--out", "build/prod", "--diff").returncode == 2
     assert "for: 10m" in (folder / "build/prod/prometheus/rules/server.yaml").read_text()
+
+
+def test_no_deployment_but_the_users_is_rendered(folder: Path) -> None:
+    """In a folder without environments, and from an untouched example, `render` refuses with 2."""
+    command = [python_tool("flowgauge"), "render", "--env", "prod"]
+
+    def refused() -> str:
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert (run.returncode, run.stdout) == (2, "")
+        assert not (folder / "build").exists()
+        [sentence] = run.stderr.splitlines()
+        return sentence
+
+    assert refused().startswith("flowgauge: there is no folder environments, where prod.yaml")
+    shutil.copytree(_EXAMPLES[0].parent, folder / "environments")
+    assert refused() == (
+        "flowgauge: environments/prod.yaml: domains.mlflow, urls.dashboards, image still have an "
+        "example's address: write your own, or leave the key out"
+    )

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import anyio
 import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import ASGIApp
 
-__all__ = ["Page", "answered_by", "one_connection", "parse", "scrape", "workers"]
+__all__ = ["Page", "answered_by", "ask", "one_connection", "parse", "scrape", "workers"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,17 @@ def parse(text: str) -> Page:
 def scrape(url: str) -> Page:
     """Scrape the server at *url* over a connection of its own, so by any of its workers."""
     return parse(httpx.get(f"{url}/metrics", timeout=30).raise_for_status().text)
+
+
+def ask(app: ASGIApp, path: str, method: str = "GET", **request: Any) -> httpx.Response:
+    """Return what *app* answers to a request, without a server."""
+
+    async def answer() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.request(method, path, **request)
+
+    return anyio.run(answer)
 
 
 def workers(server_pid: int) -> list[psutil.Process]:

@@ -3,14 +3,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stack.mlflow import mlflow_server
-from stack.process import free_port, python_tool
+from stack.mlflow import MlflowServer, mlflow_server
+from stack.process import free_port, python_tool, wait_for
+from stack.prometheus import prometheus
 from tests.server.scrape import parse
 from tests.server.test_server_start import failure
 
 pytestmark = pytest.mark.whole_system(seconds=30)
 
-APP = ("--app-name", "flowgauge-basic-auth")
+# As a chart writes the first, and its values' extra arguments the second.
+APP = ("--app-name=basic-auth", "--app-name=flowgauge")
 ADMIN = ("boss", "correct horse battery")
 USER = ("joe", "staple correct horse")
 
@@ -32,8 +34,14 @@ def _env(folder: Path) -> dict[str, str]:
 
 
 def test_with_accounts_the_page_is_for_admins(folder: Path) -> None:
-    """MLflow's logins hold, and `/metrics` gives 401 to strangers, 403 to users, all to admins."""
-    with mlflow_server(folder, options=APP, workers=2, env=_env(folder)) as server:
+    """MLflow's logins hold; `/metrics` gives 401 to strangers, 403 to users, all to admins.
+
+    A token from a file opens it too, and may be replaced at any time. Prometheus scrapes both ways.
+    """
+    token = folder / "token"
+    token.write_text("first\n")
+    env = _env(folder) | {"FLOWGAUGE_METRICS_TOKEN_FILE": str(token)}
+    with mlflow_server(folder, options=APP, workers=2, env=env) as server:
         create = f"{server.url}/api/2.0/mlflow/users/create"
         account = {"username": USER[0], "password": USER[1]}
         assert httpx.post(create, json=account).status_code == 401
@@ -48,13 +56,36 @@ def test_with_accounts_the_page_is_for_admins(folder: Path) -> None:
         route = "/api/2.0/mlflow/users/create"
         assert page.value("mlflow_http_requests_total", route=route, status="401") == 1
         assert page.value("mlflow_http_requests_total", route=route, status="200") == 1
+        _let_prometheus_in(folder, server, token)
+
+
+def _let_prometheus_in(folder: Path, server: MlflowServer, token: Path) -> None:
+    address = server.url.removeprefix("http://")
+    logins = {
+        "admin": {"basic_auth": {"username": ADMIN[0], "password": ADMIN[1]}},
+        "token": {"authorization": {"credentials_file": str(token)}},
+        "old token": {"authorization": {"credentials": "first"}},
+        "user": {"basic_auth": {"username": USER[0], "password": USER[1]}},
+    }
+    targets = dict.fromkeys(logins, address)
+    with prometheus(folder / "prometheus", targets, logins=logins) as scraper:
+
+        def up(job: str) -> float | None:
+            return scraper.value(f'up{{job="{job}"}}')
+
+        wait_for(lambda: up("admin") == up("token") == up("old token") == 1, "all three are in")
+        token.write_text("second")
+        wait_for(lambda: up("old token") == 0, "the old token is refused")
+        wait_for(lambda: up("token") == 1, "the new token is let in")
+        assert up("user") == 0
 
 
 def test_a_missing_secret_is_one_sentence(folder: Path) -> None:
     """What MLflow needs for accounts is asked for once, before any worker starts."""
     env = _env(folder) | {"MLFLOW_FLASK_SERVER_SECRET_KEY": ""}
     artifacts = ("--artifacts-only", "--artifacts-destination", str(folder))
-    command = [python_tool("mlflow"), "server", "--port", str(free_port()), *APP, *artifacts]
+    app = ("--app-name", "flowgauge-basic-auth")
+    command = [python_tool("mlflow"), "server", "--port", str(free_port()), *app, *artifacts]
     code, said = failure(command, folder, **env)
-    assert code == 1
-    assert "set the `MLFLOW_FLASK_SERVER_SECRET_KEY` environment variable" in said
+    assert code == 2
+    assert "set MLFLOW_FLASK_SERVER_SECRET_KEY to a long random text" in said

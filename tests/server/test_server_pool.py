@@ -11,8 +11,10 @@ import sqlalchemy
 from prometheus_client import REGISTRY
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
+from flowgauge.server.containment import Containment
 from flowgauge.server.instruments import Instruments
-from flowgauge.server.pool import PoolWatch, connection_limit
+from flowgauge.server.mlflow_host import connection_limit
+from flowgauge.server.pool import PoolWatch
 from stack.mariadb import MariaDb
 from stack.mlflow import mlflow_server
 from stack.postgres import Postgres
@@ -82,7 +84,7 @@ def instruments() -> Iterator[Instruments]:
 def watch(instruments: Instruments, monkeypatch: pytest.MonkeyPatch) -> PoolWatch:
     """SQLAlchemy's pools of this process, watched until the test ends."""
     monkeypatch.setattr(QueuePool, "connect", QueuePool.connect)
-    watch = PoolWatch(instruments)
+    watch = PoolWatch(instruments, Containment(instruments.measuring_failed))
     watch.install()
     return watch
 
@@ -106,7 +108,9 @@ def test_sqlalchemy_is_as_we_know_it(folder: Path, watch: PoolWatch) -> None:
     This test is to fail first when SQLAlchemy changes.
     """
     engine = _engine(folder, pool_size=1, max_overflow=0, pool_timeout=0.05)
-    changed = f"SQLAlchemy {sqlalchemy.__version__} has changed, mend flowgauge/server/pool.py: "
+    changed = (
+        f"SQLAlchemy {sqlalchemy.__version__} has changed, mend flowgauge/server/mlflow_host.py: "
+    )
     assert isinstance(engine.pool, QueuePool), changed + "engines have no QueuePool by default"
     assert getattr(engine.pool, "_max_overflow", None) == 0, changed + "no Pool._max_overflow"
     timeouts = _figure("timeouts_total") or 0

@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -87,35 +88,66 @@ def failure(command: Sequence[str], folder: Path, **env: str) -> tuple[int, str]
 
 
 @pytest.mark.parametrize(
-    ("options", "env", "code", "sentence"),
+    ("options", "env", "sentence"),
     [
-        (
-            ("--expose-prometheus", "metrics"),
-            {},
-            2,
-            "cannot be combined with flowgauge, which exports the same metrics",
-        ),
-        (("--gunicorn-opts", "--log-level info"), {}, 2, "--gunicorn-opts cannot be combined"),
+        (("--gunicorn-opts", "--log-level info"), {}, "--gunicorn-opts cannot be combined"),
         (
             (),
-            {"PROMETHEUS_MULTIPROC_DIR": "/proc/metrics"},
-            1,
-            "cannot be written to '/proc/metrics': No such file or directory. Set PROMETHEUS",
+            {"MLFLOW_AUTH_CONFIG_PATH": "auth.ini"},
+            "is set, but this MLflow would let in everybody: write `--app-name basic-auth --app",
         ),
+        ((), {"FLOWGAUGE_MLFLOW_APP": "nowhere"}, "there is no MLflow app 'nowhere'"),
+        (
+            (),
+            {"FLOWGAUGE_METRICS_TOKEN_FILE": "nowhere"},
+            "FLOWGAUGE_METRICS_TOKEN_FILE is 'nowhere', which cannot be read, No such file",
+        ),
+        ((), {"FLOWGAUGE_METRICS_ADDRESS": "9100"}, "FLOWGAUGE_METRICS_ADDRESS is '9100': give"),
     ],
-    ids=["expose-prometheus", "gunicorn", "unwritable-folder"],
+    ids=["gunicorn", "login", "unknown-app", "no-token", "no-address"],
 )
 def test_what_cannot_work_is_refused(
-    folder: Path, options: tuple[str, ...], env: dict[str, str], code: int, sentence: str
+    folder: Path, options: tuple[str, ...], env: dict[str, str], sentence: str
 ) -> None:
     """A setting that cannot work ends `mlflow server` with one sentence, before any worker."""
-    # Serving artifacts only spares each server the making of a database.
-    artifacts = ("--artifacts-only", "--artifacts-destination", str(folder))
-    command = [python_tool("mlflow"), "server", "--port", str(free_port()), *APP, *artifacts]
-    ended, said = failure([*command, *options], folder, **env)
-    assert ended == code
+    code, said = failure([*_server(folder), *options], folder, **env)
+    assert code == 2
     assert said.count("Error: ") == 1
     assert sentence in said
+
+
+def _server(folder: Path) -> list[str]:
+    # Serving artifacts only spares each server the making of a database.
+    artifacts = ("--artifacts-only", "--artifacts-destination", str(folder))
+    return [python_tool("mlflow"), "server", "--port", str(free_port()), *APP, *artifacts]
+
+
+def test_a_folder_that_cannot_be_written_is_refused(folder: Path) -> None:
+    """The folder is named, and what to set."""
+    code, said = failure(_server(folder), folder, PROMETHEUS_MULTIPROC_DIR="/proc/metrics")
+    assert code == 1
+    assert "cannot be written to '/proc/metrics': No such file or directory: set PROM" in said
+
+
+def test_a_taken_address_of_the_page_is_refused(folder: Path) -> None:
+    """A port of its own that something else listens on is named, with the variable to change."""
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        address = "{}:{}".format(*taken.getsockname())
+        code, said = failure(_server(folder), folder, FLOWGAUGE_METRICS_ADDRESS=address)
+    assert code == 1
+    assert f"cannot listen on {address}, something else listens there" in said
+    assert "with FLOWGAUGE_METRICS_ADDRESS" in said
+
+
+def test_a_version_that_is_not_supported_is_one_sentence(folder: Path) -> None:
+    """Below MLflow 3.3 the command ends and says what would work."""
+    # Nothing but its own record says which version is installed.
+    old = folder / "site" / "mlflow-3.1.4.dist-info"
+    old.mkdir(parents=True)
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: mlflow\nVersion: 3.1.4\n")
+    code, said = failure(_server(folder), folder, PYTHONPATH=str(old.parent))
+    assert code == 2
+    assert "needs MLflow 3.3 or newer and this is 3.1.4: upgrade MLflow, or run it with" in said
 
 
 def test_the_command_pays_nothing_for_finding_the_app() -> None:

@@ -1,17 +1,29 @@
+import fcntl
+import itertools
 import os
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import Gauge
+from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.multiprocess import MultiProcessCollector
 
-from flowgauge.server.worker_files import WorkerFiles, fold
+from flowgauge.server import prometheus_files
+from flowgauge.server.metrics_folder import GAUGE_MODES
+from flowgauge.server.worker_files import WorkerFiles
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+NO_PID = 2**30  # beyond what Linux gives
 
 
 def _dead_pid() -> int:
@@ -32,12 +44,16 @@ def _key(name: str, sample: str | None = None, **labels: str) -> str:
     return key
 
 
-def _shown(folder: Path) -> Series:
+def _series(families: Iterable[Metric]) -> Series:
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in WorkerFiles(folder).collect()
+        for family in families
         for sample in family.samples
     }
+
+
+def _shown(folder: Path) -> Series:
+    return _series(WorkerFiles(folder).collect())
 
 
 _COUNTS = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 2**40).map(float))
@@ -51,26 +67,72 @@ _BUCKETS = st.fixed_dictionaries({le: st.integers(0, 99).map(float) for le in ("
 def test_folding_changes_nothing_that_a_scrape_shows(
     workers: list[tuple[dict[str, float], dict[str, float]]], rounds: list[int]
 ) -> None:
-    """Counters and histograms are the same before and after, in whatever groups workers die."""
+    """A scrape shows what prometheus_client makes of all files, in whatever groups workers die."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for number, (counts, buckets) in enumerate(workers):
-            values = {_key("hits", "hits_total", key=key): n for key, n in counts.items()}
-            _write(folder / f"counter_w{number}.db", values)
-            values = {_key("wait", "wait_bucket", le=le): n for le, n in buckets.items()}
-            _write(folder / f"histogram_w{number}.db", values | {_key("wait", "wait_sum"): 7.0})
-        before = _shown(folder)
-        dying = list(range(len(workers)))
+        folder, never_folded = Path(name, "folder"), Path(name, "never_folded")
+        folder.mkdir()
+        never_folded.mkdir()
+        dying = list(enumerate(workers, NO_PID))
         for size in [*rounds, len(workers)]:
             group, dying = dying[:size], dying[size:]
-            for kind in ("counter", "histogram"):
-                files = [folder / f"{kind}_w{number}.db" for number in group]
-                fold(files, folder / f"{kind}_dead.db")
-        assert _shown(folder) == before
-        assert {file.name for file in folder.glob("*.db")} <= {
-            "counter_dead.db",
-            "histogram_dead.db",
+            for pid, (counts, buckets) in group:
+                hits = {_key("hits", "hits_total", key=key): n for key, n in counts.items()}
+                wait = {_key("wait", "wait_bucket", le=le): n for le, n in buckets.items()}
+                for to in (folder, never_folded):
+                    _write(to / f"counter_{pid}.db", hits)
+                    _write(to / f"histogram_{pid}.db", wait | {_key("wait", "wait_sum"): 7.0})
+            files = [str(file) for file in never_folded.iterdir()]
+            assert _shown(folder) == _series(MultiProcessCollector.merge(files))
+            assert len(list(folder.glob("*.db"))) <= 2
+
+
+def _leave_a_dead_workers(folder: Path, pid: int) -> None:
+    _write(folder / f"counter_{pid}.db", {_key("hits", "hits_total"): 2.0})
+    _write(folder / f"histogram_{pid}.db", {_key("wait", "wait_bucket", le="+Inf"): 3.0})
+    _write(folder / f"gauge_livesum_{pid}.db", {_key("busy"): 1.0})
+
+
+def _is_killed(step: int, call: Callable[[], object]) -> bool:
+    """Run *call* in a process that is killed before its *step*th change to a file."""
+    pid = os.fork()
+    if pid:
+        _, status = os.waitpid(pid, 0)
+        return os.WIFSIGNALED(status)
+    steps = itertools.count(1)
+
+    def kill_in_time(event: str, _: object) -> None:
+        if event in {"open", "os.rename", "os.remove"} and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(kill_in_time)
+    call()
+    os._exit(0)
+
+
+def test_killed_at_any_step_of_folding_nothing_is_lost_or_counted_twice(folder: Path) -> None:
+    """Whoever is killed while it folds leaves every count once, for now and for who goes on."""
+    for step in itertools.count(1):
+        at = folder / str(step)
+        at.mkdir()
+        for pid in (NO_PID, NO_PID + 1):
+            _leave_a_dead_workers(at, pid)
+            _shown(at)  # folds: the second time there is a sum already
+        for pid in (NO_PID, NO_PID + 2):  # a pid comes again
+            _leave_a_dead_workers(at, pid)
+        killed = _is_killed(step, WorkerFiles(at).bury_the_dead)
+        with (at / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # so that the scrape cannot go on with the folding
+            assert _shown(at)["hits_total", frozenset()] == 8.0
+        assert _shown(at) == {
+            ("hits_total", frozenset()): 8.0,
+            ("wait_bucket", frozenset({("le", "+Inf")})): 12.0,
+            ("wait_count", frozenset()): 12.0,
         }
+        _leave_a_dead_workers(at, NO_PID)
+        assert _shown(at)["hits_total", frozenset()] == 10.0
+        if not killed:
+            break
+    assert step > 20
 
 
 def test_the_dead_keep_their_counts_and_lose_their_gauges(folder: Path) -> None:
@@ -108,3 +170,97 @@ def test_nan_is_not_shown(folder: Path) -> None:
     values = {_key("open", pool="gone"): float("nan"), _key("open", pool="here"): 1.0}
     _write(folder / f"gauge_livesum_{os.getpid()}.db", values)
     assert _shown(folder) == {("open", frozenset({("pool", "here")})): 1.0}
+
+
+@pytest.fixture
+def stopped_holder(folder: Path) -> Iterator[None]:
+    """A process that was stopped while it held the folder's lock."""
+    code = (
+        "import fcntl, sys; fcntl.flock(f := open(sys.argv[1], 'w'), 2); print(flush=True); input()"
+    )
+    command = [sys.executable, "-c", code, str(folder / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        holder.send_signal(signal.SIGSTOP)
+        yield
+        holder.kill()
+
+
+@pytest.mark.usefixtures("stopped_holder")
+def test_a_stopped_process_keeps_nobody_waiting(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While a process that folded is stopped, a scrape is right at once and a worker starts."""
+    _leave_a_dead_workers(folder, NO_PID)
+    assert _shown(folder)["hits_total", frozenset()] == 2.0
+    assert ("busy", frozenset()) not in _shown(folder)
+    waited: list[float] = []
+    WorkerFiles(folder, clock=lambda: sum(waited), sleep=waited.append).bury_the_dead()
+    assert 4 < sum(waited) < 6
+    assert "could not be folded together" in caplog.text
+    assert (folder / f"counter_{NO_PID}.db").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"x",
+        b"\xff\xff\xff\x7f" + bytes(60),
+        struct.pack("i4xi", 4096, -16) + bytes(4096),
+        struct.pack("i4xi12sdd", 40, 9, b"no metric   ", 1.0, 0.0),
+    ],
+    ids=["short", "endless", "in-circles", "no-key"],
+)
+def test_a_dead_workers_malformed_file_is_set_aside(
+    folder: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It costs its own counts, once: it is named in the log, and blocks no worker and no page."""
+    _leave_a_dead_workers(folder, NO_PID)
+    (folder / f"counter_{NO_PID + 1}.db").write_bytes(content)
+    WorkerFiles(folder).bury_the_dead()
+    assert _shown(folder)["hits_total", frozenset()] == 2.0
+    [aside] = folder.glob("*.malformed")
+    assert caplog.text.count(str(aside)) == 1
+
+
+def test_a_living_workers_malformed_file_costs_only_its_own_series(folder: Path) -> None:
+    """The page shows all the others."""
+    _leave_a_dead_workers(folder, NO_PID)
+    (folder / f"counter_{os.getpid()}.db").write_bytes(b"\xff\xff\xff\x7f" + bytes(60))
+    assert _shown(folder)["hits_total", frozenset()] == 2.0
+
+
+def test_foreign_files_are_neither_read_nor_removed(folder: Path) -> None:
+    """A file is read only if it is a regular one with exactly a name that we give."""
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    _leave_a_dead_workers(elsewhere, NO_PID)
+    for name in ("mlflow.db", "counter.db", "counter_x.db", "counter_1.db.bak", "gauge_own_1.db"):
+        (folder / name).write_bytes(b"not ours")
+    (folder / f"counter_{NO_PID}.db").symlink_to(elsewhere / f"counter_{NO_PID}.db")
+    before = sorted(folder.iterdir())
+    WorkerFiles(folder).bury_the_dead()
+    assert _shown(folder) == {}
+    assert sorted(folder.iterdir()) == sorted([*before, folder / "lock"])
+
+
+def test_a_folder_that_was_taken_away_breaks_no_page_and_no_worker(folder: Path) -> None:
+    """A cleaner that removes the folder takes the numbers, not the server."""
+    gone = folder / "gone"
+    WorkerFiles(gone).bury_the_dead()
+    assert _shown(gone) == {}
+
+
+def test_what_cannot_be_folded_counts_all_the_same(folder: Path) -> None:
+    """Where nothing can be written, the dead workers' counts are shown as they are."""
+    (folder / "counter_dead.draft").mkdir()
+    _leave_a_dead_workers(folder, NO_PID)
+    for _ in range(2):
+        assert _shown(folder)["hits_total", frozenset()] == 2.0
+
+
+def test_prometheus_client_has_the_names_and_modes_that_are_leaned_on() -> None:
+    """The list of what is not public of it is true for the installed version."""
+    prometheus_files.supported()
+    assert set(GAUGE_MODES) == Gauge._MULTIPROC_MODES

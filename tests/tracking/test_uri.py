@@ -1,14 +1,11 @@
 """The order in which the tracking URI is looked for."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from flowgauge.assets import asset
 from flowgauge.errors import UsageError
-from flowgauge.tracking.uri import resolve_tracking_uri
+from flowgauge.tracking.uri import TrackingUri, resolve_tracking_uri
 
 
 @pytest.fixture
@@ -40,9 +37,16 @@ def test_then_the_file_that_env_names(environments: Path) -> None:
 
 
 def test_else_there_is_none(folder: Path) -> None:
-    """Without ENV, neither a folder without dev.yaml nor the packaged examples give a URI."""
+    """Without ENV, neither a folder without dev.yaml nor the lack of a folder gives a URI."""
     assert _found({}, folder) is None
-    assert _found({}, asset("environments")) is None
+    assert _found({}, folder / "environments") is None
+
+
+def test_no_production_but_the_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no folder of environments, `ENV=prod` is an error, and never an address."""
+    monkeypatch.chdir(folder)
+    with pytest.raises(UsageError, match="there is no folder environments"):
+        resolve_tracking_uri({"ENV": "prod"}, ask_airflow=lambda: None)
 
 
 def test_an_env_that_does_not_exist_is_an_error(environments: Path) -> None:
@@ -51,35 +55,11 @@ def test_an_env_that_does_not_exist_is_an_error(environments: Path) -> None:
         resolve_tracking_uri({"ENV": "qa"}, environments)
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "source"),
-    [
-        ("http://variable:5000", "http://variable:5000", "the Airflow Variable"),
-        (None, "https://dev.example.com", "dev.yaml"),
-    ],
-)
-def test_airflow_is_asked_where_it_is_loaded(
-    environments: Path, variable: str | None, value: str, source: str
-) -> None:
-    """With Airflow in the process its Variable comes before the files; without it, they do."""
-    script = environments / "script.py"
-    script.write_text(
-        "import airflow.sdk, pathlib, sys\n"
-        "from flowgauge.tracking.uri import resolve_tracking_uri\n"
-        "uri = resolve_tracking_uri(folder=pathlib.Path(sys.argv[1]))\n"
-        "print(uri.value, uri.source, sep='|')\n"
-    )
-    environ = {"AIRFLOW_HOME": str(environments / "airflow"), "HOME": str(environments)}
-    if variable:
-        environ["AIRFLOW_VAR_MLFLOW_TRACKING_URI"] = variable
-    out = subprocess.run(
-        [sys.executable, script, environments],
-        env=environ,
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=120,
-    )
-    found, _, where = out.stdout.strip().splitlines()[-1].partition("|")
-    assert found == value
-    assert source in where
+def test_airflow_comes_before_the_files(environments: Path) -> None:
+    """What Airflow says wins over the files, and loses to the environment variable."""
+    told = TrackingUri("http://told:5000", "Airflow")
+    assert resolve_tracking_uri({"ENV": "prod"}, environments, lambda: told) == told
+    environ = {"MLFLOW_TRACKING_URI": "http://set:5000"}
+    found = resolve_tracking_uri(environ, environments, lambda: told)
+    assert found
+    assert found.value == "http://set:5000"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flowgauge.airflow.log import log_with_mlflow
     from flowgauge.airflow.payload import ExtractPayload, PayloadError, validate_payload_schema
     from flowgauge.airflow.rate_limiter import RateLimitExceeded, rate_limit
+    from flowgauge.airflow.uri import tracking_uri
 
 __all__ = [
     "ExtractPayload",
@@ -18,6 +19,7 @@ __all__ = [
     "RateLimitExceeded",
     "log_with_mlflow",
     "rate_limit",
+    "tracking_uri",
     "validate_payload_schema",
 ]
 
@@ -27,6 +29,7 @@ _HOMES = {
     "RateLimitExceeded": "rate_limiter",
     "log_with_mlflow": "log",
     "rate_limit": "rate_limiter",
+    "tracking_uri": "uri",
     "validate_payload_schema": "payload",
 }
 

@@ -1,5 +1,6 @@
 """The MLflow that tracking is set to, kept connected between the log calls of one process."""
 
+import math
 import os
 from functools import lru_cache
 from typing import Protocol
@@ -7,8 +8,8 @@ from typing import Protocol
 from flowgauge.airflow.client import ClientConnection
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.rest import RestConnection
+from flowgauge.airflow.uri import tracking_uri
 from flowgauge.tracking.settings import speaks_rest
-from flowgauge.tracking.uri import require_tracking_uri
 
 __all__ = ["Connection", "connect"]
 
@@ -26,12 +27,12 @@ class Connection(Protocol):
         """Return the address of a run's page in MLflow's UI, None if there is no UI."""
 
 
-def connect(uri: str | None = None) -> Connection:
-    """Return the MLflow at *uri*, or else the one tracking is set to.
+def connect(uri: str | None = None, *, seconds: float = math.inf) -> Connection:
+    """Return the MLflow at *uri*, or else the one tracking is set to, as found within *seconds*.
 
     Raises `UsageError` if it is set to none, or in a way that cannot be used.
     """
-    uri = uri or require_tracking_uri().value
+    uri = uri or tracking_uri(seconds)
     settings = frozenset(item for item in os.environ.items() if item[0].startswith("MLFLOW_"))
     return _connection(uri, settings, os.getpid())
 

@@ -1,11 +1,11 @@
 """Which Airflow task is running: found by itself, in the task and in programs it starts."""
 
 import os
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
+from flowgauge.airflow.host.running import running_context
 from flowgauge.tracking.tags import (
     DAG_ID_TAG,
     MAP_INDEX_TAG,
@@ -14,7 +14,7 @@ from flowgauge.tracking.tags import (
     TRY_NUMBER_TAG,
 )
 
-__all__ = ["Task", "current_task"]
+__all__ = ["Task", "current_task", "tell_programs"]
 
 # Airflow sets these for the task's own process and so for every program it starts.
 # https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/operators.html
@@ -22,14 +22,18 @@ _DAG_ID = "AIRFLOW_CTX_DAG_ID"
 _TASK_ID = "AIRFLOW_CTX_TASK_ID"
 _RUN_ID = "AIRFLOW_CTX_DAG_RUN_ID"
 _TRY_NUMBER = "AIRFLOW_CTX_TRY_NUMBER"
+# What Airflow leaves out, and our listener adds.
+_MAP_INDEX = "FLOWGAUGE_MAP_INDEX"
+_MLFLOW_ENABLE = "FLOWGAUGE_MLFLOW_ENABLE"
+_OFF = {"", "0", "false", "no", "off"}
 
 
 @dataclass(frozen=True)
 class Task:
     """The running task; outside Airflow, every field is empty.
 
-    `map_index` is None unless the task is mapped. `params` are the DAG run's, `instance` is
-    Airflow's own object: both are known only inside the task's process.
+    `map_index` is None unless the task is mapped. `mlflow_enable` is what the DAG parameter of that
+    name says. `instance` is Airflow's own object, known only where Airflow runs.
     """
 
     dag_id: str = ""
@@ -37,7 +41,7 @@ class Task:
     run_id: str = ""
     map_index: int | None = None
     try_number: int | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
+    mlflow_enable: bool = True
     instance: Any = None
 
     @property
@@ -60,45 +64,51 @@ class Task:
 
 
 def current_task(environ: Mapping[str, str] = os.environ) -> Task:
-    """Return the running task, from Airflow's context or else from AIRFLOW_CTX_* variables."""
-    context = _context()
-    if context is None:
-        return _from_environment(environ)
-    instance = context["ti"]
+    """Return the running task, from Airflow's context or else from the environment.
+
+    A callback or a listener counts as the task that it is called for.
+    """
+    context = running_context()
+    return _from_environment(environ) if context is None else _from_context(context)
+
+
+def tell_programs(task: Task, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Leave in *environ*, for the programs that *task* starts, what Airflow does not tell them."""
+    environ[_MAP_INDEX] = "" if task.map_index is None else str(task.map_index)
+    environ[_MLFLOW_ENABLE] = str(task.mlflow_enable).lower()
+
+
+def _from_context(context: Mapping[str, Any]) -> Task:
+    # A callback of the whole DAG may be told of no task.
+    dag, instance = context["dag"], context.get("ti")
     # The context's own map_index is always None (measured on 3.3.2 and 2.11.2).
-    mapped = instance.map_index is not None and instance.map_index >= 0
+    map_index = getattr(instance, "map_index", None)
     return Task(
-        dag_id=instance.dag_id,
-        task_id=instance.task_id,
-        run_id=instance.run_id,
-        map_index=instance.map_index if mapped else None,
-        try_number=instance.try_number,
-        params=context.get("params") or {},
+        dag_id=dag.dag_id,
+        task_id=getattr(instance, "task_id", ""),
+        run_id=context["run_id"],
+        map_index=None if map_index is None or map_index < 0 else map_index,
+        try_number=getattr(instance, "try_number", None),
+        # To a callback of the whole DAG, 3.0 does not tell the parameters of the run.
+        mlflow_enable=_is_on((context.get("params") or dag.params).get("mlflow_enable", True)),
         instance=instance,
     )
 
 
-def _context() -> Mapping[str, Any] | None:
-    # A task's process has imported Airflow long ago; anywhere else, importing it takes 2 s.
-    if "airflow" not in sys.modules:
-        return None
-    try:
-        from airflow.sdk import get_current_context  # noqa: PLC0415 - only where Airflow runs
-    except ImportError:
-        # Airflow 2
-        from airflow.operators.python import get_current_context  # noqa: PLC0415
-    try:
-        context: Mapping[str, Any] = get_current_context()
-    except RuntimeError:
-        return None
-    return context
-
-
 def _from_environment(environ: Mapping[str, str]) -> Task:
-    attempt = environ.get(_TRY_NUMBER, "")
     return Task(
         dag_id=environ.get(_DAG_ID, ""),
         task_id=environ.get(_TASK_ID, ""),
         run_id=environ.get(_RUN_ID, ""),
-        try_number=int(attempt) if attempt.isdecimal() else None,
+        map_index=_number(environ.get(_MAP_INDEX, "")),
+        try_number=_number(environ.get(_TRY_NUMBER, "")),
+        mlflow_enable=_is_on(environ.get(_MLFLOW_ENABLE, True)),
     )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
+
+
+def _is_on(value: object) -> bool:
+    return str(value).strip().lower() not in _OFF

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-from flowgauge.airflow import stats
 from flowgauge.airflow.context import current_task
+from flowgauge.airflow.host import stats
 from flowgauge.store.base import Store, StoreError
 
 __all__ = ["FailOpen"]

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowgauge.environment import environment_file, load_environment
+from flowgauge.environment import (
+    chosen_environment,
+    environment_file,
+    environments_folder,
+    load_environment,
+)
 from flowgauge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,21 +24,22 @@ _log = logging.getLogger(__name__)
 
 
 def limit_settings(environ: Mapping[str, str] = os.environ) -> "Mapping[str, RateLimitSetting]":
-    """Return `rate_limits` of the environment that ENV names, by default dev; read once.
+    """Return `rate_limits` of the `chosen_environment`, read once; without one, none.
 
     A file that is missing or wrong sets nothing: it costs a warning, not the task.
     """
-    return _read(environ.get("ENV") or "dev", environ.get("FLOWGAUGE_ENVIRONMENTS"))
+    folder = environments_folder(environ)
+    name = chosen_environment(folder, environ)
+    return {} if name is None else _read(name, folder)
 
 
 @functools.cache
-def _read(name: str, folder: str | None) -> "Mapping[str, RateLimitSetting]":
-    place = Path(folder) if folder else None
+def _read(name: str, folder: Path) -> "Mapping[str, RateLimitSetting]":
     try:
         # Most files set no limit: then a task is spared the model that would check them.
-        if not _mentions_limits(environment_file(name, place)):
+        if not _mentions_limits(environment_file(name, folder)):
             return {}
-        return load_environment(name, place).rate_limits
+        return load_environment(name, folder).rate_limits
     except UsageError as error:
         _log.warning("The rate limits in the code apply: %s", error)
         return {}

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
-from flowgauge.airflow import stats
 from flowgauge.airflow.connection import Connection, connect
 from flowgauge.airflow.context import Task, current_task
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.entry import Entry, make_entry
+from flowgauge.airflow.host import stats
 from flowgauge.airflow.outbox import flush
 from flowgauge.airflow.payload import PayloadError, validate_payload_schema
 from flowgauge.airflow.permit import wait_for_permit
@@ -29,7 +29,6 @@ _STORE_SECONDS = 1.5
 # A call that went well sends some of what earlier ones left behind.
 _FLUSH_SECONDS = 2.0
 _FLUSH_ENTRIES = 5
-_OFF = {"", "0", "false", "no", "off"}
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +43,7 @@ def log_payload(
     """See `log_with_mlflow`, which calls this and keeps from the task whatever it raises."""
     deadline = Deadline(budget_seconds)
     task = current_task()
-    if not _enabled(task):
+    if not task.mlflow_enable:
         _log.info("Logging to MLflow is turned off by the DAG parameter mlflow_enable")
         return None
     try:
@@ -68,13 +67,9 @@ def log_payload(
     return _send(entry, task, deadline)
 
 
-def _enabled(task: Task) -> bool:
-    return str(task.params.get("mlflow_enable", True)).strip().lower() not in _OFF
-
-
 def _send(entry: Entry, task: Task, deadline: Deadline) -> str | None:
     try:
-        connection = connect()
+        connection = connect(seconds=deadline.left - _STORE_SECONDS)
         wait_for_permit(deadline.left - _STORE_SECONDS)
         run_id = connection.send(entry, again=False, seconds=deadline.left - _STORE_SECONDS)
     # MlflowClient, SQLAlchemy and login plugins raise what they like.
@@ -83,7 +78,7 @@ def _send(entry: Entry, task: Task, deadline: Deadline) -> str | None:
         return None
     stats.count("mlflow.dag_log.logged", entry.dag_id, entry.task_id)
     stats.time_taken("mlflow.dag_log.duration", deadline.spent, entry.dag_id, entry.task_id)
-    push_run_link(task, connection.run_url(run_id))
+    push_run_link(task, connection.run_url(run_id), deadline.left)
     _tell_store(lambda store: _record_and_flush(store, connection, entry, deadline))
     return run_id
 

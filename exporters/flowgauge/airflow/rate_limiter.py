@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar, cast
 from uuid import uuid4
 
-from flowgauge.airflow import stats
 from flowgauge.airflow.context import current_task
 from flowgauge.airflow.fail_open import FailOpen
+from flowgauge.airflow.host import stats
 from flowgauge.airflow.limit_settings import limit_settings
 from flowgauge.airflow.variable_mirror import VariableMirror
 from flowgauge.errors import FlowgaugeError, UsageError

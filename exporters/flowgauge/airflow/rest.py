@@ -12,6 +12,7 @@ from flowgauge.airflow.delivery import deliver
 from flowgauge.airflow.entry import Entry
 from flowgauge.tracking.client import TrackingClient
 from flowgauge.tracking.errors import TrackingRejectedError
+from flowgauge.tracking.queries import Queries
 from flowgauge.tracking.tags import LOG_ID_TAG
 
 __all__ = ["RestConnection"]
@@ -74,12 +75,9 @@ class _RestTracking:
 
     def find_runs(self, experiment_id: str, log_id: str) -> list[str]:
         """Return the ids of the runs tagged with *log_id*."""
-        answer = self._post(
-            "runs/search",
-            experiment_ids=[experiment_id],
-            filter=f"tags.`{LOG_ID_TAG}` = '{log_id}'",
-        )
-        return [run["info"]["run_id"] for run in answer.get("runs", [])]
+        mlflow = Queries(self._client, seconds_left=self._deadline.allot)
+        found = mlflow.runs([experiment_id], f"tags.`{LOG_ID_TAG}` = '{log_id}'")
+        return [run["info"]["run_id"] for run in found.items]
 
     def delete_run(self, run_id: str) -> None:
         """Move a run to MLflow's trash."""

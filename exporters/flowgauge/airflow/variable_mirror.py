@@ -9,20 +9,16 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 from flowgauge.airflow.context import current_task
-from flowgauge.background import in_background
+from flowgauge.airflow.host.services import get_variable, set_variable
 from flowgauge.store.base import Store
 
 __all__ = ["VariableMirror"]
 
 _INTERVAL_SECONDS = 5.0
-# A Variable takes 5 to 20 ms; an API server that hangs must not hold up the task.
-_PATIENCE_SECONDS = 0.5
 _DESCRIPTION = "Rate limit as flowgauge sees it. Delete it to reset the window."
 _log = logging.getLogger(__name__)
 
@@ -40,16 +36,12 @@ class VariableMirror:
         """Bring the Variable up to date; return whether it was deleted and so reset the window.
 
         Does nothing outside an Airflow task, nor if any task of any host did it in the last five
-        seconds. Takes at most half a second, and never fails.
+        seconds. An Airflow that hangs holds it up for half a second, and it never fails.
         """
         if not self._is_time() or current_task().instance is None:
             return False
         try:
-            if not store.take_mirror_turn(self._key, _INTERVAL_SECONDS):
-                return False
-            return in_background(lambda: self._write(store), self._name).result(_PATIENCE_SECONDS)
-        except StillRunning:
-            return False
+            return store.take_mirror_turn(self._key, _INTERVAL_SECONDS) and self._write(store)
         # Whatever is wrong with the mirror, the task goes on.
         except Exception as error:  # noqa: BLE001
             _log.debug("The Variable %s could not be brought up to date: %s", self._name, error)
@@ -63,37 +55,19 @@ class VariableMirror:
         return True
 
     def _write(self, store: Store) -> bool:
-        existed = _exists(self._name)
-        self._show(store)
-        # Only now: an API that fails makes a Variable look deleted too, but cannot set it.
-        deleted = not existed and store.mirror_gone(self._key)
+        missing = get_variable(self._name) is None
+        # An API that fails makes a Variable look deleted too, but cannot set it.
+        if not self._show(store):
+            return False
+        deleted = missing and store.mirror_gone(self._key)
         if deleted:
             _log.info("The Variable %s was deleted: the rate limit starts anew", self._name)
             self._show(store)
         store.mirror_written(self._key)
         return deleted
 
-    def _show(self, store: Store) -> None:
+    def _show(self, store: Store) -> bool:
         (state,) = (window for window in store.windows() if window.key == self._key)
         updated = datetime.now(UTC).isoformat(timespec="seconds")
         value = json.dumps({**asdict(state), "updated": updated}, indent=2)
-        _variable().set(self._name, value, _DESCRIPTION)
-
-
-def _exists(name: str) -> bool:
-    variable = _variable()
-    try:
-        value = variable.get(name, default=None)
-    except TypeError:
-        # Airflow 2
-        value = variable.get(name, default_var=None)
-    return value is not None
-
-
-def _variable() -> Any:
-    try:
-        from airflow.sdk import Variable  # noqa: PLC0415 - only where Airflow runs
-    except ImportError:
-        # Airflow 2
-        from airflow.models import Variable  # noqa: PLC0415
-    return Variable
+        return set_variable(self._name, value, _DESCRIPTION)

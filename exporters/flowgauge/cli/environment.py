@@ -4,7 +4,9 @@ import json
 
 import click
 
+from flowgauge.assets import asset
 from flowgauge.environment.schema import json_schema
+from flowgauge.rules.files import alert_names, read_rules
 
 __all__ = ["environment"]
 
@@ -17,4 +19,5 @@ def environment() -> None:
 @environment.command()
 def schema() -> None:
     """Print the JSON Schema of environment files, for editors."""
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    alerts = alert_names(read_rules([str(asset("alerts") / "*.yaml")]))
+    click.echo(json.dumps(json_schema(alerts), indent=2, ensure_ascii=False))

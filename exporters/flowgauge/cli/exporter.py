@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from flowgauge.address import listen, parse_address
 from flowgauge.cli.options import mlflow_uri_option, store_option, tracking_uri
-from flowgauge.exporter.address import listen, parse_address
 from flowgauge.exporter.auth import BasicAuth
 from flowgauge.exporter.collector import Context
 from flowgauge.exporter.collectors import make_collectors
@@ -89,14 +89,14 @@ def exporter(
     exporter then says so, and recovers with them.
     """
     _set_up_logging(log_level)
-    host, port = parse_address(listen_address)
+    host, port = parse_address(listen_address, "--web.listen-address")
     uri = tracking_uri(mlflow_uri)
     tracking = TrackingClient(uri.value)
     context = Context(tracking, open_store(store, timeout_seconds=_STORE_SECONDS), max_pairs)
     app = web_app(Scrape(make_collectors(context)), _checks(context), metrics_path)
     config = WebConfigFile(web_config)
     tls = server_context(config.tls)
-    with listen(host, port) as listener:
+    with listen(host, port, "--web.listen-address") as listener:
         place = "{}:{}".format(*listener.getsockname())
         _log.info("Listening on %s; MLflow is %s, from %s.", place, tracking.address, uri.source)
         serve(BasicAuth(app, config.users), listener, tls)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from flowgauge.environment import environment_file, load_environment
+from flowgauge.environment.examples import example_addresses
 from flowgauge.errors import UsageError
 from flowgauge.render import difference, render, replace_folder
 
@@ -38,6 +39,11 @@ def render_command(*, name: str, out: Path | None, diff: bool) -> None:
     """
     file = environment_file(name)
     environment = load_environment(name)
+    if left := example_addresses(environment):
+        raise UsageError(
+            f"{file}: {', '.join(left)} still {'has' if len(left) == 1 else 'have'} an example's "
+            "address: write your own, or leave the key out"
+        )
     try:
         files = render(name, environment)
     except UsageError as error:

@@ -11,6 +11,8 @@ from typing import Any
 import click
 
 from flowgauge.assets import asset
+from flowgauge.links import AS_WRITTEN
+from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS
 from flowgauge.rules import promql
 from flowgauge.rules.checks import check_rules
 from flowgauge.rules.files import read_rules
@@ -70,7 +72,15 @@ def check_rules_command(
     without a test in which they fire and one in which they are silent, tests of alerts that do not
     exist, missing links and pages. Exits with 1 if anything is wrong.
     """
-    checked = check_rules(read_rules(rules), read_tests(tests), runbooks, find(promtool), jobs)
+    checked = check_rules(
+        read_rules(rules),
+        read_tests(tests),
+        runbooks,
+        find(promtool),
+        metrics=(*SERVER_METRICS, *EXPORTER_METRICS),
+        links=AS_WRITTEN,
+        jobs=jobs,
+    )
     for finding in checked.findings:
         click.echo(finding, err=True)
     if checked.findings:

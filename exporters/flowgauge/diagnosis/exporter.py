@@ -1,24 +1,46 @@
 """What the exporter's metrics page says."""
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from flowgauge.diagnosis.page import RefusedError, Site
+from flowgauge.diagnosis.step import NotSeen
 from flowgauge.errors import FlowgaugeError
 from flowgauge.metrics import BUILD_INFO, COLLECTOR_SUCCESS, UP
-from flowgauge.redact import quote, redact_url
 
 __all__ = ["ask_exporter"]
 
-_SECONDS = 15.0
+_HERE = "http://127.0.0.1:9877"
 
 
-def ask_exporter(url: str) -> str:
+def ask_exporter(url: str | None) -> str:
     """Scrape the exporter at *url* and return what it says of itself.
 
-    Raises `FlowgaugeError` if it does not answer, cannot reach MLflow, or a collector fails.
+    Without *url*, one on this machine is looked for, and there need be none (`NotSeen`). Raises
+    `FlowgaugeError` if it does not answer, cannot reach MLflow, or a collector fails.
     """
-    address = redact_url(url)
-    values = _samples(_page(url, address))
+    site = Site(
+        name="the exporter",
+        url=url or _HERE,
+        option="--exporter-url",
+        cure_down="start `flowgauge exporter`",
+        cure_far="leave it out with --skip exporter where a firewall or network policy lets only "
+        "Prometheus in",
+        near=not url,
+    )
+    try:
+        page = site.get("/metrics").text
+    except RefusedError:
+        if url:
+            raise
+        raise NotSeen(
+            "none runs on this machine, and no other was named: give --exporter-url "
+            "where it can be reached"
+        ) from None
+    return _read(page, site.address)
+
+
+def _read(page: str, address: str) -> str:
+    values = _samples(page)
     if not any(name == BUILD_INFO.name for name, _ in values):
         raise FlowgaugeError(f"{address} is not flowgauge's: give the exporter's --exporter-url")
     if values.get((UP.name, "")) != 1:
@@ -36,23 +58,6 @@ def ask_exporter(url: str) -> str:
 
 def _has_failed(name: str, value: float) -> bool:
     return name == COLLECTOR_SUCCESS.name and value != 1
-
-
-def _page(url: str, address: str) -> str:
-    try:
-        answer = httpx.get(f"{url.rstrip('/')}/metrics", timeout=_SECONDS)
-        answer.raise_for_status()
-    except httpx.HTTPStatusError as error:
-        raise FlowgaugeError(
-            f"the exporter at {address} answers {error.response.status_code}: "
-            "put its login into --exporter-url, https://USER:PASSWORD@HOST:PORT"
-        ) from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise FlowgaugeError(
-            f"the exporter at {address} does not answer ({quote(str(error))}): start "
-            "`flowgauge exporter`, or give its --exporter-url"
-        ) from None
-    return answer.text
 
 
 def _samples(page: str) -> dict[tuple[str, str], float]:

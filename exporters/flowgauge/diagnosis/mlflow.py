@@ -1,34 +1,41 @@
 """From the tracking URI to MLflow's metrics page."""
 
-import os
-import shutil
 import socket
-import subprocess
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
+from flowgauge.airflow.command import ask_airflow_command
 from flowgauge.background import in_background
+from flowgauge.compatibility import remark
+from flowgauge.diagnosis.step import NotSeen
 from flowgauge.errors import FlowgaugeError
 from flowgauge.metrics import HTTP_REQUESTS
 from flowgauge.redact import redact_url
 from flowgauge.tracking.client import TrackingClient
-from flowgauge.tracking.errors import TrackingNotMlflowError
+from flowgauge.tracking.errors import (
+    TrackingNotMlflowError,
+    TrackingRejectedError,
+    TrackingUnauthorizedError,
+)
+from flowgauge.tracking.queries import Queries
 from flowgauge.tracking.uri import TrackingUri, require_tracking_uri
 
 __all__ = ["MlflowPath"]
 
 _SECONDS = 10.0
+# What MLflow's --expose-prometheus counts.
+_STOCK_HTTP_REQUESTS = "mlflow_http_request_total"
 _PORTS = {"http": 80, "https": 443}
 
 
 class MlflowPath:
-    """The steps to MLflow, in order; each returns what it found or raises `FlowgaugeError`."""
+    """The steps to MLflow, in order; each returns what it found, or raises as `chain` wants."""
 
     def __init__(self, given: TrackingUri | None) -> None:
         self._given = given
+        self._version = ""
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
@@ -43,13 +50,18 @@ class MlflowPath:
         self._resources.close()
 
     def find(self) -> str:
-        """Find the tracking URI and see that it can be used."""
-        uri = self._given or require_tracking_uri(ask_airflow=_ask_airflow_command)
+        """Find the tracking URI, see that it can be used, and who is connected to first for it."""
+        uri = self._given or require_tracking_uri(ask_airflow=ask_airflow_command)
         self._client = self._resources.enter_context(
             TrackingClient(uri.value, timeout_seconds=_SECONDS)
         )
-        self._host, self._port, self._via = _next_hop(self._client.address)
-        return f"{redact_url(uri.value)}, from {uri.source}{self._via}"
+        self._mlflow = Queries(self._client)
+        self._host, self._port = self._client.next_hop()
+        parts = urlsplit(self._client.address)
+        own = parts.hostname, parts.port or _PORTS[parts.scheme]
+        self._proxied = (self._host, self._port) != own
+        via = f", through the proxy {self._host}:{self._port}" if self._proxied else ""
+        return f"{redact_url(uri.value)}, from {uri.source}{via}"
 
     def resolve(self) -> str:
         """Resolve the name of the next host: MLflow's, or the proxy's."""
@@ -60,7 +72,7 @@ class MlflowPath:
             found = looking_up.result(_SECONDS)
         except (OSError, UnicodeError):  # TimeoutError is an OSError
             raise FlowgaugeError(
-                f"{self._host} does not resolve: correct the host in the tracking URI, "
+                f"{self._host} does not resolve: correct the host in {self._named_in}, "
                 "or this machine's DNS"
             ) from None
         addresses = sorted({str(entry[4][0]) for entry in found})
@@ -73,56 +85,61 @@ class MlflowPath:
             socket.create_connection((self._host, self._port), timeout=_SECONDS).close()
         except TimeoutError:
             raise FlowgaugeError(
-                f"{place} does not answer: see whether a firewall or network policy is between"
+                f"{place} cannot be reached from here, it does not answer: see whether a firewall "
+                "or network policy is between"
             ) from None
         except OSError as error:
             raise FlowgaugeError(
                 f"{place} cannot be reached ({error.strerror}): start the server, "
-                "or correct host and port in the tracking URI"
+                f"or correct host and port in {self._named_in}"
             ) from None
         return f"{place} accepts connections"
 
+    @property
+    def _named_in(self) -> str:
+        return "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY" if self._proxied else "the tracking URI"
+
+    def ask(self) -> str:
+        """See that what answers API calls is MLflow, whether it likes the login or not."""
+        with suppress(TrackingUnauthorizedError):
+            self._mlflow.probe()
+        return f"MLflow's API answers at {self._client.address}"
+
     def log_in(self) -> str:
-        """Make a real API call."""
-        self._client.call("GET", "experiments/search", {"max_results": 1})
-        return "MLflow answers API calls"
+        """See that an API call is allowed."""
+        self._mlflow.probe()
+        return "MLflow allows API calls"
 
     def version(self) -> str:
-        """Ask for MLflow's version."""
-        return f"MLflow {self._client.text('/version').strip()}"
+        """Ask for MLflow's version, which a managed MLflow may keep to itself."""
+        try:
+            self._version = self._mlflow.version()
+        except (TrackingNotMlflowError, TrackingRejectedError, TrackingUnauthorizedError) as why:
+            raise NotSeen(f"MLflow does not tell its version ({why})") from None
+        return f"MLflow {self._version}{remark('mlflow', self._version)}"
 
     def server_app(self) -> str:
-        """See whether the metrics page is the one of flowgauge's server app."""
-        advice = "start it with `mlflow server --app-name flowgauge`"
+        """See whether the metrics page is the one of flowgauge's server app.
+
+        MLflow 2, in which it cannot run, has a page of its own that the rules read too.
+        """
+        is_old = self._version.startswith("2.")
+        option = "--expose-prometheus FOLDER" if is_old else "--app-name flowgauge"
+        advice = (
+            f"start it with `mlflow server {option}`, or leave this out with --skip server-app "
+            "if it is managed, or has its metrics on a port of their own"
+        )
         try:
             page = self._client.text("/metrics")
-        except TrackingNotMlflowError:
-            raise FlowgaugeError(f"MLflow has no metrics page: {advice}") from None
-        if f"# TYPE {HTTP_REQUESTS.name} " not in page:
-            raise FlowgaugeError(f"MLflow's metrics page is not flowgauge's: {advice}")
-        return "MLflow's metrics page is flowgauge's"
-
-
-def _next_hop(address: str) -> tuple[str, int, str]:
-    """Return host and port of the next host, and words about it if it is a proxy."""
-    parts = urlsplit(address)
-    host = parts.hostname or ""
-    proxy = getproxies().get(parts.scheme)
-    if proxy and not proxy_bypass(host):
-        through = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        host, scheme = through.hostname or "", through.scheme
-        return host, through.port or _PORTS.get(scheme, 80), f", through the proxy {host}"
-    return host, parts.port or _PORTS[parts.scheme], ""
-
-
-def _ask_airflow_command() -> str | None:
-    """Return the Airflow Variable as a task would see it, where Airflow is set up."""
-    if not os.environ.get("AIRFLOW_HOME") or not shutil.which("airflow"):
-        return None
-    command = ["airflow", "variables", "get", "MLFLOW_TRACKING_URI"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    except subprocess.TimeoutExpired:
-        return None
-    lines = done.stdout.split()
-    return lines[-1] if done.returncode == 0 and lines else None
+        except (TrackingNotMlflowError, TrackingRejectedError):
+            raise FlowgaugeError(f"MLflow has no metrics page here: {advice}") from None
+        except TrackingUnauthorizedError:
+            return (
+                "MLflow's metrics page is for its admins, as it should be: "
+                "Prometheus needs a login, tasks do not"
+            )
+        if f"# TYPE {HTTP_REQUESTS.name} " in page:
+            return "MLflow's metrics page is flowgauge's"
+        if is_old and f"# TYPE {_STOCK_HTTP_REQUESTS} " in page:
+            return "MLflow's metrics page is its own, which the rules read too"
+        raise FlowgaugeError(f"MLflow's metrics page is not flowgauge's: {advice}")

@@ -6,7 +6,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from flowgauge.environment.reading import environment_file, environments_folder, load_environment
+from flowgauge.environment.reading import (
+    chosen_environment,
+    environment_file,
+    environments_folder,
+    load_environment,
+)
 
 if TYPE_CHECKING:
     from flowgauge.environment.model import Environment, RateLimitSetting
@@ -14,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Environment",
     "RateLimitSetting",
+    "chosen_environment",
     "environment_file",
     "environments_folder",
     "load_environment",

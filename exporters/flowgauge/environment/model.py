@@ -1,6 +1,6 @@
 """What an environment file may say. The docstrings are the descriptions in the JSON Schema."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,6 +17,7 @@ from flowgauge.environment.values import (
     StoreUrl,
     Url,
 )
+from flowgauge.links import AS_WRITTEN, Links
 
 __all__ = [
     "AlertOverride",
@@ -26,6 +27,7 @@ __all__ = [
     "Endpoint",
     "Environment",
     "Kubernetes",
+    "Login",
     "MlflowService",
     "PagerDuty",
     "PrometheusSettings",
@@ -80,6 +82,14 @@ class Urls(_Section):
     runbooks: HttpUrl | None = None
     """The folder that holds the runbooks' pages."""
 
+    @property
+    def links(self) -> Links:
+        """Both, with what the rules and dashboards say in the place of what is not given."""
+        return Links(
+            dashboards=self.dashboards or AS_WRITTEN.dashboards,
+            runbooks=self.runbooks or AS_WRITTEN.runbooks,
+        )
+
 
 class BasicAuth(_Section):
     """A login; the password is in a file."""
@@ -88,27 +98,31 @@ class BasicAuth(_Section):
     password_file: SecretFile
 
 
-class Endpoint(_Section):
-    """Where Prometheus scrapes one job."""
+class Login(_Section):
+    """How Prometheus logs in: not at all, with a password, or with a token."""
 
-    targets: list[HostPort] = Field(default_factory=list)
-    """HOST:PORT of every instance; each replica must be scraped by itself."""
-    basic_auth: BasicAuth | None = None
-
-
-class RemoteWrite(_Section):
-    """A long-term store that Prometheus sends everything to."""
-
-    url: HttpUrl
     basic_auth: BasicAuth | None = None
     credentials_file: SecretFile | None = None
     """A file that holds a bearer token."""
 
     @model_validator(mode="after")
-    def _one_way_in(self) -> "RemoteWrite":
+    def _one_way_in(self) -> Self:
         if self.basic_auth and self.credentials_file:
             raise ValueError("must have basic_auth or credentials_file, not both")
         return self
+
+
+class Endpoint(Login):
+    """Where Prometheus scrapes one job."""
+
+    targets: list[HostPort] = Field(default_factory=list)
+    """HOST:PORT of every instance; each replica must be scraped by itself."""
+
+
+class RemoteWrite(Login):
+    """A long-term store that Prometheus sends everything to."""
+
+    url: HttpUrl
 
 
 class PrometheusSettings(_Section):
@@ -178,6 +192,14 @@ class MlflowService(_Section):
     """Name of the Service's port."""
     basic_auth_secret: KubernetesName | None = None
     """A Secret with the keys username and password, where /metrics asks for a login."""
+    token_secret: KubernetesName | None = None
+    """A Secret with the key token, where /metrics asks for one."""
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if self.basic_auth_secret and self.token_secret:
+            raise ValueError("must have basic_auth_secret or token_secret, not both")
+        return self
 
 
 class Kubernetes(_Section):

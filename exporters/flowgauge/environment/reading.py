@@ -6,24 +6,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowgauge.assets import asset
 from flowgauge.errors import UsageError
 from flowgauge.redact import quote
 
 if TYPE_CHECKING:
     from flowgauge.environment.model import Environment
 
-__all__ = ["environment_file", "environments_folder", "load_environment"]
+__all__ = ["chosen_environment", "environment_file", "environments_folder", "load_environment"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def environments_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder: FLOWGAUGE_ENVIRONMENTS, else ./environments, else the packaged one."""
-    if named := environ.get("FLOWGAUGE_ENVIRONMENTS"):
-        return Path(named)
-    local = Path("environments")
-    return local if local.is_dir() else asset("environments")
+    """Return the user's folder, whether it exists or not: FLOWGAUGE_ENVIRONMENTS or ./environments.
+
+    flowgauge brings no environment of its own: a production is always somebody's.
+    """
+    return Path(environ.get("FLOWGAUGE_ENVIRONMENTS") or "environments")
+
+
+def chosen_environment(folder: Path, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the name that ENV gives, else dev if *folder* has it, else None."""
+    if name := environ.get("ENV"):
+        return name
+    # A folder that is named but not there is a mistake: reading dev from it says so.
+    missing = bool(environ.get("FLOWGAUGE_ENVIRONMENTS")) and not folder.is_dir()
+    return "dev" if missing or (folder / "dev.yaml").is_file() else None
 
 
 def load_environment(name: str, folder: Path | None = None) -> "Environment":
@@ -44,7 +52,11 @@ def environment_file(name: str, folder: Path | None = None) -> Path:
     folder = folder or environments_folder()
     file = folder / f"{name}.yaml"
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder: FLOWGAUGE_ENVIRONMENTS must name one")
+        raise UsageError(
+            f"there is no folder {folder}, where {quote(name, longest=80)}.yaml would be: go to "
+            "where it is, name it in FLOWGAUGE_ENVIRONMENTS, or write that file, for which one "
+            "line will do, domains: {mlflow: HOST}"
+        )
     if not _NAME.fullmatch(name) or not file.is_file():
         known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
         raise UsageError(

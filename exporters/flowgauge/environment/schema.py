@@ -2,24 +2,21 @@
 
 import ast
 import inspect
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from flowgauge.assets import asset
 from flowgauge.environment import model
 from flowgauge.environment.model import Environment
-from flowgauge.rules.files import read_rules
 
 __all__ = ["json_schema"]
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the schema (draft 2020-12); it knows the names of the alerts."""
+def json_schema(alerts: Iterable[str]) -> dict[str, Any]:
+    """Return the schema (draft 2020-12), in which *alerts* are the names that can be overridden."""
     schema = Environment.model_json_schema()
     _describe(schema)
-    sources = read_rules([str(asset("alerts") / "*.yaml")])
-    alerts = sorted(rule.alert for source in sources for rule in source.file.rules if rule.alert)
-    schema["properties"]["alerts"]["propertyNames"] = {"enum": alerts}
+    schema["properties"]["alerts"]["propertyNames"] = {"enum": sorted(alerts)}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -1,5 +1,6 @@
-"""Alertmanager's configuration: ours, with the environment's receivers."""
+"""Alertmanager's configuration: ours, with the environment's receivers; whole, and to be added."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import yaml
@@ -11,15 +12,48 @@ from flowgauge.render.files import Files, to_yaml
 __all__ = ["alertmanager_files"]
 
 
-def alertmanager_files(environment: Environment) -> Files:
-    """Return `alertmanager/alertmanager.yml`.
+def alertmanager_files(environment: Environment, alerts: Collection[str]) -> Files:
+    """Return the whole `alertmanager.yml`, and the fragment to add to one that serves others, too.
 
-    https://prometheus.io/docs/alerting/latest/configuration/
+    The fragment's route takes *alerts* alone. https://prometheus.io/docs/alerting/latest/configuration/
     """
     configuration = yaml.safe_load((asset("alerts") / "alertmanager.yml").read_text())
     for receiver in configuration["receivers"]:
         receiver.update(_integrations(environment.receivers.get(receiver["name"], Receiver())))
-    return {"alertmanager/alertmanager.yml": to_yaml(configuration)}
+    return {
+        "alertmanager/alertmanager.yml": to_yaml(configuration),
+        "alertmanager/fragment.yml": _HOW_TO_ADD + to_yaml(_fragment(configuration, alerts)),
+    }
+
+
+def _fragment(configuration: dict[str, Any], alerts: Collection[str]) -> dict[str, Any]:
+    ours = f'alertname=~"{"|".join(sorted(alerts))}"'
+    # A receiver without a way to tell anybody would swallow what the cluster's own is told today.
+    told = [receiver for receiver in configuration["receivers"] if receiver.keys() != {"name"}]
+    names = {receiver["name"]: f"flowgauge-{receiver['name']}" for receiver in told}
+    return {
+        "route": {"routes": [{"matchers": [ours], **_renamed(configuration["route"], names)}]},
+        "receivers": [{**receiver, "name": names[receiver["name"]]} for receiver in told],
+        "inhibit_rules": configuration["inhibit_rules"],
+    }
+
+
+def _renamed(route: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return *route* with its receivers by their new *names*; one without is the parent's."""
+    renamed = {key: value for key, value in route.items() if key != "receiver"}
+    if route["receiver"] in names:
+        renamed["receiver"] = names[route["receiver"]]
+    if "routes" in route:
+        renamed["routes"] = [_renamed(inner, names) for inner in route["routes"]]
+    return renamed
+
+
+_HOW_TO_ADD = """\
+# For an Alertmanager that serves others, too: add what each of the three lists holds to the same
+# list of its configuration, the route at the front, before one that takes all alerts. It takes
+# flowgauge's alerts alone, and the inhibitions are about no others. What has no receiver here goes
+# to the receiver of the cluster's own route.
+"""
 
 
 def _integrations(receiver: Receiver) -> dict[str, Any]:

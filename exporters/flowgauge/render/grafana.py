@@ -2,8 +2,8 @@
 
 from flowgauge.assets import asset
 from flowgauge.environment.model import Environment
+from flowgauge.links import relink
 from flowgauge.render.files import Files, to_yaml
-from flowgauge.render.links import relink
 
 __all__ = ["DASHBOARDS", "grafana_files"]
 
@@ -18,7 +18,7 @@ def grafana_files(environment: Environment) -> Files:
     https://grafana.com/docs/grafana/latest/administration/provisioning/
     """
     dashboards = {
-        f"{DASHBOARDS}/{path.name}": relink(path.read_text(), environment.urls)
+        f"{DASHBOARDS}/{path.name}": relink(path.read_text(), environment.urls.links)
         for path in sorted(asset("dashboards").glob("*.json"))
     }
     return {

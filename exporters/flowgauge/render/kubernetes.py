@@ -108,6 +108,8 @@ def _mlflow_monitor(settings: Kubernetes, interval: str) -> dict[str, Any]:
     if secret := mlflow.basic_auth_secret:
         keys = ("username", "password")
         endpoint["basicAuth"] = {key: {"name": secret, "key": key} for key in keys}
+    if secret := mlflow.token_secret:
+        endpoint["authorization"] = {"credentials": {"name": secret, "key": "token"}}
     spec = {
         "namespaceSelector": {"matchNames": [mlflow.namespace or settings.namespace]},
         "selector": {"matchLabels": mlflow.selector},

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from flowgauge.environment.model import BasicAuth, Endpoint, Environment, RemoteWrite
+from flowgauge.environment.model import Endpoint, Environment, Login, RemoteWrite
 from flowgauge.errors import UsageError
 from flowgauge.render.files import Files, to_yaml
 
@@ -56,18 +56,17 @@ def _job(name: str, endpoint: Endpoint, default: list[str]) -> dict[str, Any]:
     return {
         "job_name": name,
         "static_configs": [{"targets": targets}],
-        **_basic_auth(endpoint.basic_auth),
+        **_login(endpoint),
     }
 
 
 def _remote_write(store: RemoteWrite) -> dict[str, Any]:
-    token = {"authorization": {"credentials_file": store.credentials_file}}
-    return {
-        "url": store.url,
-        **_basic_auth(store.basic_auth),
-        **(token if store.credentials_file else {}),
-    }
+    return {"url": store.url, **_login(store)}
 
 
-def _basic_auth(login: BasicAuth | None) -> dict[str, Any]:
-    return {"basic_auth": login.model_dump()} if login else {}
+def _login(login: Login) -> dict[str, Any]:
+    if login.basic_auth:
+        return {"basic_auth": login.basic_auth.model_dump()}
+    if login.credentials_file:
+        return {"authorization": {"credentials_file": login.credentials_file}}
+    return {}

@@ -6,7 +6,7 @@ from flowgauge.render.files import Files
 from flowgauge.render.grafana import grafana_files
 from flowgauge.render.kubernetes import kubernetes_files
 from flowgauge.render.prometheus import prometheus_files
-from flowgauge.render.rules import rule_files
+from flowgauge.render.rules import alerts, rule_files
 
 __all__ = ["render"]
 
@@ -20,7 +20,7 @@ def render(name: str, environment: Environment) -> Files:
     files = {
         **prometheus_files(name, environment),
         **rule_files(environment),
-        **alertmanager_files(environment),
+        **alertmanager_files(environment, alerts()),
         **grafana_files(environment),
     }
     if environment.kubernetes:

@@ -6,13 +6,13 @@ from difflib import get_close_matches
 from flowgauge.assets import asset
 from flowgauge.environment.model import Environment
 from flowgauge.errors import UsageError
+from flowgauge.links import relink
 from flowgauge.redact import quote
 from flowgauge.render.files import Files, to_yaml
-from flowgauge.render.links import relink
-from flowgauge.rules.files import RuleFile, read_rules
+from flowgauge.rules.files import RuleFile, Source, alert_names, read_rules
 from flowgauge.rules.overrides import apply_overrides
 
-__all__ = ["RULES", "rule_files"]
+__all__ = ["RULES", "alerts", "rule_files"]
 
 RULES = "prometheus/rules"
 """Where the rule files lie: beside Prometheus' configuration."""
@@ -23,15 +23,23 @@ def rule_files(environment: Environment) -> Files:
 
     Raises `UsageError` for overrides of alerts that do not exist.
     """
-    sources = read_rules([str(asset("alerts") / "*.yaml")])
-    known = {rule.alert for source in sources for rule in source.file.rules if rule.alert}
-    _require_known(environment.alerts, known)
+    sources = _sources()
+    _require_known(environment.alerts, alert_names(sources))
     return {
         f"{RULES}/{source.path.name}": relink(
-            _readable(apply_overrides(source.file, environment.alerts)), environment.urls
+            _readable(apply_overrides(source.file, environment.alerts)), environment.urls.links
         )
         for source in sources
     }
+
+
+def alerts() -> set[str]:
+    """Return the names of all alerts that are rendered."""
+    return alert_names(_sources())
+
+
+def _sources() -> list[Source]:
+    return read_rules([str(asset("alerts") / "*.yaml")])
 
 
 def _readable(file: RuleFile) -> str:

@@ -1,11 +1,13 @@
 """All that `flowgauge check-rules` checks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowgauge.rules.files import Source
+from flowgauge.links import Links
+from flowgauge.metrics import Metric
+from flowgauge.rules.files import Source, alert_names
 from flowgauge.rules.lint import lint
 from flowgauge.rules.promtool import Promtool
 from flowgauge.rules.unit_tests import UnitTests
@@ -28,20 +30,26 @@ def check_rules(
     tests: Sequence[UnitTests],
     runbooks: Path,
     promtool: Promtool,
+    *,
+    metrics: Iterable[Metric],
+    links: Links,
     jobs: int,
 ) -> Checked:
-    """Check rule files, their unit tests and the *runbooks*, *jobs* of *promtool* at a time."""
+    """Check rule files, their unit tests and the *runbooks*, *jobs* of *promtool* at a time.
+
+    The rules may name the *metrics* and what they record themselves, and link to *links*.
+    """
     with ThreadPoolExecutor(jobs) as pool:
         failures = list(pool.map(promtool.test, [one.path for one in tests]))
     broken = promtool.check([source.path for source in sources])
     findings = [
         *filter(None, [broken, *failures]),
-        *lint(sources),
+        *lint(sources, metrics, links),
         *_untested(sources, tests),
         *_unexplained(sources, runbooks),
     ]
     return Checked(
-        alerts=len(_alerts(sources)),
+        alerts=len(alert_names(sources)),
         records=sum(rule.record is not None for one in sources for rule in one.file.rules),
         tests=sum(len(one.parts) for one in tests),
         findings=findings,
@@ -50,7 +58,7 @@ def check_rules(
 
 def _untested(sources: Sequence[Source], tests: Sequence[UnitTests]) -> Iterator[str]:
     """Compare the names: promtool passes a test that says an alert nobody has is silent."""
-    alerts = {source.path: _alerts([source]) for source in sources}
+    alerts = {source.path: alert_names([source]) for source in sources}
     fires: set[str] = set()
     silent: set[str] = set()
     for one in tests:
@@ -59,20 +67,16 @@ def _untested(sources: Sequence[Source], tests: Sequence[UnitTests]) -> Iterator
             (fires if case.fires else silent).add(case.alert)
         for name in sorted({case.alert for case in one.cases} - loaded):
             yield f"{one.path.name}: {name}: the rule files that it loads have no such alert"
-    for name in sorted(_alerts(sources) - fires):
+    for name in sorted(alert_names(sources) - fires):
         yield f"{name}: there is no test in which it fires"
-    for name in sorted(_alerts(sources) - silent):
+    for name in sorted(alert_names(sources) - silent):
         yield f"{name}: there is no test in which it is silent"
 
 
 def _unexplained(sources: Sequence[Source], runbooks: Path) -> Iterator[str]:
-    alerts = _alerts(sources)
+    alerts = alert_names(sources)
     pages = {page.stem for page in runbooks.glob("*.md")} - {"README"}
     for name in sorted(alerts - pages):
         yield f"{name}: it has no runbook {runbooks / name}.md"
     for name in sorted(pages - alerts):
         yield f"{runbooks / name}.md: there is no such alert"
-
-
-def _alerts(sources: Sequence[Source]) -> set[str]:
-    return {rule.alert for source in sources for rule in source.file.rules if rule.alert}

@@ -1,6 +1,6 @@
 """Prometheus rule files: read, and written back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flowgauge.errors import UsageError
 from flowgauge.strict_yaml import read_model
 
-__all__ = ["Group", "Rule", "RuleFile", "Source", "find", "read_rules"]
+__all__ = ["Group", "Rule", "RuleFile", "Source", "alert_names", "find", "read_rules"]
 
 
 class Rule(BaseModel):
@@ -79,6 +79,11 @@ class Source:
 
     path: Path
     file: RuleFile
+
+
+def alert_names(sources: Iterable[Source]) -> set[str]:
+    """Return the names of all alerts in *sources*."""
+    return {rule.alert for source in sources for rule in source.file.rules if rule.alert}
 
 
 def find(patterns: Sequence[str]) -> list[Path]:

@@ -7,9 +7,10 @@ annotations, with `--lint=all --lint-fatal` too.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from flowgauge.render.links import DASHBOARDS, RUNBOOKS
+from flowgauge.links import Links
+from flowgauge.metrics import Metric
 from flowgauge.rules import promql
 from flowgauge.rules.files import Rule, Source
 from flowgauge.rules.promql import Aggregation, Binary, Call, Node, Number, Selector
@@ -27,26 +28,31 @@ _ANNOTATIONS = ("summary", "description", "runbook_url", "dashboard_url")
 _TEMPLATE_LABEL = re.compile(r"\$labels\.(\w+)")
 
 
-def lint(sources: Sequence[Source]) -> list[str]:
-    """Return what is wrong with the rules, one sentence each that names file and rule."""
+def lint(sources: Sequence[Source], metrics: Iterable[Metric], links: Links) -> list[str]:
+    """Return what is wrong with the rules, one sentence each that names file and rule.
+
+    They may name the *metrics* and what they record themselves, and link to *links*.
+    """
     rules = [rule for source in sources for rule in source.file.rules]
-    vocabulary = Vocabulary(rules)
+    vocabulary = Vocabulary(rules, metrics)
     names = Counter(rule.name for rule in rules)
     return [
         f"{source.path.name}: {rule.name}: {finding}"
         for source in sources
         for rule in source.file.rules
-        for finding in _findings(rule, vocabulary, names)
+        for finding in _findings(rule, vocabulary, names, links)
     ]
 
 
-def _findings(rule: Rule, vocabulary: Vocabulary, names: Counter[str]) -> Iterator[str]:
+def _findings(
+    rule: Rule, vocabulary: Vocabulary, names: Counter[str], links: Links
+) -> Iterator[str]:
     if names[rule.name] > 1:
         yield "there are several rules of this name: give each its own"
     expression = promql.parse(rule.expr)
     yield from _vocabulary(expression, vocabulary)
     if rule.alert:
-        yield from _alert(rule, expression, vocabulary)
+        yield from _alert(rule, expression, vocabulary, links)
     elif not _RECORD.fullmatch(rule.name):
         yield "name it level:metric:operation"
 
@@ -76,7 +82,7 @@ def _selector(selector: Selector, vocabulary: Vocabulary) -> Iterator[str]:
             yield f"{matcher.label} is no label of {selector.metric}"
 
 
-def _alert(rule: Rule, expression: Node, vocabulary: Vocabulary) -> Iterator[str]:
+def _alert(rule: Rule, expression: Node, vocabulary: Vocabulary, links: Links) -> Iterator[str]:
     match expression:
         case Binary(operands=(Selector(metric=series, range=None), Number())) if (
             expression.operator in _COMPARISONS and vocabulary.records(series)
@@ -91,10 +97,10 @@ def _alert(rule: Rule, expression: Node, vocabulary: Vocabulary) -> Iterator[str
     for label, value in rule.labels.items():
         if "$value" in value:
             yield f"the label {label} holds $value: every evaluation would be a new alert"
-    yield from _annotations(rule, vocabulary.labels_of(expression))
+    yield from _annotations(rule, vocabulary.labels_of(expression), links)
 
 
-def _annotations(rule: Rule, labels: frozenset[str]) -> Iterator[str]:
+def _annotations(rule: Rule, labels: frozenset[str], links: Links) -> Iterator[str]:
     for name in _ANNOTATIONS:
         if not rule.annotations.get(name):
             yield f"it has no {name}"
@@ -102,9 +108,9 @@ def _annotations(rule: Rule, labels: frozenset[str]) -> Iterator[str]:
         for label in _TEMPLATE_LABEL.findall(value):
             if label not in labels:
                 yield f"{name} names the label {label}, which the alert does not have"
-    runbook = f"{RUNBOOKS}/{rule.alert}.md"
+    runbook = f"{links.runbooks}/{rule.alert}.md"
     if rule.annotations.get("runbook_url", runbook) != runbook:
         yield f"its runbook_url must be {runbook}"
-    dashboards = f"{DASHBOARDS}/d/"
+    dashboards = f"{links.dashboards}/d/"
     if not rule.annotations.get("dashboard_url", dashboards).startswith(dashboards):
         yield f"its dashboard_url must start with {dashboards}"

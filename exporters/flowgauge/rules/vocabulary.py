@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
-from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS, Metric
+from flowgauge.metrics import Metric
 from flowgauge.rules import promql
 from flowgauge.rules.files import Rule
 from flowgauge.rules.promql import Aggregation, Binary, Call, Node, Selector, String
@@ -28,9 +28,10 @@ _SET_OPERATORS = {"and", "unless", "or"}
 
 
 class Vocabulary:
-    """The series that are scraped, and those that *rules* record."""
+    """The series of the *metrics* that are exported, and those that *rules* record."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], metrics: Iterable[Metric]) -> None:
+        self._metrics = (*metrics, *_OTHERS)
         self._records = {rule.record: rule for rule in rules if rule.record}
         self._recorded: dict[str, frozenset[str]] = {}
 
@@ -107,7 +108,7 @@ class Vocabulary:
     @cached_property
     def _scraped(self) -> Mapping[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
-        for metric in (*SERVER_METRICS, *EXPORTER_METRICS, *_OTHERS):
+        for metric in self._metrics:
             for series in metric.series:
                 bucket = {"le"} if series.endswith("_bucket") else set()
                 labels = TARGET_LABELS | set(metric.labels) | bucket
@@ -117,8 +118,5 @@ class Vocabulary:
     @cached_property
     def _counters(self) -> frozenset[str]:
         return frozenset(
-            series
-            for metric in (*SERVER_METRICS, *EXPORTER_METRICS, *_OTHERS)
-            if metric.kind != "gauge"
-            for series in metric.series
+            series for metric in self._metrics if metric.kind != "gauge" for series in metric.series
         )

@@ -19,19 +19,9 @@ startup.prepare_server()
 
 
 def create_app() -> "ASGIApp":
-    """Return the whole MLflow application with `/metrics` in front of it.
+    """Return the MLflow application that is to be measured with `/metrics` in front of it.
 
-    Ends the process with one sentence when the workers could not share their metrics.
+    That is the app of an earlier `--app-name` or of FLOWGAUGE_MLFLOW_APP, else MLflow without a
+    login. Ends the process with one sentence if it cannot be.
     """
-    startup.join_workers()
-    # Not at the top: prometheus_client decides at its import where metrics are kept.
-    from flowgauge.server.assembly import assemble  # noqa: PLC0415
-
-    return assemble(_mlflow_app)
-
-
-def _mlflow_app() -> "ASGIApp":
-    from mlflow.server.fastapi_app import app  # noqa: PLC0415 - importing it builds MLflow
-
-    mlflow_app: ASGIApp = app
-    return mlflow_app
+    return startup.create_app()

@@ -1,21 +1,23 @@
 """Puts the parts together in a worker."""
 
-import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowgauge.server.access import guard, own_address
+from flowgauge.server.apps import application, load
+from flowgauge.server.containment import Containment
 from flowgauge.server.instruments import Instruments
 from flowgauge.server.middleware import MetricsMiddleware
-from flowgauge.server.page import Guard, MetricsPage
+from flowgauge.server.mlflow_host import flask_routes, plain_app, serve_by_uvicorn, static_prefix
+from flowgauge.server.page import MetricsPage
 from flowgauge.server.pool import PoolWatch
+from flowgauge.server.port import serve_page
 from flowgauge.server.routes import Routes
-from flowgauge.server.startup import FOLDER_VARIABLE
 from flowgauge.server.worker_files import WorkerFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import ASGIApp
 
 __all__ = ["assemble"]
@@ -23,28 +25,34 @@ __all__ = ["assemble"]
 _PAGE = "/metrics"
 
 
-def assemble(load_mlflow: "Callable[[], ASGIApp]", guard: Guard | None = None) -> "ASGIApp":
-    """Return the MLflow application that *load_mlflow* gives, measured, with its `/metrics`.
+def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGIApp":
+    """Return the MLflow application *name*, the plain one if None, measured, with its `/metrics`.
 
-    The order matters: dead workers are buried before this one makes its first metric, and the
-    pools are watched before MLflow opens its first connection.
+    The workers share *folder*. The order matters: dead workers are buried before this one makes
+    its first metric, *check* raises before anything is patched, and the pools are watched before
+    MLflow opens its first connection.
     """
-    files = WorkerFiles(Path(os.environ[FOLDER_VARIABLE]))
+    files = WorkerFiles(folder)
     files.bury_the_dead()
+    serve_by_uvicorn()
+    check()
     instruments = Instruments()
-    pools = PoolWatch(instruments)
+    contained = Containment(instruments.measuring_failed)
+    pools = PoolWatch(instruments, contained)
     pools.install()
     threading.Thread(target=pools.publish_forever, name="flowgauge-pools", daemon=True).start()
-    app = load_mlflow()
-
-    from mlflow.server import app as flask_app  # noqa: PLC0415 - loading MLflow has its order too
-    from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR  # noqa: PLC0415
-
-    prefix = os.environ.get(STATIC_PREFIX_ENV_VAR, "").rstrip("/")
+    app = application(load(name)) if name else plain_app()
+    prefix = static_prefix()
+    page = MetricsPage(files, guard(name))
+    address = own_address()
+    if address:
+        with contained:
+            serve_page(page, _PAGE, address)
     return MetricsMiddleware(
         app,
         instruments=instruments,
-        routes=Routes(flask_app.url_map, prefix),
-        page=MetricsPage(files, guard),
-        page_paths=frozenset({_PAGE, prefix + _PAGE}),
+        contained=contained,
+        routes=Routes(flask_routes(), prefix),
+        page=page,
+        page_paths=frozenset() if address else frozenset({_PAGE, prefix + _PAGE}),
     )

@@ -24,6 +24,7 @@ class Instruments:
         self.pool_waiting = _gauge(metrics.POOL_WAITING)
         self.pool_wait = _histogram(metrics.POOL_WAIT)
         self.pool_timeouts = _counter(metrics.POOL_TIMEOUTS)
+        self.measuring_failed = _counter(metrics.MEASURING_FAILED)
 
 
 def _counter(spec: metrics.Metric) -> Counter:

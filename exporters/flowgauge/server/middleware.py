@@ -11,6 +11,7 @@ from flowgauge.server.routes import OTHER, Routes
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from flowgauge.server.containment import Containment
     from flowgauge.server.instruments import Instruments
 
 __all__ = ["MetricsMiddleware"]
@@ -25,7 +26,7 @@ class MetricsMiddleware:
 
     The page comes before MLflow, hence before its check of the Host header: a Prometheus that
     scrapes `mlflow:5000` would get 403 from MLflow. A scrape is not counted as a request.
-    Lifespan and websockets pass through.
+    Lifespan and websockets pass through. A fault in measuring is *contained*.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class MetricsMiddleware:
         app: "ASGIApp",
         *,
         instruments: "Instruments",
+        contained: "Containment",
         routes: Routes,
         page: "ASGIApp",
         page_paths: frozenset[str],
@@ -40,6 +42,7 @@ class MetricsMiddleware:
     ) -> None:
         self._app = app
         self._instruments = instruments
+        self._contained = contained
         self._routes = routes
         self._page = page
         self._page_paths = page_paths
@@ -57,15 +60,17 @@ class MetricsMiddleware:
     async def _measure(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         exchange = _Exchange(receive, send)
         start = self._clock()
-        self._instruments.http_in_progress.inc()
+        with self._contained:
+            self._instruments.http_in_progress.inc()
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except BaseException:
             exchange.broke()
             raise
         finally:
-            self._instruments.http_in_progress.dec()
-            self._count(scope, exchange, self._clock() - start)
+            with self._contained:
+                self._instruments.http_in_progress.dec()
+                self._count(scope, exchange, self._clock() - start)
 
     def _count(self, scope: "Scope", exchange: "_Exchange", seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else OTHER

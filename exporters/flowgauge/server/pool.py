@@ -2,13 +2,11 @@
 
 SQLAlchemy announces neither a wait nor a time-out, and its `checkin` event comes before the
 connection is back. So every `Pool.connect`, the public door through which all connections leave,
-is timed, and a thread reads the pools' public figures once a second. Only the overflow limit is
-read from a private attribute: see `connection_limit`.
+is timed, and a thread reads the pools' figures once a second.
 """
 
 import functools
 import math
-import re
 import threading
 import time
 import traceback
@@ -20,32 +18,31 @@ from weakref import WeakKeyDictionary
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
+from flowgauge.server.mlflow_host import connection_limit, store_of
+
 if TYPE_CHECKING:
+    from flowgauge.server.containment import Containment
     from flowgauge.server.instruments import Instruments
 
-__all__ = ["PoolWatch", "connection_limit"]
+__all__ = ["PoolWatch"]
 
 _EVERY_SECONDS = 1.0
-# mlflow.store.tracking.sqlalchemy_store -> tracking; mlflow.store.db makes every store's engine.
-_MLFLOW_STORE = re.compile(r"mlflow\.(?:store\.(?!db\b)|server\.)(\w+)")
-
-
-def connection_limit(pool: QueuePool) -> float:
-    """Return how many connections *pool* may hand out at a time: size plus overflow.
-
-    It is infinite for a pool without a limit. `_max_overflow` has no public counterpart.
-    """
-    max_overflow: int = pool._max_overflow  # noqa: SLF001 - no public counterpart
-    return math.inf if max_overflow < 0 else pool.size() + max_overflow
 
 
 class PoolWatch:
-    """Every living `QueuePool` of this process; SQLAlchemy's other pools have no limit to reach."""
+    """Every living `QueuePool` of this process; SQLAlchemy's other pools have no limit to reach.
+
+    Whatever goes wrong in watching, SQLAlchemy hands out connections as ever.
+    """
 
     def __init__(
-        self, instruments: "Instruments", clock: Callable[[], float] = time.monotonic
+        self,
+        instruments: "Instruments",
+        contained: "Containment",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._instruments = instruments
+        self._contained = contained
         self._clock = clock
         self._lock = threading.Lock()
         self._users: WeakKeyDictionary[QueuePool, _PoolUsers] = WeakKeyDictionary()
@@ -57,7 +54,12 @@ class PoolWatch:
 
         @functools.wraps(connect)
         def timed(pool: QueuePool) -> PoolProxiedConnection:
-            with self._users_of(pool).waiting_one():
+            users = None
+            with self._contained:
+                users = self._users_of(pool)
+            if users is None:
+                return connect(pool)
+            with users.waiting_one():
                 return connect(pool)
 
         QueuePool.connect = timed  # type: ignore[assignment, method-assign]
@@ -69,7 +71,8 @@ class PoolWatch:
         this very thread holds prometheus_client's lock.
         """
         while True:
-            self.publish()
+            with self._contained:
+                self.publish()
             sleep(_EVERY_SECONDS)
 
     def publish(self) -> None:
@@ -94,16 +97,24 @@ class PoolWatch:
             if users is None:
                 taken = {users.name for users in self._users.values()}
                 name = _free_name(taken)
-                users = self._users[pool] = _PoolUsers(name, self._instruments, self._clock)
+                users = _PoolUsers(name, self._instruments, self._contained, self._clock)
+                self._users[pool] = users
             return users
 
 
 class _PoolUsers:
     """The threads that ask one pool for a connection."""
 
-    def __init__(self, name: str, instruments: "Instruments", clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        instruments: "Instruments",
+        contained: "Containment",
+        clock: Callable[[], float],
+    ) -> None:
         self.name = name
         self.waiting = 0
+        self._contained = contained
         self._clock = clock
         self._lock = threading.Lock()
         self._wait = instruments.pool_wait.labels(name)
@@ -116,11 +127,13 @@ class _PoolUsers:
         try:
             yield
         except PoolTimeoutError:
-            self._timeouts.inc()
+            with self._contained:
+                self._timeouts.inc()
             raise
         finally:
             self._add(-1)
-            self._wait.observe(self._clock() - start)
+            with self._contained:
+                self._wait.observe(self._clock() - start)
 
     def _add(self, threads: int) -> None:
         with self._lock:
@@ -145,7 +158,7 @@ def _free_name(taken: set[str]) -> str:
 
 def _asking_store() -> str:
     for frame, _ in traceback.walk_stack(None):
-        match = _MLFLOW_STORE.match(frame.f_globals.get("__name__", ""))
-        if match:
-            return match[1]
+        store = store_of(frame.f_globals.get("__name__", ""))
+        if store:
+            return store
     return "other"

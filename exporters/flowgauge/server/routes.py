@@ -3,8 +3,9 @@
 import re
 from typing import TYPE_CHECKING
 
-from starlette.routing import Mount
 from werkzeug.exceptions import HTTPException
+
+from flowgauge.server.mlflow_host import fastapi_template
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -36,18 +37,8 @@ class Routes:
         MLflow refuses before it looks for a route, say for its Host header, is looked up in the
         Flask app alone, which has all routes but OTLP's, the gateway's and a few of the UI's.
         """
-        template = self._fastapi(scope) or self._flask(scope)
+        template = fastapi_template(scope) or self._flask(scope)
         return template.removeprefix(self._prefix) or "/" if template else OTHER
-
-    @staticmethod
-    def _fastapi(scope: "Scope") -> str | None:
-        # Since 0.137 FastAPI's scope["route"] lacks the prefix its router was included with.
-        included = scope.get("fastapi", {}).get("effective_route_context")
-        route = included or scope.get("route")
-        if route is None or isinstance(route, Mount):
-            return None
-        template: str = route.path_format
-        return template
 
     def _flask(self, scope: "Scope") -> str | None:
         try:

@@ -1,4 +1,4 @@
-"""Where the workers' metrics meet: one folder, empty at every start of the server.
+"""What happens before a worker serves: the checks, and the folder where the workers' metrics meet.
 
 Each worker keeps its metrics in files of the multi-process folder, and whichever worker answers a
 scrape adds up the files of all:
@@ -13,99 +13,168 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["FOLDER_VARIABLE", "join_workers", "prepare_server", "server_options"]
-
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-
-_APP_NAMES = ("flowgauge", "flowgauge-basic-auth")
-# How `mlflow server --expose-prometheus` tells its workers.
-_EXPOSE_VARIABLE = "prometheus_multiproc_dir"
-_EXPOSE_REFUSAL = (
-    "--expose-prometheus (MLFLOW_EXPOSE_PROMETHEUS, prometheus_multiproc_dir) cannot be combined "
-    "with flowgauge, which exports the same metrics with other labels; leave it out."
+from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.server import metrics_folder
+from flowgauge.server.apps import APP_VARIABLE, OURS, load, measured_app, named_app
+from flowgauge.server.logins import keep_login
+from flowgauge.server.metrics_folder import FOLDER_VARIABLE
+from flowgauge.server.mlflow_host import (
+    BASIC_AUTH,
+    EXPOSE_VARIABLE,
+    bootstrap_basic_auth,
+    server_options,
+    supported,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
+
+__all__ = ["FOLDER_VARIABLE", "create_app", "prepare_server"]
+
+# By it `mlflow server` tells its workers that all is checked.
+_PREPARED_VARIABLE = "_FLOWGAUGE_SERVER_PREPARED"
 # uvicorn's exit code for an app that cannot start: its supervisor then stops instead of starting
 # the worker again and again.
 _STARTUP_FAILURE = 3
 
 
-def server_options() -> Mapping[str, Any] | None:
-    """Return the options of `mlflow server` if this process is that command, running flowgauge."""
-    context = click.get_current_context(silent=True)
-    if context is None or context.params.get("app_name") not in _APP_NAMES:
-        return None
-    return context.params
-
-
 def prepare_server() -> None:
-    """Give the workers that `mlflow server` is about to start an empty folder to share.
+    """Check all that can be checked before `mlflow server` starts its workers, and tell them.
 
-    The folder is the one PROMETHEUS_MULTIPROC_DIR names, with an earlier server's files removed,
-    or a new one that vanishes with this process. In any other process this does nothing.
+    They get a folder to share, in the one that PROMETHEUS_MULTIPROC_DIR names, or
+    --expose-prometheus, with an earlier server's files removed, or in a new one that vanishes with
+    this process. In any other process this does nothing.
 
-    Raises `click.UsageError` for options that flowgauge cannot serve, and `click.ClickException`
-    for a folder that cannot be written; click prints both as one sentence.
+    Ends the command with one sentence for what cannot work.
     """
     options = server_options()
-    if options is None:
+    if options is None or options["app_name"] not in OURS:
         return
-    if options.get("expose_prometheus") or os.environ.get(_EXPOSE_VARIABLE):
-        raise click.UsageError(_EXPOSE_REFUSAL)
+    try:
+        _prepare(options)
+    except FlowgaugeError as error:
+        click.echo(f"Error: {error}", err=True)
+        click.get_current_context().exit(error.exit_code)
+
+
+def _prepare(options: Mapping[str, Any]) -> None:
     for option in ("gunicorn_opts", "waitress_opts"):
         if options.get(option) is not None:
-            raise click.UsageError(
+            raise UsageError(
                 f"--{option.replace('_', '-')} cannot be combined with flowgauge, which measures "
-                "MLflow under uvicorn, its default server; leave it out."
+                "MLflow under uvicorn, its default server: leave it out"
             )
+    named = named_app([*sys.argv[1:], f"--app-name={options['app_name']}"])
+    app = measured_app(named, os.environ.get(APP_VARIABLE))
+    _check(app)
+    _take_over(options.get("expose_prometheus"))
     folder = os.environ.get(FOLDER_VARIABLE)
+    if folder:
+        _share(metrics_folder.claim, folder)
+    else:
+        _share_new_folder()
+    if app:
+        os.environ[APP_VARIABLE] = app
+    if app == BASIC_AUTH:
+        bootstrap_basic_auth()
+    os.environ[_PREPARED_VARIABLE] = "true"
+
+
+def _check(app: str | None) -> None:
+    """Raise `FlowgaugeError` if *app* cannot be measured, or not without harm."""
+    supported(app)
+    keep_login(app, os.environ)
+    if app:
+        load(app)
+    # Not at the top: it rests on starlette, which `mlflow server` has loaded by now.
+    from flowgauge.server.access import check_access  # noqa: PLC0415
+
+    warning = check_access(app)
+    if warning:
+        _warn(warning)
+    if multiprocessing.parent_process() is None:  # else another worker may listen there already
+        _check_address()
+
+
+def _check_address() -> None:
+    from flowgauge.address import listen  # noqa: PLC0415 - as above
+    from flowgauge.server.access import ADDRESS_VARIABLE, own_address  # noqa: PLC0415
+
+    address = own_address()
+    if address:
+        listen(*address, ADDRESS_VARIABLE).close()
+
+
+def _take_over(exposed: str | None) -> None:
+    """Do what MLflow's own collector was asked to, in its folder unless there is another."""
+    exposed = exposed or os.environ.pop(EXPOSE_VARIABLE, None)
+    if not exposed:
+        return
+    _warn("--expose-prometheus is on, and flowgauge takes over: /metrics is flowgauge's page.")
+    if not os.environ.get(FOLDER_VARIABLE):
+        os.environ[FOLDER_VARIABLE] = exposed
+
+
+def create_app(named: str | None = None) -> "ASGIApp":
+    """Return, in a worker, the measured application; *named* is the one to measure.
+
+    Ends the process with a sentence that says what to do if that cannot be.
+    """
     try:
-        if folder:
-            _empty(Path(folder))
-        else:
-            _share_new_folder()
-    except OSError as error:
-        raise click.ClickException(
-            f"The workers' metrics cannot be written to {folder or tempfile.gettempdir()!r}: "
-            f"{error.strerror}. Set {FOLDER_VARIABLE} to a folder that the server may write."
-        ) from error
+        app = measured_app(named, os.environ.get(APP_VARIABLE))
+        _join_workers()
+        # Not at the top: prometheus_client decides at its import where metrics are kept.
+        from flowgauge.server.assembly import assemble  # noqa: PLC0415
+
+        prepared = os.environ.get(_PREPARED_VARIABLE)
+        return assemble(
+            app, Path(os.environ[FOLDER_VARIABLE]), lambda: None if prepared else _check(app)
+        )
+    except FlowgaugeError as error:
+        _warn(str(error))
+        sys.exit(_STARTUP_FAILURE)
 
 
-def join_workers() -> None:
-    """Make sure, in a worker, that there is a folder all workers share.
+def _join_workers() -> None:
+    """Make sure that there is a folder all workers share, and that MLflow's collector is off.
 
     A single worker that uvicorn was asked for directly gets a folder of its own. Several workers
-    cannot agree on one by themselves; their processes end with a sentence that says what to do.
+    cannot agree on one by themselves.
     """
-    if os.environ.get(_EXPOSE_VARIABLE):
-        _refuse(_EXPOSE_REFUSAL)
-    if os.environ.get(FOLDER_VARIABLE):
+    exposed = os.environ.pop(EXPOSE_VARIABLE, None)
+    named = os.environ.get(FOLDER_VARIABLE) or exposed
+    if named:
+        _share(metrics_folder.join, named)
         return
     if multiprocessing.parent_process() is not None:
-        _refuse(
+        raise UsageError(
             "several workers need a folder to share their metrics in; start them with "
-            f"`mlflow server --app-name flowgauge`, or set {FOLDER_VARIABLE} to an empty folder."
+            f"`mlflow server --app-name flowgauge`, or set {FOLDER_VARIABLE} to an empty folder"
         )
     _share_new_folder()
 
 
 def _share_new_folder() -> None:
     folder = tempfile.mkdtemp(prefix="flowgauge-")
-    os.environ[FOLDER_VARIABLE] = folder
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _share(metrics_folder.claim, folder)
 
 
-def _empty(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.glob("*.db"):
-        file.unlink()
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+def _share(take: "Callable[[Path], Path]", named: str) -> None:
+    try:
+        os.environ[FOLDER_VARIABLE] = str(take(Path(named)))
+    except OSError as error:
+        raise FlowgaugeError(
+            f"the workers' metrics cannot be written to {named!r}: {error.strerror}: "
+            f"set {FOLDER_VARIABLE} to a folder that the server may write"
+        ) from error
 
 
-def _refuse(sentence: str) -> NoReturn:
+def _warn(sentence: str) -> None:
     click.echo(f"flowgauge: {sentence}", err=True)
-    sys.exit(_STARTUP_FAILURE)

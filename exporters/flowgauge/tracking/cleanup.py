@@ -1,16 +1,15 @@
 """Keeping MLflow tidy: runs nobody finished, and runs nobody needs any more."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Any
 
 from flowgauge.tracking.client import TrackingClient
+from flowgauge.tracking.queries import Queries
 from flowgauge.tracking.tags import DAG_ID_TAG
 
 __all__ = ["close_stale_runs", "delete_old_runs"]
 
-_PAGE = 1000
 # The status MLflow has for a run that was ended from outside.
 _CLOSED = "KILLED"
 _NOTE_TAG = "flowgauge.closed"
@@ -49,34 +48,23 @@ def delete_old_runs(
 
 
 def _experiments(client: TrackingClient) -> dict[str, str]:
-    pages = _pages(client, "experiments/search", {})
-    found = (experiment for page in pages for experiment in page.get("experiments", []))
+    found = Queries(client).experiments().items
     return {experiment["experiment_id"]: experiment["name"] for experiment in found}
 
 
 def _runs_started_before(
-    client: TrackingClient, older_than: timedelta, experiment_ids: list[str], condition: str = ""
+    client: TrackingClient,
+    older_than: timedelta,
+    experiment_ids: Sequence[str],
+    condition: str = "",
 ) -> list[str]:
     if not experiment_ids:
         return []
     # Milliseconds: a cut-off in seconds lies in 1970 and finds nothing.
     cutoff = _now_ms() - older_than // timedelta(milliseconds=1)
     conditions = [f"attributes.start_time < {cutoff}", *filter(None, [condition])]
-    query = {"experiment_ids": experiment_ids, "filter": " AND ".join(conditions)}
-    pages = _pages(client, "runs/search", query)
-    return [run["info"]["run_id"] for page in pages for run in page.get("runs", [])]
-
-
-def _pages(
-    client: TrackingClient, endpoint: str, query: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    token: dict[str, str] = {}
-    while True:
-        page = client.call("POST", endpoint, {**query, "max_results": _PAGE, **token})
-        yield page
-        if not page.get("next_page_token"):
-            return
-        token = {"page_token": page["next_page_token"]}
+    found = Queries(client).runs(experiment_ids, " AND ".join(conditions))
+    return [run["info"]["run_id"] for run in found.items]
 
 
 def _now_ms() -> int:

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import httpx
 
-from flowgauge import __version__
 from flowgauge.background import in_background
+from flowgauge.http_client import http_client, next_hop
 from flowgauge.tracking import failures
 from flowgauge.tracking.answer import json_object
 from flowgauge.tracking.settings import read_settings, ssl_context
@@ -29,8 +29,8 @@ class TrackingClient:
     _PASSWORD (also from `~/.mlflow/credentials`), _TOKEN, _INSECURE_TLS, _SERVER_CERT_PATH,
     _CLIENT_CERT_PATH, MLFLOW_WORKSPACE. A login in *uri* wins over them.
 
-    Raises `UsageError` for settings it cannot use; calls raise `TrackingError`. May be shared by
-    threads, but a call that overruns its time ends the others too.
+    Raises `UsageError` for settings and proxies it cannot use; calls raise `TrackingError`. May be
+    shared by threads, but a call that overruns its time ends the others too.
     """
 
     def __init__(
@@ -45,10 +45,8 @@ class TrackingClient:
         self._timeout_seconds = timeout_seconds
         # Reading the certificates takes 10 to 20 ms: not for plain HTTP, and not on every connect.
         tls = ssl_context(settings) if self.address.startswith("https:") else False
-        self._connect: Callable[[], httpx.Client] = lambda: httpx.Client(
-            base_url=settings.base_url,
-            headers={"User-Agent": f"flowgauge/{__version__}", **settings.headers},
-            verify=tls,
+        self._connect: Callable[[], httpx.Client] = lambda: http_client(
+            settings.headers, base_url=settings.base_url, verify=tls
         )
         self._http = self._connect()
 
@@ -66,6 +64,11 @@ class TrackingClient:
     def close(self) -> None:
         """Let go of the connections."""
         self._http.close()
+
+    def next_hop(self) -> tuple[str, int]:
+        """Return host and port of what is connected to first: MLflow, or a proxy on the way."""
+        with self._connect() as http:
+            return next_hop(http, self.address)
 
     def call(
         self,

@@ -1,11 +1,12 @@
 """From what went wrong on the wire to an error: one sentence with the cure."""
 
+import re
 import socket
 import ssl
-from collections.abc import Iterator
 
 import httpx
 
+from flowgauge.http_client import causes
 from flowgauge.redact import quote
 from flowgauge.tracking.answer import json_object
 from flowgauge.tracking.errors import (
@@ -21,6 +22,7 @@ __all__ = ["not_mlflow", "refusal", "timed_out", "unreachable"]
 
 # MLflow answers a drained connection pool with 400 and SQLAlchemy's words (measured on 3.17).
 _DRAINED_POOL = "QueuePool limit"
+_LOGIN_PAGE = re.compile(r"type=[\"']?password|\b(log|sign)[ -]?in\b", re.IGNORECASE)
 
 
 def timed_out(address: str, seconds: float) -> TrackingUnreachableError:
@@ -37,7 +39,7 @@ def unreachable(address: str, error: httpx.RequestError) -> TrackingUnreachableE
 
 
 def _why_unreachable(error: httpx.RequestError) -> str:
-    for cause in _causes(error):
+    for cause in causes(error):
         match cause:
             case socket.gaierror():
                 return "cannot be found: its host name does not resolve, correct the tracking URI"
@@ -69,12 +71,6 @@ def _why_no_tls(error: ssl.SSLError) -> str:
             )
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
 def refusal(address: str, response: httpx.Response) -> TrackingError | None:
     """Return the error an answer stands for, None for a success."""
     if response.is_success:
@@ -82,15 +78,12 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
     status = response.status_code
     said = json_object(response) or {}
     message = quote(str(said.get("message", "")) or response.text)
-    if status == httpx.codes.UNAUTHORIZED:
-        return TrackingUnauthorizedError(
-            f"MLflow at {address} does not accept the login: set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-        )
-    if status == httpx.codes.FORBIDDEN:
-        return TrackingUnauthorizedError(
-            f"MLflow at {address} forbids it ({message}): give the user permission, or, if it "
-            "names the Host header, start the server with --allowed-hosts"
+    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        return _kept_out(address, response, message)
+    if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+        return TrackingUnreachableError(
+            f"MLflow at {address} cannot be reached: the proxy on the way wants a login, put it "
+            "into HTTP_PROXY, http://USER:PASSWORD@HOST:PORT"
         )
     if _temporary(status, message):
         return TrackingUnavailableError(
@@ -109,6 +102,29 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
     return not_mlflow(address, response)
 
 
+def _kept_out(address: str, response: httpx.Response, message: str) -> TrackingUnauthorizedError:
+    given = response.request.headers.get("authorization", "")
+    if response.status_code == httpx.codes.FORBIDDEN:
+        said = (
+            f"forbids it ({message}): give the user permission, or, if it "
+            "names the Host header, start the server with --allowed-hosts"
+        )
+    elif not given:
+        said = (
+            "wants a login and was given none: set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    elif given.startswith("Bearer "):
+        said = "does not accept the login it was given, a token: correct MLFLOW_TRACKING_TOKEN"
+    else:
+        said = (
+            "does not accept the login it was given, a user and a password: correct "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or those in the tracking URI, "
+            "which win"
+        )
+    return TrackingUnauthorizedError(f"MLflow at {address} {said}")
+
+
 def not_mlflow(address: str, response: httpx.Response) -> TrackingNotMlflowError:
     """Return the error for an answer that is not MLflow's."""
     path = response.request.url.path
@@ -117,6 +133,12 @@ def not_mlflow(address: str, response: httpx.Response) -> TrackingNotMlflowError
         return TrackingNotMlflowError(
             f"MLflow at {address} redirects to {target}: put the address it redirects to "
             "into the tracking URI, or give a login if that is a login page"
+        )
+    if _LOGIN_PAGE.search(response.text):
+        return TrackingNotMlflowError(
+            f"what answers at {address} is not MLflow ({response.status_code} for {path}) but a "
+            "page where people log in: give a login that it accepts without a browser, such as "
+            "MLFLOW_TRACKING_TOKEN, or the address of the server behind it"
         )
     return TrackingNotMlflowError(
         f"what answers at {address} is not MLflow ({response.status_code} for {path}): correct "

@@ -1,88 +1,70 @@
 """Which MLflow: the one place that decides it, for tasks, exporter and commands alike."""
 
-import logging
 import os
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowgauge.assets import asset
-from flowgauge.environment import environments_folder, load_environment
+from flowgauge.environment import chosen_environment, environments_folder, load_environment
 from flowgauge.errors import UsageError
 
-__all__ = ["TrackingUri", "require_tracking_uri", "resolve_tracking_uri"]
+__all__ = [
+    "MLFLOW_TRACKING_URI",
+    "TrackingUri",
+    "require_tracking_uri",
+    "resolve_tracking_uri",
+]
 
-_VARIABLE = "MLFLOW_TRACKING_URI"
-_log = logging.getLogger(__name__)
+MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True)
 class TrackingUri:
     """A tracking URI, as it was given, and the place it comes from, for people to read."""
 
-    value: str
+    value: str = field(repr=False)
     source: str
 
 
-def _ask_loaded_airflow() -> str | None:
-    if "airflow" not in sys.modules:
-        return None
-    try:
-        value = _read_variable()
-    except Exception as error:  # noqa: BLE001 - Airflow without a database raises what it likes
-        _log.debug("The Airflow Variable %s cannot be read: %s", _VARIABLE, error)
-        return None
-    return value or None
-
-
-def _read_variable() -> str | None:
-    value: str | None
-    try:
-        value = import_module("airflow.sdk").Variable.get(_VARIABLE, default=None)
-    except ModuleNotFoundError:  # Airflow 2
-        value = import_module("airflow.models").Variable.get(_VARIABLE, default_var=None)
-    return value
+def _nobody() -> TrackingUri | None:
+    return None
 
 
 def resolve_tracking_uri(
     environ: Mapping[str, str] = os.environ,
     folder: Path | None = None,
-    ask_airflow: Callable[[], str | None] = _ask_loaded_airflow,
+    ask_airflow: Callable[[], TrackingUri | None] = _nobody,
 ) -> TrackingUri | None:
     """Return the tracking URI from the first place that has one, None if no place has.
 
-    The places: MLFLOW_TRACKING_URI in *environ*; the Airflow Variable of that name, if this
-    process has loaded Airflow, as every task has, or as *ask_airflow* finds it; `$ENV.yaml` in the
-    folder of environments (ENV defaults to dev, unless the folder is the packaged one).
+    The places: MLFLOW_TRACKING_URI in *environ*; Airflow, where *ask_airflow* knows how to ask it
+    (see `flowgauge.airflow.uri`); `$ENV.yaml` in the folder of environments (ENV defaults
+    to dev, where the folder has it).
 
     Raises `UsageError` if ENV names no environment, or a malformed one.
     """
-    if value := environ.get(_VARIABLE):
-        return TrackingUri(value, f"the environment variable {_VARIABLE}")
-    if value := ask_airflow():
-        return TrackingUri(value, f"the Airflow Variable {_VARIABLE}")
+    if value := environ.get(MLFLOW_TRACKING_URI):
+        return TrackingUri(value, f"the environment variable {MLFLOW_TRACKING_URI}")
+    if found := ask_airflow():
+        return found
     return _from_environment(environ, folder or environments_folder(environ))
 
 
 def require_tracking_uri(
     environ: Mapping[str, str] = os.environ,
-    ask_airflow: Callable[[], str | None] = _ask_loaded_airflow,
+    ask_airflow: Callable[[], TrackingUri | None] = _nobody,
 ) -> TrackingUri:
     """Return the tracking URI; raise `UsageError` also if no place has one."""
     if found := resolve_tracking_uri(environ, ask_airflow=ask_airflow):
         return found
     raise UsageError(
-        f"no MLflow is named: set {_VARIABLE}, in the environment or as an Airflow Variable, or "
-        "name an environment in ENV"
+        f"no MLflow is named: set {MLFLOW_TRACKING_URI}, in the environment or as an Airflow "
+        "Variable, or make the Airflow Connection mlflow_default, or name an environment in ENV"
     )
 
 
 def _from_environment(environ: Mapping[str, str], folder: Path) -> TrackingUri | None:
-    # The packaged folder has examples; only who names one of them by ENV can mean it.
-    has_default = folder != asset("environments") and (folder / "dev.yaml").is_file()
-    name = environ.get("ENV") or ("dev" if has_default else None)
+    name = chosen_environment(folder, environ)
     if name is None:
         return None
     environment = load_environment(name, folder)

@@ -1,0 +1,40 @@
+"""Airflow's names, by the places where its versions keep them."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+__all__ = ["airflow_is_loaded", "airflow_name"]
+
+# Airflow 3 first: it keeps some of the old places, and warns of them.
+_PLACES = {
+    "AirflowPlugin": ("airflow.plugins_manager",),
+    "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
+    "Connection": ("airflow.sdk", "airflow.models"),
+    # Airflow 2's XCom, which XComModel replaced, reads itself.
+    "Stats": ("airflow.sdk.observability.stats", "airflow.stats"),
+    "Variable": ("airflow.sdk", "airflow.models"),
+    "XCom": ("airflow.models.xcom",),
+    "XComModel": ("airflow.models.xcom",),
+    "create_session": ("airflow.utils.session",),
+    "get_current_context": ("airflow.sdk", "airflow.operators.python"),
+    "hookimpl": ("airflow.listeners",),
+}
+
+
+def airflow_is_loaded() -> bool:
+    """Return whether this process has imported Airflow: a task's has, long before it asks.
+
+    Anywhere else, importing it would take two seconds.
+    """
+    return "airflow" in sys.modules
+
+
+def airflow_name(name: str) -> Any:
+    """Return what Airflow calls *name*; raise ImportError if this version has no such thing."""
+    for place in _PLACES[name]:
+        try:
+            return getattr(import_module(place), name)
+        except (ImportError, AttributeError):
+            continue
+    raise ImportError(f"this version of Airflow has no {name}")

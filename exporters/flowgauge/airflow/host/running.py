@@ -1,0 +1,39 @@
+"""Which task, callback or listener is running, in Airflow's own words."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from flowgauge.airflow.host.names import airflow_is_loaded, airflow_name
+
+__all__ = ["running_context"]
+
+
+def running_context() -> Mapping[str, Any] | None:
+    """Return Airflow's context of what is running; None outside Airflow, and in other processes."""
+    if not airflow_is_loaded():
+        return None
+    return _of_task() or _of_callback()
+
+
+def _of_task() -> Mapping[str, Any] | None:
+    try:
+        context: Mapping[str, Any] = airflow_name("get_current_context")()
+    # No task is running: 2.11 raises AirflowException, 3 RuntimeError. Or Airflow is half loaded.
+    except Exception:  # noqa: BLE001
+        return None
+    return context
+
+
+def _of_callback() -> Mapping[str, Any] | None:
+    """Find the context that Airflow, calling a callback or a listener, has in its hands.
+
+    It tells nobody but the callback, as an argument: what a callback calls has to look for it.
+    """
+    frame = sys._getframe()  # noqa: SLF001 - what `inspect` does, without reading the sources
+    while frame := frame.f_back:  # type: ignore[assignment] # None ends the loop
+        if str(frame.f_globals.get("__name__")).startswith("airflow."):
+            context = frame.f_locals.get("context")
+            if isinstance(context, Mapping) and "dag" in context and "run_id" in context:
+                return context
+    return None

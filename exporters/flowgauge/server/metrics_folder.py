@@ -1,0 +1,220 @@
+"""Where the workers' metrics meet: a folder of our own inside the one that the user names.
+
+A file in it is ours by four signs, which together nobody else's has: the folder's name and owner,
+the file's name and owner. Only such files are ever read or removed. The folder around it may hold
+nothing but these folders, so that a data folder, named by mistake, is refused.
+
+Nobody who may write the folder around it can put something into ours. That is why `/tmp` and a
+volume of Kubernetes (an `emptyDir` is root's, and everybody may write it) can be used as they are.
+
+A server holds a lock on its folder, command and workers alike, as long as one of them lives; the
+kernel ends it with the last one, however they die. The lock is on the folder, not on a file in it:
+it cannot be removed, and systemd-tmpfiles leaves a locked folder alone.
+"""
+
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowgauge.errors import UsageError
+
+__all__ = [
+    "ADDITIVE",
+    "FOLDED_FILE",
+    "FOLDER_VARIABLE",
+    "GAUGE_MODES",
+    "LOCK",
+    "WORKER_FILE",
+    "claim",
+    "entries",
+    "join",
+]
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+ADDITIVE = ("counter", "histogram", "summary")
+"""The kinds of metrics whose values add up, as prometheus_client's file names spell them."""
+
+GAUGE_MODES = tuple(
+    live + mode for live in ("", "live") for mode in ("all", "min", "max", "sum", "mostrecent")
+)
+
+LOCK = "lock"
+"""The file that whoever folds files together locks."""
+
+_ADDITIVE = "|".join(ADDITIVE)
+_GAUGES = "|".join(f"gauge_{mode}" for mode in GAUGE_MODES)
+
+WORKER_FILE = re.compile(rf"(?P<kind>{_ADDITIVE}|{_GAUGES})_(?P<pid>\d+)\.db", re.ASCII)
+"""What prometheus_client calls the file of a process."""
+
+FOLDED_FILE = re.compile(
+    rf"(?P<kind>{_ADDITIVE})_(?P<state>dead|retired)_(?P<number>\d+)\.db", re.ASCII
+)
+"""What `worker_files` calls the files of dead ones."""
+
+_OTHERS_OF_OURS = re.compile(
+    rf"{LOCK}|(?:{_ADDITIVE})_dead\.(?:db|draft)|{FOLDED_FILE.pattern}\.malformed", re.ASCII
+)
+_FOLDER = re.compile(r"flowgauge-\d+", re.ASCII)
+_CURE = f"Set {FOLDER_VARIABLE} to an empty folder of this user's, or leave it out."
+
+
+def claim(named: Path) -> Path:
+    """Return an empty folder inside *named*, which is this process's and its workers' alone.
+
+    *named* is made if it is missing. Files of an earlier server are removed, also those that
+    flowgauge 0.1 left in *named* itself.
+
+    Raises `UsageError` for a folder that is not safe, holds something else or is another server's,
+    and `OSError` where it cannot be written; nothing is removed then.
+    """
+    with _opened(named) as around:
+        _check_around(around, named)
+        left_by_0_1 = _check_entries(around, named)
+        # Another program's prometheus_client names its files alike, but makes no lock.
+        if left_by_0_1 and LOCK not in left_by_0_1:
+            raise _holds(named, left_by_0_1[0])
+        if left_by_0_1:
+            _lock(around, fcntl.LOCK_EX, named)
+        folder = named.absolute() / _folder_name()
+        with _own(folder) as own:
+            _lock(own, fcntl.LOCK_EX, folder)
+            _remove(_check_entries(own, folder), own)
+            _remove(left_by_0_1, around)
+            _make_private(around, named)
+            _hold(own, folder)
+    return folder
+
+
+def join(named: Path) -> Path:
+    """Return, in a worker, the folder that its command claimed, made again if a cleaner took it.
+
+    A server that no command of ours started has claimed none; its workers share the one in
+    *named*, as they find it.
+
+    Raises `UsageError` for a folder that is not safe or is being claimed by another server, and
+    `OSError` where it cannot be written.
+    """
+    folder = named.absolute()
+    if folder.name != _folder_name():
+        with _opened(named) as around:
+            _check_around(around, named)
+        folder /= _folder_name()
+    with _own(folder) as own:
+        _hold(own, folder)
+    return folder
+
+
+def entries(folder: Path | int) -> Iterator[os.DirEntry[str]]:
+    """Yield what is ours in *folder*: regular files of this user's with exactly our names."""
+    with os.scandir(folder) as found:
+        yield from (entry for entry in found if _is_ours(entry))
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    return (
+        any(name.fullmatch(entry.name) for name in (WORKER_FILE, FOLDED_FILE, _OTHERS_OF_OURS))
+        and entry.is_file(follow_symlinks=False)
+        and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
+    )
+
+
+def _folder_name() -> str:
+    # One for each user: in /tmp several may have theirs.
+    return f"flowgauge-{os.geteuid()}"
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Give a descriptor of *folder*: what is checked through it cannot be exchanged meanwhile."""
+    if folder.is_symlink():
+        raise _refusal(folder, "it is a symbolic link")
+    folder.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _own(folder: Path) -> Iterator[int]:
+    with _opened(folder) as descriptor:
+        owner = os.fstat(descriptor).st_uid
+        if owner != os.geteuid():
+            raise _refusal(folder, f"it belongs to another user (uid {owner})")
+        # Kubernetes gives a volume's folders to the group fsGroup, ours too.
+        os.fchmod(descriptor, stat.S_IRWXU)
+        yield descriptor
+
+
+def _check_around(descriptor: int, folder: Path) -> None:
+    """Refuse a folder in which other users could take ours away and put theirs in its place."""
+    status = os.fstat(descriptor)
+    if status.st_uid not in (0, os.geteuid()):
+        raise _refusal(folder, f"it belongs to another user (uid {status.st_uid})")
+    others = stat.S_IWOTH if status.st_uid == os.geteuid() else stat.S_IWOTH | stat.S_IWGRP
+    if status.st_mode & others and not _is_meant_for_all(status, folder):
+        mode = stat.S_IMODE(status.st_mode)
+        raise _refusal(folder, f"other users may write it (mode {mode:o}): `chmod go-w {folder}`")
+
+
+def _is_meant_for_all(status: os.stat_result, folder: Path) -> bool:
+    # In a folder like /tmp nobody else can rename ours. A volume was given to this container:
+    # whoever else may write it, the pod's author has let in.
+    return bool(status.st_mode & stat.S_ISVTX) or os.path.ismount(folder)
+
+
+def _make_private(descriptor: int, folder: Path) -> None:
+    """Take the group's right to write from a folder of this user's.
+
+    A umask of 002 gives it, and so does Kubernetes, again and again, in a volume with an fsGroup.
+    """
+    status = os.fstat(descriptor)
+    if status.st_uid == os.geteuid() and not _is_meant_for_all(status, folder):
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & ~stat.S_IWGRP)
+
+
+def _check_entries(descriptor: int, folder: Path) -> list[str]:
+    """Return the names of our files in *folder*, where nothing else may be but folders of ours."""
+    ours = sorted(entry.name for entry in entries(descriptor))
+    with os.scandir(descriptor) as found:
+        for entry in found:
+            is_folder = _FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+            if entry.name not in ours and not is_folder:
+                raise _holds(folder, entry.name)
+    return ours
+
+
+def _lock(descriptor: int, kind: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _refusal(
+            folder, "another MLflow server, or a worker that one left behind, is using it"
+        ) from None
+
+
+def _hold(descriptor: int, folder: Path) -> None:
+    """Share the lock on *folder* until this process ends."""
+    _lock(descriptor, fcntl.LOCK_SH, folder)
+    os.dup(descriptor)  # never closed
+
+
+def _remove(names: Iterable[str], descriptor: int) -> None:
+    # The lock last: without it, what is left would not be known as ours.
+    for name in sorted(names, key=LOCK.__eq__):
+        os.unlink(name, dir_fd=descriptor)
+
+
+def _holds(folder: Path, stranger: str) -> UsageError:
+    return _refusal(folder, f"it holds {stranger!r}, which flowgauge did not make")
+
+
+def _refusal(folder: Path, reason: str) -> UsageError:
+    return UsageError(f"The workers' metrics cannot be kept in {str(folder)!r}: {reason}. {_CURE}")

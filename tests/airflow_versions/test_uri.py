@@ -1,0 +1,81 @@
+"""Which MLflow Airflow names, on the Airflow of AIRFLOW_PYTHON."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from stack.airflow import AIRFLOW_PYTHON
+
+# Asks as a task does that has the environment of each line, and has long loaded its Airflow.
+_ASK = """
+import airflow, json, os, sys
+from flowgauge.airflow.host.names import airflow_name
+from flowgauge.airflow.uri import find_tracking_uri
+airflow_name("Connection"), airflow_name("Variable")
+for line in sys.stdin:
+    os.environ.update(environ := json.loads(line))
+    found = find_tracking_uri()
+    print("found", json.dumps([found.value, found.source]))
+    for name in environ:
+        del os.environ[name]
+"""
+_VARIABLE = {"AIRFLOW_VAR_MLFLOW_TRACKING_URI": "http://variable:5000"}
+_CONNECTION = {"AIRFLOW_CONN_MLFLOW_DEFAULT": "https://me:p%40ss@connection:8443/prefix"}
+
+
+def _connection(**fields: object) -> Mapping[str, str]:
+    return {"AIRFLOW_CONN_MLFLOW_DEFAULT": json.dumps(fields)}
+
+
+def _ask(folder: Path, *environments: Mapping[str, str]) -> list[list[str]]:
+    """Return value and source of the tracking URI, for each of *environments*."""
+    (folder / "dev.yaml").write_text("domains: {mlflow: file.example.com}")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    done = subprocess.run(
+        [AIRFLOW_PYTHON, "-c", _ASK],
+        env={**kept, "AIRFLOW_HOME": str(folder), "FLOWGAUGE_ENVIRONMENTS": str(folder)},
+        input="\n".join(map(json.dumps, environments)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    return [json.loads(line[6:]) for line in lines if line.startswith("found ")]
+
+
+def test_the_places_have_an_order(folder: Path) -> None:
+    """First comes the process, then the Connection, then the Variable, then the file."""
+    process = {"MLFLOW_TRACKING_URI": "http://process:5000"}
+    assert _ask(
+        folder, {**process, **_CONNECTION}, {**_CONNECTION, **_VARIABLE}, _VARIABLE, {}
+    ) == [
+        ["http://process:5000", "the environment variable MLFLOW_TRACKING_URI"],
+        ["https://me:p%40ss@connection:8443/prefix", "the Airflow Connection mlflow_default"],
+        ["http://variable:5000", "the Airflow Variable MLFLOW_TRACKING_URI"],
+        ["https://file.example.com", str(folder / "dev.yaml")],
+    ]
+
+
+def test_a_connection_may_have_another_name(folder: Path) -> None:
+    """FLOWGAUGE_MLFLOW_CONN_ID names the Connection."""
+    environ = {"FLOWGAUGE_MLFLOW_CONN_ID": "ours", "AIRFLOW_CONN_OURS": "http://ours:5000"}
+    assert _ask(folder, environ) == [["http://ours:5000", "the Airflow Connection ours"]]
+
+
+def test_a_connection_is_read_as_airflows_http_hook_reads_it(folder: Path) -> None:
+    """The scheme is in the schema, the host or the type; one without a host names no MLflow."""
+    answers = _ask(
+        folder,
+        _connection(conn_type="http", host="mlflow", schema="https", port=443),
+        _connection(conn_type="http", host="https://mlflow/prefix/", login="me"),
+        _connection(conn_type="mlflow", host="mlflow", port=5000, login="me", password="p/w"),
+        _connection(conn_type="http"),
+    )
+    assert [value for value, _ in answers] == [
+        "https://mlflow:443",
+        "https://me@mlflow/prefix",
+        "http://me:p%2Fw@mlflow:5000",
+        "https://file.example.com",
+    ]

@@ -1,0 +1,84 @@
+"""Who may read `/metrics`."""
+
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from flowgauge.errors import UsageError
+from flowgauge.server.access import BearerToken, TokenFile, check_access, guard
+from flowgauge.server.page import MetricsPage
+from stack.mlflow import MlflowServer
+from stack.process import wait_for
+from stack.prometheus import prometheus
+from tests.server.scrape import ask
+
+
+def test_prometheus_scrapes_a_mlflow_without_a_login(four: MlflowServer, folder: Path) -> None:
+    """Without a login and without a setting the page is open."""
+    with prometheus(folder, {"mlflow": four.url.removeprefix("http://")}) as scraper:
+        wait_for(lambda: scraper.value("up") == 1, "Prometheus scrapes MLflow")
+
+
+def test_a_token_opens_the_page_and_nothing_else_does(folder: Path) -> None:
+    """The token of the file is the one that counts now; without a token there, nobody is in."""
+    file = folder / "token"
+    file.write_text("first\n")
+    page = MetricsPage(CollectorRegistry(), BearerToken(TokenFile(file)))
+
+    def status(authorization: str) -> int:
+        sent = {"Authorization": authorization.encode("latin-1")} if authorization else {}
+        return ask(page, "/metrics", headers=sent).status_code
+
+    assert status("Bearer first") == status("bearer  first") == 200
+    refused = ("", "Bearer", "Bearer ", "Bearer firs", "Basic first", "first", "Bearer f\xefrst")
+    assert {status(authorization) for authorization in refused} == {401}
+    assert ask(page, "/metrics").headers["www-authenticate"] == "Bearer"
+    file.write_text("second")
+    assert (status("Bearer first"), status("Bearer second")) == (401, 200)
+    file.write_text("\n")
+    assert (status("Bearer second"), status("Bearer ")) == (401, 401)
+    file.unlink()
+    assert status("Bearer second") == 401
+
+
+@pytest.mark.parametrize(
+    ("app", "settings", "status"),
+    [
+        (None, {}, 200),
+        (None, {"FLOWGAUGE_METRICS_TOKEN_FILE": "token"}, 401),
+        ("oidc-auth", {}, 403),
+        ("oidc-auth", {"FLOWGAUGE_METRICS_TOKEN_FILE": "token"}, 401),
+        ("oidc-auth", {"FLOWGAUGE_METRICS_ADDRESS": ":9100"}, 200),
+        (
+            "oidc-auth",
+            {"FLOWGAUGE_METRICS_ADDRESS": ":9100", "FLOWGAUGE_METRICS_TOKEN_FILE": "token"},
+            401,
+        ),
+    ],
+)
+def test_a_stranger_is_let_in_only_where_there_is_no_login(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    app: str | None,
+    settings: dict[str, str],
+    status: int,
+) -> None:
+    """A page without a login is open where MLflow is, or on the port that is its own."""
+    (folder / "token").write_text("s3cret")
+    monkeypatch.chdir(folder)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    page = MetricsPage(CollectorRegistry(), guard(app))
+    assert ask(page, "/metrics").status_code == status
+
+
+def test_a_file_without_a_token_is_refused_at_the_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is named, and what is wrong with it."""
+    file = folder / "token"
+    file.touch()
+    monkeypatch.setenv("FLOWGAUGE_METRICS_TOKEN_FILE", str(file))
+    with pytest.raises(UsageError, match="token', which is empty: write the token to it"):
+        check_access(None)
