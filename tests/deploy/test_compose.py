@@ -18,6 +18,7 @@ from compose_spec import PyCompose
 from flowgauge.assets import asset
 from flowgauge.environment import load_environment
 from flowgauge.render import render, replace_folder
+from stack.matrix.results import read
 from stack.postgres import Postgres
 from stack.process import LOOPBACK, answers, free_port, python_tool, running, wait_for
 from stack.prometheus import Prometheus
@@ -84,6 +85,25 @@ def test_images_are_pinned(compose: dict[str, Any]) -> None:
     )
     for image in images:
         assert re.search(r":v?\d+\.\d+", image), image
+
+
+def test_the_images_are_versions_that_the_matrix_ran(compose: dict[str, Any]) -> None:
+    """Each image that is not ours nor Grafana's is of a version in the compatibility table."""
+    images = {
+        "postgres": "postgresql",
+        "redis": "redis",
+        "prom/prometheus": "prometheus",
+        "prom/alertmanager": "alertmanager",
+    }
+    passed = {(row.part, _minor(row.version)) for row in read() if row.result == "passed"}
+    versions = dict(service["image"].split(":") for service in compose["services"].values())
+
+    for image, part in images.items():
+        assert (part, _minor(versions[image].removeprefix("v"))) in passed
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
 
 
 def test_the_services_work_together(
