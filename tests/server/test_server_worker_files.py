@@ -207,7 +207,7 @@ def test_a_stopped_process_keeps_nobody_waiting(
     [
         b"x",
         b"\xff\xff\xff\x7f" + bytes(60),
-        struct.pack("i4xi", 4096, -16) + bytes(4096),
+        struct.pack("i4xi12sddi", 4096, 4, b"key", 1.0, 0.0, -28) + bytes(4096),
         struct.pack("i4xi12sdd", 40, 9, b"no metric   ", 1.0, 0.0),
     ],
     ids=["short", "endless", "in-circles", "no-key"],
