@@ -12,8 +12,10 @@ from tests.server.scrape import scrape
 
 
 @pytest.fixture
-def client(four: MlflowServer) -> mlflow.MlflowClient:
+def client(four: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> mlflow.MlflowClient:
     """MLflow's own client."""
+    # Before 3.5 it looks there for where artifacts are.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", four.url)
     return mlflow.MlflowClient(four.url)
 
 
@@ -46,6 +48,7 @@ def test_the_ui_and_the_version_are_served(four: MlflowServer) -> None:
     assert httpx.get(f"{four.url}/version").text == mlflow.__version__
 
 
+@pytest.mark.since(mlflow="3.15")
 def test_a_websocket_is_answered_by_mlflow(four: MlflowServer) -> None:
     """Websockets reach MLflow, which has none and refuses the handshake."""
     handshake = {
@@ -54,9 +57,11 @@ def test_a_websocket_is_answered_by_mlflow(four: MlflowServer) -> None:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
     }
-    assert httpx.get(f"{four.url}/any", headers=handshake).status_code == 403
+    # 404 where uvicorn, lacking the package websockets, takes it for a plain request.
+    assert httpx.get(f"{four.url}/any", headers=handshake).status_code in (403, 404)
 
 
+@pytest.mark.since(mlflow="3.17")
 def test_mlflows_own_metrics_stay(four: MlflowServer) -> None:
     """Traces sent by OpenTelemetry are stored, and MLflow's metrics of them are on the page."""
     before = scrape(four.url)

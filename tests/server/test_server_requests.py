@@ -40,13 +40,19 @@ def change(four: MlflowServer) -> Change:
         (f"GET {API}/experiments/get?experiment_id=0", f"{API}/experiments/get", 200),
         ("GET /api/3.0/mlflow/traces/tr-7", "/api/3.0/mlflow/traces/{trace_id}", 404),
         ("GET /static-files/no/such.js", "/static-files/{path}", 404),
-        (
+        pytest.param(
             "GET /api/3.0/mlflow/mcp-servers/some/name/versions",
             "/api/3.0/mlflow/mcp-servers/{name}/versions",
             200,
+            marks=pytest.mark.since(mlflow="3.15"),
         ),
-        ("POST /v1/traces", "/v1/traces", 422),
-        ("POST /gateway/proxy/a/b/c", "/gateway/proxy/{endpoint_name}/{path}", 400),
+        pytest.param("POST /v1/traces", "/v1/traces", 422, marks=pytest.mark.since(mlflow="3.4")),
+        pytest.param(
+            "POST /gateway/proxy/a/b/c",
+            "/gateway/proxy/{endpoint_name}/{path}",
+            400,
+            marks=pytest.mark.since(mlflow="3.13"),
+        ),
     ],
 )
 def test_a_request_is_counted_under_its_template(
