@@ -101,7 +101,7 @@ def test_prometheus_reads_the_page_by_a_token(folder: Path, login: dict[str, str
     token = folder / "token"
     token.write_text("s3cret\n")
     env = login | {"FLOWGAUGE_METRICS_TOKEN_FILE": str(token)}
-    with mlflow_server(folder, options=MEASURED, env=env, workers=2) as server:
+    with mlflow_server(folder, options=MEASURED, env=env) as server:
         assert httpx.get(f"{server.url}{API}").status_code == 401
         assert httpx.get(f"{server.url}/metrics").status_code == 401
         headers = {"Authorization": "Bearer s3cret"}

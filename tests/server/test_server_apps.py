@@ -16,7 +16,6 @@ from tests.server.apps import PASSWORD, install
 from tests.server.scrape import ask, parse
 
 API = "/api/2.0/mlflow/experiments/get?experiment_id=0"
-ROUTE = "/api/2.0/mlflow/experiments/get"
 REQUESTS = "mlflow_http_requests_total"
 LOGIN = {"password": PASSWORD}
 
@@ -65,7 +64,6 @@ def test_uvicorn_alone_measures_the_same_app(folder: Path) -> None:
         "FLOWGAUGE_MLFLOW_APP": "asgi-factory",
         "FLOWGAUGE_METRICS_TOKEN_FILE": str(token),
         "PYTHONPATH": str(install(folder / "site")),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
     }
     command = [sys.executable, "-m", "uvicorn", "--factory", "flowgauge.server:create_app"]
     with running(
@@ -75,13 +73,13 @@ def test_uvicorn_alone_measures_the_same_app(folder: Path) -> None:
         cwd=folder,
         ready=lambda: answers(f"{url}/health"),
     ):
-        assert httpx.get(f"{url}{API}").status_code == 401
-        assert httpx.get(f"{url}{API}", headers=LOGIN).status_code == 200
+        assert httpx.get(f"{url}/version").status_code == 401
+        assert httpx.get(f"{url}/version", headers=LOGIN).status_code == 200
         assert httpx.get(f"{url}/metrics").status_code == 401
         page = httpx.get(f"{url}/metrics", headers={"Authorization": "Bearer s3cret"})
         counted = parse(page.raise_for_status().text)
-        assert counted.value(REQUESTS, route=ROUTE, status="401") == 1
-        assert counted.value(REQUESTS, route=ROUTE, status="200") == 1
+        assert counted.value(REQUESTS, route="/version", status="401") == 1
+        assert counted.value(REQUESTS, route="/version", status="200") == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import subprocess
 
 import anyio
 import httpx
+import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -52,6 +53,7 @@ def test_openmetrics_and_gzip_are_given_when_asked_for(four: MlflowServer) -> No
     }
 
 
+@pytest.mark.since(mlflow="3.5")
 def test_a_scrape_by_service_name_is_answered(four: MlflowServer) -> None:
     """Prometheus may scrape `mlflow:5000`, a Host that MLflow itself answers with 403."""
     foreign = {"Host": "mlflow:5000"}

@@ -46,12 +46,12 @@ def change(four: MlflowServer) -> Change:
             200,
             marks=pytest.mark.since(mlflow="3.15"),
         ),
-        pytest.param("POST /v1/traces", "/v1/traces", 422, marks=pytest.mark.since(mlflow="3.5")),
+        pytest.param("POST /v1/traces", "/v1/traces", 422, marks=pytest.mark.since(mlflow="3.4")),
         pytest.param(
             "POST /gateway/proxy/a/b/c",
             "/gateway/proxy/{endpoint_name}/{path}",
             400,
-            marks=pytest.mark.since(mlflow="3.15"),
+            marks=pytest.mark.since(mlflow="3.13"),
         ),
     ],
 )
