@@ -1,10 +1,10 @@
 """docs/compatibility.json: what each cell showed when it last ran."""
 
+import datetime as dt
 import importlib.metadata
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 from typing import Self
 
@@ -30,7 +30,7 @@ class Row:
     flowgauge: str
 
     @classmethod
-    def of(cls, cell: Cell, version: str, shown: Shown, day: date) -> Self:
+    def of(cls, cell: Cell, version: str, shown: Shown, day: dt.date) -> Self:
         """Return the row of a *cell* that ran on *version* that *day*."""
         return cls(
             cell=cell.name,

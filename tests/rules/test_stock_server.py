@@ -15,6 +15,11 @@ from stack.rules import scaled_rules
 pytestmark = pytest.mark.whole_system(seconds=30)
 
 _GET = "/api/2.0/mlflow/experiments/get"
+_SERIES = (
+    'instance_status:mlflow_http_requests:rate5m{status="200"}',
+    'instance_status:mlflow_http_requests:rate5m{status="404"}',
+    "instance:mlflow_http_request_duration_seconds:p95_rate5m",
+)
 
 
 def test_the_rules_read_what_a_stock_server_exports(folder: Path) -> None:
@@ -31,16 +36,12 @@ def test_the_rules_read_what_a_stock_server_exports(folder: Path) -> None:
             )
         )
 
-        def recorded(series: str) -> float:
+        def recorded() -> bool:
             for experiment in ("0", "77"):
                 httpx.get(f"{server.url}{_GET}", params={"experiment_id": experiment}, timeout=60)
-            return watching.value(series) or 0
+            return all((watching.value(series) or 0) > 0 for series in _SERIES)
 
-        for status in ("200", "404"):
-            rate = f'instance_status:mlflow_http_requests:rate5m{{status="{status}"}}'
-            wait_for(lambda rate=rate: recorded(rate) > 0, f"{rate} is recorded")
-        latency = "instance:mlflow_http_request_duration_seconds:p95_rate5m"
-        wait_for(lambda: recorded(latency) > 0, f"{latency} is recorded")
+        wait_for(recorded, "requests and their latency are recorded")
         assert "MLflowServerDown" not in watching.firing()
         stop.close()
         wait_for(lambda: "MLflowServerDown" in watching.firing(), "its end is an alert")

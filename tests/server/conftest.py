@@ -10,7 +10,6 @@ from stack.mlflow import MlflowServer, mlflow_server
 from stack.postgres import Postgres, postgres
 
 APP = ("--app-name", "flowgauge")
-_DATABASES = {"postgresql": postgres, "mariadb": mariadb}
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +23,7 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres | MariaDb]:
     """An empty database for MLflow, one a module: PostgreSQL, or what STACK_DATABASE names."""
-    start = _DATABASES[os.environ.get("STACK_DATABASE", "postgresql")]
-    with start(tmp_path_factory.mktemp("database")) as server:
+    folder = tmp_path_factory.mktemp("database")
+    chosen = os.environ.get("STACK_DATABASE", "postgresql")
+    with mariadb(folder) if chosen == "mariadb" else postgres(folder) as server:
         yield server
