@@ -139,7 +139,7 @@ def _recorded(job: _Job) -> Iterator[dict[str, list[int]]]:
 def _recorded_in_sqlite(job: _Job, grants: dict[str, list[int]]) -> Iterator[None]:
     path = job.store_url.removeprefix("sqlite:///")
     with closing(open_store(job.store_url, timeout_seconds=10)) as store:
-        store.windows()  # makes the schema
+        store.windows.states()  # makes the schema
     with closing(sqlite3.connect(path)) as db:
         db.executescript(
             "CREATE TABLE recorded (key, granted_us); CREATE TRIGGER recording AFTER INSERT ON"

@@ -8,6 +8,7 @@ import pytest
 from flowgauge.store import Store
 from stack.fleet import run_fleet
 from stack.process import wait_for
+from tests.counting import rate_limit
 
 pytestmark = pytest.mark.whole_system(seconds=30)
 
@@ -55,15 +56,15 @@ def test_a_killed_waiting_process_frees_its_place(store: Store, store_url: str) 
     """The one behind a process killed with SIGKILL gets its turn within seconds."""
 
     def waiting(number: int) -> bool:
-        return sum(window.waiting for window in store.windows()) == number
+        return sum(window.waiting for window in store.windows.states()) == number
 
-    store.acquire("api", "holder", 1, 600, 0)
+    store.windows.acquire("api", "holder", 1, 600, 0)
     ahead = subprocess.Popen([sys.executable, "-c", _WAIT])
     wait_for(lambda: waiting(1), "one waits")
     behind = subprocess.Popen([sys.executable, "-c", _WAIT])
     wait_for(lambda: waiting(2), "two wait")
     ahead.kill()
     ahead.wait()
-    store.reset_window("api")
+    store.windows.reset("api")
     assert behind.wait(60) == 0
-    assert store.windows()[0].calls == 2
+    assert rate_limit(store, "api").calls == 2

@@ -30,7 +30,7 @@ def test_the_default_store_is_made_on_first_use(folder: Path) -> None:
     """Its folder needs not exist; opening alone makes nothing."""
     store = open_store(environ={"XDG_STATE_HOME": str(folder / "state")})
     assert not (folder / "state").exists()
-    assert list(store.windows()) == []
+    assert list(store.windows.states()) == []
     assert (folder / "state" / "flowgauge" / "flowgauge.db").exists()
     store.close()
 
@@ -39,7 +39,7 @@ def test_a_relative_path_is_relative(folder: Path, monkeypatch: pytest.MonkeyPat
     """Three slashes name a file in the working directory, four an absolute one."""
     monkeypatch.chdir(folder)
     store = open_store("sqlite:///here.db")
-    store.windows()
+    store.windows.states()
     store.close()
     assert (folder / "here.db").exists()
 
@@ -56,4 +56,4 @@ def test_any_other_url_is_refused_in_one_sentence(url: str) -> None:
     assert isinstance(caught.value, FlowgaugeError)
     assert "secret" not in sentence
     assert "\n" not in sentence
-    assert "redis" in sentence
+    assert "use sqlite:///" in sentence or "is no Redis URL" in sentence

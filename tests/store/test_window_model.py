@@ -1,7 +1,6 @@
 """The window against a model too simple to be wrong, on a clock that the test moves."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import hypothesis.strategies as st
@@ -32,7 +31,7 @@ class WindowMachine(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.clock = _Clock()
         self.store = SqliteStore(
-            Path(self.folder.name, "s.db"), timeout_seconds=5, clock=self.clock
+            f"sqlite:///{self.folder.name}/s.db", timeout_seconds=5, clock=self.clock
         )
         self.max_calls = max_calls
         self.grants: list[int] = []
@@ -46,7 +45,7 @@ class WindowMachine(RuleBasedStateMachine):
         self.queue = [t for t in self.queue if self.leases[t] >= now]
         ahead = self.queue.index(ticket) if ticket in self.queue else len(self.queue)
         room = self.max_calls - sum(at > now - _LENGTH for at in self.grants)
-        grant = self.store.acquire("k", ticket, self.max_calls, _LENGTH / 1e6, 0)
+        grant = self.store.windows.acquire("k", ticket, self.max_calls, _LENGTH / 1e6, 0)
         assert grant.granted == (ahead < room)
         if grant.granted:
             self.grants.append(now)
@@ -59,7 +58,7 @@ class WindowMachine(RuleBasedStateMachine):
     @rule(ticket=_TICKETS)
     def give_up(self, ticket: str) -> None:
         """Who gives up is out of the queue."""
-        self.store.give_up("k", ticket, 0)
+        self.store.windows.give_up("k", ticket, 0)
         self.queue = [t for t in self.queue if t != ticket]
 
     @rule(seconds=st.floats(0, 12))
@@ -105,7 +104,7 @@ def test_patient_callers_lose_no_time_and_no_place(max_calls: int, arrivals: lis
     """Callers that come back when told are granted in order, each at the first moment possible."""
     with TemporaryDirectory() as folder:
         clock = _Clock()
-        store = SqliteStore(Path(folder, "s.db"), timeout_seconds=5, clock=clock)
+        store = SqliteStore(f"sqlite:///{folder}/s.db", timeout_seconds=5, clock=clock)
         origin = clock.now
         due = [(at, n) for n, at in enumerate(sorted(arrivals))]
         began = {n: at for at, n in due}
@@ -115,7 +114,7 @@ def test_patient_callers_lose_no_time_and_no_place(max_calls: int, arrivals: lis
             at, n = due.pop(0)
             clock.now = origin + at
             waited = (at - began[n]) / 1e6
-            grant = store.acquire("k", str(n), max_calls, _LENGTH / 1e6, waited)
+            grant = store.windows.acquire("k", str(n), max_calls, _LENGTH / 1e6, waited)
             if grant.granted:
                 assert n == len(granted)
                 granted.append(at)
@@ -134,11 +133,11 @@ def test_a_clock_set_back_costs_at_most_one_window(back: float) -> None:
     """After the clock was set back the limit holds, and the window opens within its own length."""
     with TemporaryDirectory() as folder:
         clock = _Clock()
-        store = SqliteStore(Path(folder, "s.db"), timeout_seconds=5, clock=clock)
-        store.acquire("k", "a", 1, 10, 0)
+        store = SqliteStore(f"sqlite:///{folder}/s.db", timeout_seconds=5, clock=clock)
+        store.windows.acquire("k", "a", 1, 10, 0)
         clock.now -= round(back * 1e6)
-        grant = store.acquire("k", "b", 1, 10, 0)
+        grant = store.windows.acquire("k", "b", 1, 10, 0)
         assert 0 < grant.wait_seconds <= 10
         clock.now += _LENGTH
-        assert store.acquire("k", "c", 1, 10, 0).granted
+        assert store.windows.acquire("k", "c", 1, 10, 0).granted
         store.close()

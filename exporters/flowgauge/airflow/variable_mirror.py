@@ -10,13 +10,13 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as StillRunning
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from flowgauge.airflow.context import current_task
 from flowgauge.background import in_background
-from flowgauge.store.base import Store
+from flowgauge.store.rate_limits import rate_limits
+from flowgauge.store.store import Store
 
 __all__ = ["VariableMirror"]
 
@@ -45,7 +45,7 @@ class VariableMirror:
         if not self._is_time() or current_task().instance is None:
             return False
         try:
-            if not store.take_mirror_turn(self._key, _INTERVAL_SECONDS):
+            if not store.windows.take_mirror_turn(self._key, _INTERVAL_SECONDS):
                 return False
             return in_background(lambda: self._write(store), self._name).result(_PATIENCE_SECONDS)
         except StillRunning:
@@ -66,17 +66,17 @@ class VariableMirror:
         existed = _exists(self._name)
         self._show(store)
         # Only now: an API that fails makes a Variable look deleted too, but cannot set it.
-        deleted = not existed and store.mirror_gone(self._key)
+        deleted = not existed and store.windows.mirror_gone(self._key)
         if deleted:
             _log.info("The Variable %s was deleted: the rate limit starts anew", self._name)
             self._show(store)
-        store.mirror_written(self._key)
+        store.windows.mirror_written(self._key)
         return deleted
 
     def _show(self, store: Store) -> None:
-        (state,) = (window for window in store.windows() if window.key == self._key)
+        (limit,) = (limit for limit in rate_limits(store) if limit["key"] == self._key)
         updated = datetime.now(UTC).isoformat(timespec="seconds")
-        value = json.dumps({**asdict(state), "updated": updated}, indent=2)
+        value = json.dumps({**limit, "updated": updated}, indent=2)
         _variable().set(self._name, value, _DESCRIPTION)
 
 

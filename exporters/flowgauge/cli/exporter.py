@@ -109,7 +109,7 @@ def _checks(context: Context) -> Mapping[str, Check]:
         "MLflow": lambda: context.tracking.call(
             "GET", "experiments/search", probe, timeout_seconds=_READY_SECONDS
         ),
-        "store": context.store.windows,
+        "store": context.store.windows.states,
     }
 
 

@@ -1,6 +1,14 @@
 -- Every key starts with the prefix, whose hash tag keeps them together in a Redis Cluster.
 local prefix = KEYS[1]
 
+-- A store that version 0.1 made keeps its version, so that 0.1 may go on using it.
+local version = redis.call('GET', prefix .. 'version')
+if not version then
+  redis.call('SET', prefix .. 'version', SCHEMA_VERSION)
+elseif version ~= '1' and version ~= SCHEMA_VERSION then
+  return redis.error_reply('FLOWGAUGE ' .. version)
+end
+
 -- Redis' own clock in whole microseconds, which a double holds exactly until the year 2255.
 local function now_us()
   local time = redis.call('TIME')

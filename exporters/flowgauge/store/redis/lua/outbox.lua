@@ -19,6 +19,19 @@ local function out_of_line(id)
   redis.call('ZREM', leased, id)
 end
 
+local function lease(id, owner, until_us)
+  redis.call('ZREM', line, id)
+  redis.call('ZADD', leased, until_us, id)
+  redis.call('HSET', hash_of(id), 'owner', owner)
+end
+
+-- Notes an attempt that failed.
+local function attempted(id, reason)
+  redis.call('HDEL', hash_of(id), 'lapsed')
+  redis.call('HSET', hash_of(id), 'reason', reason)
+  redis.call('HINCRBY', hash_of(id), 'attempts', 1)
+end
+
 -- Returns whether there was one.
 local function remove(id)
   out_of_line(id)
