@@ -29,6 +29,11 @@ class Postgres:
         return f"postgresql+psycopg2://{_USER}@{LOOPBACK}:{self.port}/mlflow"
 
     @property
+    def url(self) -> str:
+        """The URL of the database as libpq knows it."""
+        return f"postgresql://{_USER}@{LOOPBACK}:{self.port}/mlflow"
+
+    @property
     def dsn(self) -> str:
         """The same for psycopg2."""
         return f"host={LOOPBACK} port={self.port} user={_USER} dbname=mlflow"

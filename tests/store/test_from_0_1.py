@@ -12,6 +12,7 @@ from tests.counting import defer, durations, pairs, rate_limit
 from tests.store.version_0_1 import FILL, PAGE, WORK, Version01
 
 _TIMES = 40
+pytestmark = pytest.mark.parametrize("store_url", ["sqlite", "redis"], indirect=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Finding and opening the store."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,14 @@ def test_a_relative_path_is_relative(folder: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     "url",
-    ["mysql://u:secret@h/db", "sqlite:///", "sqlite://", "/tmp/store.db", "redis://u:secret@h:x/0"],
+    [
+        "mysql://u:secret@h/db",
+        "sqlite:///",
+        "sqlite://",
+        "/tmp/store.db",
+        "redis://u:secret@h:x/0",
+        "postgresql://u:secret@h/d?no=1",
+    ],
 )
 def test_any_other_url_is_refused_in_one_sentence(url: str) -> None:
     """The sentence names the URL, says what to use instead, and keeps the password to itself."""
@@ -56,4 +64,15 @@ def test_any_other_url_is_refused_in_one_sentence(url: str) -> None:
     assert isinstance(caught.value, FlowgaugeError)
     assert "secret" not in sentence
     assert "\n" not in sentence
-    assert "use sqlite:///" in sentence or "is no Redis URL" in sentence
+    assert "use " in sentence or "is no " in sentence
+
+
+def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence says what to install; there is no traceback in a task."""
+    monkeypatch.delitem(sys.modules, "flowgauge.store.postgres", raising=False)
+    for name in list(sys.modules):
+        if name.startswith(("psycopg", "flowgauge.store.postgres")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StoreError, match=r"needs psycopg.*: pip install 'flowgauge\[postgres\]'"):
+        open_store("postgresql://h/d")

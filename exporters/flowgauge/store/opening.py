@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flowgauge.redact import redact_url
-from flowgauge.store.engines import ENGINES, load_engine
+from flowgauge.store.engines import ENGINES
 from flowgauge.store.errors import StoreError
 from flowgauge.store.store import Store
 
@@ -42,13 +42,13 @@ def open_store(
     """Return the store at *url*, by default `store_url()`; connects when it is first used.
 
     `sqlite:///relative.db`, `sqlite:////absolute.db`, `redis://[[user]:password@]host[:port][/db]`,
-    `rediss://…` (TLS) or `unix://[[user]:password@]/path/to.sock[?db=n]`. Raises `StoreError` for
+    `rediss://…` (TLS), `unix://[[user]:password@]/path/to.sock[?db=n]`, or
+    `postgresql://[user[:password]@][host][:port][,…][/database]`. Raises `StoreError` for
     any other URL. Each of the store's steps ends within *timeout_seconds*.
     """
     url = url or store_url(environ)
-    scheme, separator, _ = url.partition("://")
-    if not separator or scheme not in ENGINES:
-        raise StoreError(
-            f"{redact_url(url)} is no store: use sqlite:///path/to/file.db or redis://host:6379/0"
-        )
-    return load_engine(scheme)(url, timeout_seconds=timeout_seconds)
+    engine = ENGINES.get(url.partition("://")[0])
+    if engine is None or "://" not in url:
+        examples = ", ".join(dict.fromkeys(each.example for each in ENGINES.values()))
+        raise StoreError(f"{redact_url(url)} is no store: use one such as {examples}")
+    return engine.load()(url, timeout_seconds=timeout_seconds)

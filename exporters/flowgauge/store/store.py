@@ -36,5 +36,8 @@ class Store(Protocol):
     def about(self) -> str:
         """Ask the store for its engine and the engine's version, as in `Redis 7.0.15`."""
 
+    def init(self, *roles: str) -> None:
+        """Make what the store needs, as the first step does, and let *roles* use it."""
+
     def close(self) -> None:
         """Let go of connections; the next step opens a new one."""

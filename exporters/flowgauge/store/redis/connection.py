@@ -1,7 +1,9 @@
 """One Redis shared by many processes and hosts, and the scripts that run in it."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,6 @@ from redis.retry import Retry
 
 from flowgauge.redact import redact_text, redact_url
 from flowgauge.store.errors import StoreError, StoreUnavailableError
-from flowgauge.store.windows import GRACE_SECONDS, RECHECK_SECONDS
 
 __all__ = ["RedisConnection"]
 
@@ -22,10 +23,8 @@ _PREFIX = "{flowgauge}:"
 
 _SCHEMA_VERSION = "2"
 _NEWER = "FLOWGAUGE "
-_CONSTANTS = f"""\
-local RECHECK_US, GRACE_US = {RECHECK_SECONDS * 1e6:.0f}, {GRACE_SECONDS * 1e6:.0f}
-local SCHEMA_VERSION = '{_SCHEMA_VERSION}'"""
 _LUA = Path(__file__).with_name("lua")
+_LIBRARIES = ("common", "counts", "window", "outbox", "from_0_1")
 # The first that fits; the class says whether Redis may answer later.
 _SENTENCES = (
     (redis.TimeoutError, StoreUnavailableError, "does not answer in time"),
@@ -59,20 +58,15 @@ class RedisConnection:
         except ValueError as error:
             raise StoreError(f"{self._name} is no Redis URL: {redact_text(str(error))}") from None
 
-    def script(self, *names: str) -> Callable[..., Any]:
-        """Return a function that runs the files *names* as one script with its arguments."""
-        files = [(_LUA / f"{name}.lua").read_text() for name in ("common", *names)]
-        source = "\n".join((_CONSTANTS, *files))
-        digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
-
-        def run(*arguments: str | float) -> Any:
-            with self._sentences():
-                try:
-                    return self._client.evalsha(digest, 1, _PREFIX, *arguments)
-                except redis.exceptions.NoScriptError:
-                    return self._client.eval(source, 1, _PREFIX, *arguments)
-
-        return run
+    def step(self, name: str, *arguments: str | int) -> Any:
+        """Run the script of that name atomically and return its answer."""
+        source, digest = _script(name)
+        with self._sentences():
+            try:
+                reply = self._client.evalsha(digest, 1, _PREFIX, *arguments)
+            except redis.exceptions.NoScriptError:
+                reply = self._client.eval(source, 1, _PREFIX, *arguments)
+        return json.loads(reply) if isinstance(reply, str) else reply
 
     def version(self) -> str:
         """Ask Redis which version of what it is."""
@@ -104,3 +98,11 @@ class RedisConnection:
             (kind, sentence) for cause, kind, sentence in _SENTENCES if isinstance(error, cause)
         )
         return kind(f"{self._name} {sentence.format(text)}")
+
+
+@cache
+def _script(name: str) -> tuple[str, str]:
+    """Return the source of a step, and its digest."""
+    files = [(_LUA / f"{each}.lua").read_text() for each in (*_LIBRARIES, name)]
+    source = "\n".join((f"local SCHEMA_VERSION = '{_SCHEMA_VERSION}'", *files))
+    return source, sha1(source.encode(), usedforsecurity=False).hexdigest()

@@ -8,12 +8,11 @@ import json
 from collections.abc import Callable, Sequence
 
 from flowgauge.metrics import DAG_LAST_LOGGED
-from flowgauge.store.counts import Change, as_json
+from flowgauge.store.counts import Change, Totals, as_json
 from flowgauge.store.from_0_1 import dag_changes, pair_changes, window_changes
-from flowgauge.store.redis.connection import RedisConnection
-from flowgauge.store.redis.replies import fields
+from flowgauge.store.steps import StepCounts
 
-__all__ = ["From01"]
+__all__ = ["RedisCounts"]
 
 # Redis serves others in between.
 _AT_ONCE = 50
@@ -22,17 +21,15 @@ _FAILURE = "failure:"
 _SUM = "sum_us"
 
 
-class From01:
-    """Takes over what version 0.1 counted in *redis*."""
+class RedisCounts(StepCounts):
+    """The `Counts` in Redis, with what version 0.1 counted."""
 
-    def __init__(self, redis: RedisConnection) -> None:
-        self._counted = redis.script("from_0_1", "counted_by_0_1")
-        self._take_over = redis.script("counts", "from_0_1", "take_over")
-
-    def take_over(self) -> None:
-        """Move all of it, a few in one atomic step."""
-        while found := json.loads(self._counted(_AT_ONCE, _LAST_LOGGED)):
-            self._take_over(json.dumps([_moved(*each) for each in found]))
+    def page(self, kind: str, after: int, limit: int) -> Sequence[Totals]:
+        """See `Counts.page`; the first page takes over first, a few in one atomic step."""
+        if after < 0:
+            while found := self._do("counted_by_0_1", _AT_ONCE, _LAST_LOGGED):
+                self._do("take_over", json.dumps([_moved(*each) for each in found]))
+        return super().page(kind, after, limit)
 
 
 def _moved(kind: str, name: str, counted: str, *known: str | None) -> Sequence[str]:
@@ -41,9 +38,8 @@ def _moved(kind: str, name: str, counted: str, *known: str | None) -> Sequence[s
     return kind, name, counted, as_json(changes), dag
 
 
-def _pair(pair: str, reply: Sequence[str], known: str | None) -> Sequence[Change]:
+def _pair(pair: str, values: dict[str, str], known: str | None) -> Sequence[Change]:
     dag_id, task_id = json.loads(pair)
-    values = fields(reply)
     null_ratio, last_logged = values.get("null_ratio"), values.get("last_logged_us")
     return pair_changes(
         (dag_id, task_id),
@@ -62,8 +58,7 @@ def _pair(pair: str, reply: Sequence[str], known: str | None) -> Sequence[Change
     )
 
 
-def _durations(dag_id: str, reply: Sequence[str]) -> Sequence[Change]:
-    values = fields(reply)
+def _durations(dag_id: str, values: dict[str, str]) -> Sequence[Change]:
     seconds = int(values.pop(_SUM, 0)) / 1e6
     return dag_changes(dag_id, {bound: int(n) for bound, n in values.items()}, seconds)
 

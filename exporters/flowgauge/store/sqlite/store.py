@@ -33,6 +33,12 @@ class SqliteStore:
         self.close = file.close
         self._file = file
 
+    def init(self, *roles: str) -> None:
+        """See `Store.init`."""
+        if roles:
+            raise StoreError("a SQLite file knows no roles: see to its permissions")
+        self.about()
+
     def about(self) -> str:
         """See `Store.about`."""
         with self._file.reading():

@@ -1,7 +1,8 @@
 -- Takes a slot or a place in the queue; returns the microseconds to wait, 0 if granted.
 local key, ticket = ARGV[1], ARGV[2]
 local max_calls, length = tonumber(ARGV[3]), tonumber(ARGV[4])
-local if_granted, if_refused = ARGV[5], ARGV[6]
+local recheck, grace = tonumber(ARGV[5]), tonumber(ARGV[6])
+local if_granted, if_refused = ARGV[7], ARGV[8]
 local window, grants, queue, leases = keys_of(key)
 local now = now_us()
 
@@ -55,7 +56,7 @@ else
   if not in_queue then
     redis.call('ZADD', queue, redis.call('HINCRBY', window, 'places', 1), ticket)
   end
-  redis.call('ZADD', leases, now + math.min(wait, RECHECK_US) + GRACE_US, ticket)
+  redis.call('ZADD', leases, now + math.min(wait, recheck) + grace, ticket)
   count(if_refused)
 end
 return wait

@@ -1,4 +1,4 @@
-local owner, limit, lease_us = unpack(ARGV)
+local owner, lease_us, limit = unpack(ARGV)
 local now = now_us()
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', leased, '-inf', now)) do
   redis.call('ZREM', leased, id)

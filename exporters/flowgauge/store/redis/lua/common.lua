@@ -15,6 +15,20 @@ local function now_us()
   return time[1] * 1000000 + time[2]
 end
 
+-- Returns the hash at a key; as JSON, an empty one is an object too.
+local function hash_at(key)
+  local reply, fields = redis.call('HGETALL', key), {}
+  for nth = 1, #reply, 2 do
+    fields[reply[nth]] = reply[nth + 1]
+  end
+  return fields
+end
+
+-- Returns a list as JSON: Lua does not tell an empty one from an empty object.
+local function list_json(list)
+  return #list > 0 and cjson.encode(list) or '[]'
+end
+
 -- Bounds of score ranges that leave the time itself out.
 local function beyond(us)
   return '(' .. string.format('%.0f', us)

@@ -18,4 +18,4 @@ if #found == 0 then
     end
   end
 end
-return cjson.encode(found)
+return list_json(found)

@@ -6,7 +6,7 @@ local COUNTERS = {'calls', 'hits', 'wait_us', 'fail_open'}
 -- Returns what 0.1 counted for a pair, DAG or rate limit, as one text.
 local function old_counts(kind, name)
   if kind ~= 'window' then
-    return cjson.encode(redis.call('HGETALL', prefix .. kind .. ':' .. name))
+    return cjson.encode(hash_at(prefix .. kind .. ':' .. name))
   end
   -- The counters of a rate limit go on, as 0.1 names grants by them: what was taken is noted.
   local values = {}

@@ -40,10 +40,16 @@ local function remove(id)
   return redis.call('DEL', hash_of(id)) == 1
 end
 
+-- Returns the entries of these ids.
 local function read(ids)
   local entries = {}
   for _, id in ipairs(ids) do
-    table.insert(entries, {id, redis.call('HGETALL', hash_of(id))})
+    local hash = hash_at(hash_of(id))
+    local pair = cjson.decode(hash.pair)
+    table.insert(entries, {
+      entry_id = id, dag_id = pair[1], task_id = pair[2], body = hash.body, reason = hash.reason,
+      created_us = hash.created_us, attempts = hash.attempts, poison = hash.poison,
+    })
   end
-  return entries
+  return list_json(entries)
 end

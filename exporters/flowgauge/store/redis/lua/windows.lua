@@ -8,4 +8,4 @@ for _, key in ipairs(redis.call('SMEMBERS', windows)) do
   local waiting = redis.call('ZCOUNT', leases, now, '+inf')
   table.insert(states, {key, size[1], size[2], calls, waiting})
 end
-return states
+return list_json(states)
