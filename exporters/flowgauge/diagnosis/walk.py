@@ -37,8 +37,8 @@ def walk(given: TrackingUri | None, store: str | None, exporter_url: str) -> Ite
 
 def _ask_store(url: str) -> str:
     with closing(open_store(url, timeout_seconds=_STORE_SECONDS)) as store:
-        outbox = store.outbox.state()
+        about, outbox = store.about(), store.outbox.state()
     return (
-        f"{redact_url(url)} answers; payloads waiting in the outbox: {outbox.entries}, "
+        f"{redact_url(url)} answers, {about}; payloads waiting in the outbox: {outbox.entries}, "
         f"refused for good: {outbox.poison}"
     )
