@@ -1,7 +1,10 @@
 """What log calls count, over every kind of store."""
 
 import math
+import re
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from uuid import uuid4
 
@@ -9,8 +12,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from flowgauge.metrics import DAG_LOG_DURATION
-from flowgauge.store import Store
+from flowgauge.metrics import DAG_LOG_DURATION, DAG_LOGS, DAG_ROWS
+from flowgauge.store import Count, Store
 from flowgauge.store.log_calls import Logged, arrived, ended
 from tests.counting import Pair, defer, durations, pairs
 
@@ -114,3 +117,53 @@ def test_nothing_counted_is_nothing_shown(store: Store) -> None:
     assert (pairs(store), durations(store)) == ([], {})
     assert list(store.windows.states()) == []
     assert list(store.outbox.entries(10)) == []
+
+
+def test_owners_are_read_in_pages(store: Store) -> None:
+    """A page has the next owners of one kind, in the order they came, and nothing of the others."""
+    for number in range(7):
+        _record(store, Logged("etl", f"task {number}", 0.1, rows=number))
+    first = store.counts.page("dag_id,task_id", -1, 3)
+    second = store.counts.page("dag_id,task_id", first[-1].place, 10)
+    assert [each.labels[1] for each in (*first, *second)] == [f"task {n}" for n in range(7)]
+    assert [each.of(DAG_ROWS) for each in second] == [3, 4, 5, 6]
+    assert [each.labels for each in store.counts.page("dag_id", -1, 10)] == [("etl",)]
+    assert store.counts.page("dag_id,task_id", second[-1].place, 10) == []
+
+
+def test_counts_of_one_step_are_all_there_and_exact(store: Store) -> None:
+    """Of several owners, of one row twice, and of any size that a float can hold."""
+    large = Count(DAG_ROWS, ("etl", "load"), 2.0**53)
+    store.counts.add(
+        large, large, Count(DAG_LOGS, ("ml", "fit")), Count(DAG_ROWS, ("ml", "fit"), 0.1)
+    )
+    store.counts.add(Count(DAG_ROWS, ("ml", "fit"), 0.2), Count(DAG_ROWS, ("etl", "load"), 1e19))
+    etl, fit = pairs(store)
+    assert etl.rows == 2.0**54 + 1e19
+    assert fit.logs == 1
+    assert fit.rows == pytest.approx(0.3, abs=1e-15)
+
+
+def test_many_count_at_once_and_none_waits_in_a_circle(
+    store: Store, another: Callable[[], Store]
+) -> None:
+    """Four who count the same new owners in opposite orders lose nothing."""
+    stores = [another() for _ in range(4)]
+    names = [f"dag {number}" for number in range(5)]
+
+    def count(number: int) -> None:
+        for _ in range(10):
+            order = names if number % 2 else reversed(names)
+            stores[number].counts.add(*(Count(DAG_LOGS, (name, "t")) for name in order))
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(count, range(4)))
+    assert sorted((pair.dag_id, pair.logs) for pair in pairs(store)) == [
+        (name, 40) for name in names
+    ]
+
+
+def test_a_store_says_what_it_is(store: Store, store_url: str) -> None:
+    """Engine and version, for whoever looks for a fault."""
+    engine = {"sqlite": "SQLite", "redis": "Redis", "postgresql": "PostgreSQL"}
+    assert re.fullmatch(rf"{engine[store_url.partition(':')[0]]} \d+\.[\d.]+", store.about())

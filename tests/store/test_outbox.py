@@ -9,7 +9,7 @@ from uuid import uuid4
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, given, settings
 
-from flowgauge.store import Count, Lease, OutboxEntry, OutboxState, Store
+from flowgauge.store import Count, Lease, NewEntry, OutboxEntry, OutboxState, Store
 from flowgauge.store.log_calls import Logged, arrived, failed
 from tests.counting import defer, durations, pairs
 
@@ -222,6 +222,61 @@ def test_a_dropped_entry_is_gone_uncounted(store: Store) -> None:
     )
     assert (store.outbox.state().entries, store.outbox.state().poison) == (1, 0)
     assert pairs(store)[0].logs == 0
+
+
+def test_an_entry_put_in_under_a_lease_is_its_owners(store: Store) -> None:
+    """Nobody else claims it; its owner may release it, which frees it and counts once."""
+    entry = NewEntry("a", "etl", "load", "{}")
+    store.outbox.put(entry, lease=Lease("me", _LONG), lapsed=_failed("killed"))
+    assert store.outbox.claim(Lease("other", _LONG), 1) == []
+    assert (store.outbox.state().entries, pairs(store)) == (1, [])
+    store.outbox.release("a", "me", "unreachable", _failed("unreachable"))
+    assert _ids(store.outbox.claim(Lease("other", 0.001), 1)) == ["a"]
+    _claim_in_time(store, 1)
+    assert pairs(store)[0].failures == {"unreachable": 1}
+
+
+def test_a_lease_from_the_start_that_runs_out_is_counted_once(store: Store) -> None:
+    """A task killed while it sent is counted when the next who claims takes its entry over."""
+    for entry_id in ("a", "b"):
+        entry = NewEntry(entry_id, "etl", "load", "{}")
+        store.outbox.put(entry, lease=Lease("killed", 0.001), lapsed=_failed("killed"))
+    assert _ids(_claim_in_time(store, 2)) == ["a", "b"]
+    assert pairs(store)[0].failures == {"killed": 2}
+    _claim_in_time(store, 2)
+    assert pairs(store)[0].failures == {"killed": 2}
+
+
+def test_a_lease_from_the_start_that_ends_well_counts_what_it_is_told(store: Store) -> None:
+    """Settled or set aside in time, nothing is counted as killed."""
+    for entry_id in ("sent", "refused"):
+        entry = NewEntry(entry_id, "etl", "load", "{}")
+        store.outbox.put(entry, lease=Lease("me", 0.001), lapsed=_failed("killed"))
+    store.outbox.settle("sent", _arrived(rows=3))
+    store.outbox.set_aside("refused", "rejected", "no", _failed("rejected"))
+    store.outbox.retry()
+    assert _ids(_claim_in_time(store, 1)) == ["refused"]
+    (pair,) = pairs(store)
+    assert (pair.logs, pair.rows, pair.failures) == (1, 3, {"rejected": 1})
+
+
+def test_an_entry_says_why_it_is_here(store: Store) -> None:
+    """The reason is that of the last attempt."""
+    _put(store, "a")
+    assert store.outbox.entries(1)[0].reason == "unreachable"
+    store.outbox.claim(Lease("me", _LONG), 1)
+    store.outbox.release("a", "me", "timeout")
+    assert store.outbox.entries(1)[0].reason == "timeout"
+    store.outbox.set_aside("a", "rejected", "no")
+    assert store.outbox.entries(1)[0].reason == "rejected"
+
+
+def _claim_in_time(store: Store, number: int) -> Sequence[OutboxEntry]:
+    """Claim as soon as so many entries are free, for a moment only."""
+    deadline = time.monotonic() + 10
+    while len(claimed := store.outbox.claim(Lease("heir", 0.001), number)) < number:
+        assert time.monotonic() < deadline
+    return claimed
 
 
 _ACTIONS = st.sampled_from(["put", "claim", "settle", "release", "set_aside", "retry"])
