@@ -13,7 +13,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: $(VENV)/.ready ## install Python and Debian packages
-	@scripts/debian-packages prometheus promtool amtool prometheus-alertmanager redis-server postgres
+	@scripts/debian-packages prometheus promtool amtool prometheus-alertmanager redis-server postgres pgbouncer
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@PYTHON=$(PYTHON) scripts/python-packages $(VENV)
