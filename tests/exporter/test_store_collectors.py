@@ -1,5 +1,6 @@
 """What the exporter shows of the store: rate limits, DAG logging, outbox."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from flowgauge.exporter.collector import Collector, Context
 from flowgauge.exporter.collectors.dag_logging import DagLoggingCollector
@@ -57,6 +59,10 @@ def _scrape(collector: Collector) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(_Registered(collector))
     return registry
+
+
+def _samples(registry: CollectorRegistry, name: str) -> list[Sample]:
+    return [s for family in registry.collect() for s in family.samples if s.name == name]
 
 
 def _names(registry: CollectorRegistry) -> set[str]:
@@ -137,6 +143,26 @@ def test_pairs_beyond_the_limit_are_summed_up_as_other(context: Context) -> None
     shown = {dag: registry.get_sample_value(count, {"dag_id": dag}) for dag in ("dag0", "other")}
     assert shown == {"dag0": 2, "other": 6}
     assert registry.get_sample_value(count, {"dag_id": "dag4"}) is None
+
+
+def test_a_pair_that_is_forgotten_goes_on_in_other(context: Context) -> None:
+    """The scrape after it shows the same sum, and a new pair gets the labels that are free."""
+    for number in range(3):
+        context.store.counts.add(*ended(Logged(f"dag{number}", "t", 0.3, rows=10**number)))
+    later = time.time() + 91 * 24 * 3600
+    ninety = replace(context, max_pairs=2, forget_seconds=90 * 24 * 3600)
+    collector = DagLoggingCollector(ninety, now=lambda: later)
+    shown = []
+    for _ in range(2):
+        registry = _scrape(collector)
+        shown.append(
+            {s.labels["dag_id"]: s.value for s in _samples(registry, "mlflow_dag_rows_total")}
+        )
+    assert shown == [{"dag0": 1, "dag1": 10, "other": 100}, {"other": 111}]
+    context.store.counts.add(*ended(Logged("new", "t", 0.3, rows=7)))
+    registry = _scrape(DagLoggingCollector(ninety))
+    values = {s.labels["dag_id"]: s.value for s in _samples(registry, "mlflow_dag_rows_total")}
+    assert values == {"other": 111, "new": 7}
 
 
 def test_the_outbox_is_shown_and_the_oldest_entry_goes_with_it(context: Context) -> None:

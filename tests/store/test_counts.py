@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from flowgauge.metrics import DAG_LOG_DURATION, DAG_LOGS, DAG_ROWS
-from flowgauge.store import Count, Store
+from flowgauge.store import Count, Store, totals
+from flowgauge.store.folding import fold_unseen
 from flowgauge.store.log_calls import Logged, arrived, ended
 from tests.counting import Pair, defer, durations, pairs
 
@@ -167,3 +168,55 @@ def test_a_store_says_what_it_is(store: Store, store_url: str) -> None:
     """Engine and version, for whoever looks for a fault."""
     engine = {"sqlite": "SQLite", "redis": "Redis", "postgresql": "PostgreSQL"}
     assert re.fullmatch(rf"{engine[store_url.partition(':')[0]]} \d+\.[\d.]+", store.about())
+
+
+def test_what_was_not_seen_is_folded_into_other(store: Store) -> None:
+    """Nothing counted is lost, the place is free for a new one, and who comes back begins anew."""
+    for number in range(3):
+        _record(store, Logged(f"dag{number}", "t", 0.3, rows=10**number, null_ratio=0.5))
+        _record(store, Logged(f"dag{number}", "t", 0.3, reason="rejected"))
+    found = list(totals(store.counts, "dag_id", "task_id"))
+    dags = list(totals(store.counts, "dag_id"))
+    _record(store, Logged("dag1", "t", 0.3))
+    for kind, owners in (("dag_id,task_id", found), ("dag_id", dags)):
+        for _ in range(2):
+            fold_unseen(store.counts, kind, owners, other="other", since=math.inf)
+    dag1, other = sorted(pairs(store), key=lambda pair: pair.dag_id)
+    assert (dag1.dag_id, dag1.logs) == ("dag1", 2)
+    assert (other.dag_id, other.task_id, other.logs, other.rows) == ("other", "other", 2, 101)
+    assert (other.failures, other.null_ratio, other.last_logged) == ({"rejected": 2}, None, None)
+    assert [durations(store)[dag][0][-1] for dag in ("dag1", "other")] == [3, 4]
+    for name in ("new", "dag0", "last"):
+        _record(store, Logged(name, "t", 0.3))
+    places = {each.labels[0]: each.place for each in totals(store.counts, "dag_id", "task_id")}
+    assert places == {"other": 0, "dag1": 1, "new": 2, "dag0": 3, "last": 4}
+    assert pairs(store)[3].logs == 1
+
+
+def test_other_itself_and_what_is_seen_are_not_folded(store: Store) -> None:
+    """Only the time since the last count matters."""
+    for name in ("other", "etl"):
+        store.counts.add(Count(DAG_LOGS, (name, name)))
+    found = list(totals(store.counts, "dag_id", "task_id"))
+    fold_unseen(store.counts, "dag_id,task_id", found, other="other", since=found[1].seen)
+    fold_unseen(store.counts, "dag_id,task_id", found[:1], other="other", since=math.inf)
+    assert [(pair.dag_id, pair.logs) for pair in pairs(store)] == [("other", 1), ("etl", 1)]
+
+
+def test_what_is_counted_while_it_is_folded_is_not_lost(
+    store: Store, another: Callable[[], Store]
+) -> None:
+    """Owners that are folded again and again while others count them: no count is lost."""
+    counting = [another() for _ in range(3)]
+
+    def count(number: int) -> None:
+        for _ in range(40):
+            counting[number].counts.add(Count(DAG_LOGS, ("etl", "t")), Count(DAG_LOGS, ("ml", "t")))
+
+    with ThreadPoolExecutor() as pool:
+        work = [pool.submit(count, number) for number in range(3)]
+        while not all(each.done() for each in work):
+            found = list(totals(store.counts, "dag_id", "task_id"))
+            fold_unseen(store.counts, "dag_id,task_id", found, other="other", since=math.inf)
+    assert [each.exception() for each in work] == [None] * 3
+    assert sum(pair.logs for pair in pairs(store)) == 3 * 40 * 2

@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 from flowgauge.metrics import Metric
 
 __all__ = [
+    "SEEN",
     "Change",
     "Count",
     "Counts",
@@ -36,7 +37,10 @@ __all__ = [
 _OWNER_LABELS = ("dag_id", "task_id", "key")
 
 # Owners read in one step: few enough that it holds up nobody else for longer than milliseconds.
-_PAGE = 200
+_PAGE = 100
+
+# The row of every owner that says when it last counted anything.
+SEEN = json.dumps(("seen",))
 
 How = Literal["add", "set", "now"]
 Row = tuple[str, How, float]
@@ -71,6 +75,11 @@ class Totals:
         """Return the value of a counter or gauge, None if it never had one."""
         return self.values.get((metric.name, *others))
 
+    @property
+    def seen(self) -> float:
+        """When the owner last counted anything."""
+        return self.values.get(("seen",), math.inf)
+
     def histogram(self, metric: Metric) -> tuple[Sequence[float], float]:
         """Return the cumulative counts up to each bound and to infinity, and the sum."""
         bounds = (*metric.buckets, math.inf)
@@ -92,6 +101,13 @@ class Counts(Protocol):
         """Return the first *limit* owners of a *kind* whose place is beyond *after*, in order.
 
         A kind of owner is the names of its labels, as in `dag_id,task_id`.
+        """
+
+    def fold(self, kind: str, totals: Totals, other: "Change") -> bool:
+        """Remove an owner and make the change of the *other*; return whether that was done.
+
+        It is not if the owner counted anything since its *totals* were read. Its place is given to
+        the next owner that is new.
         """
 
 
@@ -123,19 +139,24 @@ class Change:
     owner: str
     rows: Sequence[Row]
 
+    @classmethod
+    def of(cls, kind: str, labels: Sequence[str], rows: Sequence[Row]) -> "Change":
+        """Return the change of an owner by its labels, which is seen now."""
+        return cls(kind, json.dumps(labels), [*rows, (SEEN, "now", 0.0)])
+
 
 def changes(counts: Sequence[Count]) -> list[Change]:
     """Return what *counts* change, always in the same order: who locks rows locks them in turn."""
-    by_owner: dict[tuple[str, str], dict[tuple[str, How], float]] = defaultdict(dict)
+    by_owner: dict[tuple[str, tuple[str, ...]], dict[tuple[str, How], float]] = defaultdict(dict)
     for count in counts:
         names = owner_of(count.metric)
         owner, others = count.labels[: len(names)], count.labels[len(names) :]
-        rows = by_owner[",".join(names), json.dumps(owner)]
+        rows = by_owner[",".join(names), owner]
         for name, further, how, value in _rows(count):
             field = json.dumps((name, *others, *further))
             rows[field, how] = value + (rows.get((field, how), 0.0) if how == "add" else 0.0)
     return [
-        Change(kind, owner, [(field, how, value) for (field, how), value in sorted(rows.items())])
+        Change.of(kind, owner, [(*row, value) for row, value in sorted(rows.items())])
         for (kind, owner), rows in sorted(by_owner.items())
     ]
 

@@ -60,7 +60,7 @@ def dag_changes(dag_id: str, observed: Mapping[str, int], seconds: float) -> Seq
         (json.dumps((bucket, bound)), "add", count) for bound, count in observed.items()
     ]
     rows.append((json.dumps((total,)), "add", seconds))
-    return [Change("dag_id", json.dumps((dag_id,)), rows)]
+    return [Change.of("dag_id", (dag_id,), rows)]
 
 
 def window_changes(

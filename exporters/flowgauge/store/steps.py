@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from flowgauge.store.counts import Count, Totals, changes_json, read_totals
+from flowgauge.store.counts import SEEN, Change, Count, Totals, as_json, changes_json, read_totals
 from flowgauge.store.outbox import Lease, NewEntry, OutboxEntry, OutboxState
 from flowgauge.store.windows import (
     GRACE_SECONDS,
@@ -98,6 +98,11 @@ class StepCounts:
             read_totals(owner, int(place), values)
             for owner, place, values in self._do("page", kind, after, limit)
         ]
+
+    def fold(self, kind: str, totals: Totals, other: Change) -> bool:
+        """See `Counts.fold`."""
+        owner = json.dumps(totals.labels)
+        return bool(self._do("fold", kind, owner, SEEN, repr(totals.seen), as_json([other])))
 
 
 class StepOutbox:

@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS owners (
   UNIQUE (kind, place),
   UNIQUE (kind, labels)
 );
+-- The places of owners that are gone.
+CREATE TABLE IF NOT EXISTS free_places (kind text, place bigint, PRIMARY KEY (kind, place));
 
 -- Room in each page for the next version of its rows.
 CREATE TABLE IF NOT EXISTS counts (
@@ -72,18 +74,25 @@ CREATE OR REPLACE FUNCTION now_us() RETURNS bigint LANGUAGE sql AS
 
 -- Counts.
 
+-- Returns the id of an owner; a new one gets the place of one that is gone, or the last.
 CREATE OR REPLACE FUNCTION owner_id(the_kind text, the_labels text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = flowgauge, pg_temp AS $$
 DECLARE
   found_id bigint;
+  free bigint;
 BEGIN
   SELECT id INTO found_id FROM owners WHERE kind = the_kind AND labels = the_labels;
   IF NOT FOUND THEN
     PERFORM pg_advisory_xact_lock(hashtextextended('flowgauge owners ' || the_kind, 0));
-    INSERT INTO owners (kind, place, labels)
-      SELECT the_kind, coalesce(max(place) + 1, 0), the_labels FROM owners WHERE kind = the_kind
-      ON CONFLICT (kind, labels) DO NOTHING;
     SELECT id INTO found_id FROM owners WHERE kind = the_kind AND labels = the_labels;
+  END IF;
+  IF found_id IS NULL THEN
+    DELETE FROM free_places WHERE kind = the_kind AND place = (
+      SELECT min(place) FROM free_places WHERE kind = the_kind
+    ) RETURNING place INTO free;
+    INSERT INTO owners (kind, place, labels)
+      SELECT the_kind, coalesce(free, max(place) + 1, 0), the_labels FROM owners
+      WHERE kind = the_kind RETURNING id INTO found_id;
   END IF;
   RETURN found_id;
 END $$;
@@ -95,18 +104,43 @@ DECLARE
   the_owner bigint;
 BEGIN
   FOR change IN SELECT jsonb_array_elements(changes) LOOP
-    the_owner := owner_id(change->>0, change->>1);
-    INSERT INTO counts
-      SELECT the_owner, each->>0, (each->>2)::float8 FROM jsonb_array_elements(change->2) AS each
-      WHERE each->>1 = 'add' ORDER BY 2
-      ON CONFLICT (owner, field) DO UPDATE SET value = counts.value + excluded.value;
-    INSERT INTO counts
-      SELECT the_owner, each->>0,
-        CASE each->>1 WHEN 'now' THEN now_us() / 1e6 ELSE (each->>2)::float8 END
-      FROM jsonb_array_elements(change->2) AS each
-      WHERE each->>1 <> 'add' ORDER BY 2
-      ON CONFLICT (owner, field) DO UPDATE SET value = excluded.value;
+    LOOP
+      the_owner := owner_id(change->>0, change->>1);
+      INSERT INTO counts
+        SELECT the_owner, each->>0, (each->>2)::float8 FROM jsonb_array_elements(change->2) AS each
+        WHERE each->>1 = 'add' ORDER BY 2
+        ON CONFLICT (owner, field) DO UPDATE SET value = counts.value + excluded.value;
+      INSERT INTO counts
+        SELECT the_owner, each->>0,
+          CASE each->>1 WHEN 'now' THEN now_us() / 1e6 ELSE (each->>2)::float8 END
+        FROM jsonb_array_elements(change->2) AS each
+        WHERE each->>1 <> 'add' ORDER BY 2
+        ON CONFLICT (owner, field) DO UPDATE SET value = excluded.value;
+      -- The owner may have been folded meanwhile; from now on it cannot be.
+      EXIT WHEN EXISTS (SELECT 1 FROM owners WHERE id = the_owner);
+      DELETE FROM counts WHERE owner = the_owner;
+    END LOOP;
   END LOOP;
+END $$;
+
+-- Removes an owner unless a field of it has changed, counting elsewhere; returns whether it did.
+CREATE OR REPLACE FUNCTION fold(
+  the_kind text, the_labels text, the_field text, the_value float8, changes jsonb
+) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+DECLARE
+  gone bigint;
+BEGIN
+  SELECT id INTO gone FROM owners WHERE kind = the_kind AND labels = the_labels FOR UPDATE;
+  PERFORM 1 FROM counts WHERE owner = gone AND field = the_field AND value = the_value FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN 'false';
+  END IF;
+  DELETE FROM counts WHERE owner = gone;
+  WITH removed AS (DELETE FROM owners WHERE id = gone RETURNING kind, place)
+    INSERT INTO free_places SELECT * FROM removed;
+  PERFORM add(changes);
+  RETURN 'true';
 END $$;
 
 CREATE OR REPLACE FUNCTION page(the_kind text, after bigint, most bigint) RETURNS json

@@ -36,10 +36,16 @@ def count_json(db: sqlite3.Connection, text: str, now: float) -> None:
 
 
 def _owner(db: sqlite3.Connection, kind: str, labels: str) -> int:
-    """Return the id of an owner; a new one gets the place behind all others of its kind."""
+    """Return the id of an owner; a new one gets the place of one that is gone, or the last."""
     known = db.execute(
         "SELECT id FROM owners WHERE kind = ? AND labels = ?", (kind, labels)
     ).fetchone()
+    if not known:
+        known = db.execute(
+            "UPDATE owners SET labels = ?2 WHERE id = (SELECT id FROM owners"
+            " WHERE kind = ?1 AND labels IS NULL ORDER BY place LIMIT 1) RETURNING id",
+            (kind, labels),
+        ).fetchone()
     if not known:
         known = db.execute(
             "INSERT INTO owners (kind, place, labels) VALUES (?1,"

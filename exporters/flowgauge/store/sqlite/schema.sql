@@ -48,10 +48,11 @@ CREATE TABLE owners (
   id INTEGER PRIMARY KEY,
   kind TEXT NOT NULL,
   place INTEGER NOT NULL,
-  labels TEXT NOT NULL,
+  labels TEXT,  -- none where the owner is gone: the next that is new gets its place
   UNIQUE (kind, place),
   UNIQUE (kind, labels)
 );
+CREATE INDEX owners_gone ON owners (kind, place) WHERE labels IS NULL;
 
 CREATE TABLE counts (
   owner INTEGER NOT NULL,

@@ -7,10 +7,21 @@ local function counts_of(kind, owner)
   return prefix .. 'counts:' .. kind .. ':' .. owner
 end
 
--- Gives a new owner the place behind all others of its kind, or the one asked for if it is free.
+-- The places of owners that are gone.
+local function free_of(kind)
+  return prefix .. 'free:' .. kind
+end
+
+-- Gives a new owner the place of one that is gone, else the one behind all others of its kind, or
+-- the one asked for if nobody has it.
 local function place(kind, owner, wanted)
   local owners = owners_of(kind)
   if redis.call('ZSCORE', owners, owner) then
+    return
+  end
+  local free = redis.call('ZPOPMIN', free_of(kind))[2]
+  if free then
+    redis.call('ZADD', owners, free, owner)
     return
   end
   local last = redis.call('ZRANGE', owners, -1, -1, 'WITHSCORES')[2] or -1
