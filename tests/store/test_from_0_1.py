@@ -72,6 +72,20 @@ def test_what_0_1_counts_later_is_added(old: Version01, store: Store, store_url:
     assert rate_limit(store, "api").fail_open == 18
 
 
+def test_both_versions_fill_one_window(old: Version01, store: Store, store_url: str) -> None:
+    """Grants of one version are never taken for those of the other, in whatever order they come."""
+    granted = 0
+    for turn in range(3):
+        old.run(WORK, store_url, f"old {turn}", "2")
+        pairs(store)
+        for number in range(2):
+            ticket = f"new {turn} {number}"
+            granted += store.windows.acquire("api", ticket, 15, 600, 0).granted
+    assert granted == 6
+    limit = rate_limit(store, "api")
+    assert (limit.window_calls, limit.calls, limit.hits) == (12, 12, 0)
+
+
 def _work(store_url: str, name: str) -> list[str]:
     store = open_store(store_url, timeout_seconds=30)
     sent = []

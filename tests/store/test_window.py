@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -170,3 +172,25 @@ def test_a_mirror_that_never_was_is_not_deleted(store: Store) -> None:
     store.windows.acquire("api", "b", 1, _LONG, 0)
     assert not store.windows.mirror_gone("api")
     assert _state(store).window_calls == 1
+
+
+def test_many_at_once_get_as_many_grants_as_there_are(
+    store: Store, another: Callable[[], Store]
+) -> None:
+    """Of eight who ask at the same moment, two get the two grants of a new window, each time."""
+    stores = [another() for _ in range(8)]
+    together = Barrier(8)
+
+    def call(number: int) -> list[bool]:
+        granted = []
+        for turn in range(30):
+            stores[number].about()
+            together.wait()
+            grant = stores[number].windows.acquire(f"api {turn}", str(number), 2, _LONG, 0)
+            granted.append(grant.granted)
+        return granted
+
+    with ThreadPoolExecutor(8) as pool:
+        granted = list(pool.map(call, range(8)))
+    assert [sum(turn) for turn in zip(*granted, strict=True)] == [2] * 30
+    assert {state.waiting for state in store.windows.states()} == {6}

@@ -172,9 +172,11 @@ DECLARE
 BEGIN
   PERFORM lock_window(the_key);
   now := now_us();
-  INSERT INTO windows (key, max_calls, window_us) VALUES (the_key, calls, length_us)
-    ON CONFLICT (key) DO UPDATE SET max_calls = calls, window_us = length_us
-    WHERE (windows.max_calls, windows.window_us) <> (calls, length_us);
+  PERFORM 1 FROM windows WHERE key = the_key AND max_calls = calls AND window_us = length_us;
+  IF NOT FOUND THEN
+    INSERT INTO windows (key, max_calls, window_us) VALUES (the_key, calls, length_us)
+      ON CONFLICT (key) DO UPDATE SET max_calls = calls, window_us = length_us;
+  END IF;
 
   -- Forget what is older than the window, and the callers that did not come back.
   DELETE FROM grants WHERE key = the_key AND granted_us <= now - length_us;
