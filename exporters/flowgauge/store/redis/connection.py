@@ -60,7 +60,8 @@ class RedisConnection:
 
     def step(self, name: str, *arguments: str | int) -> Any:
         """Run the script of that name atomically and return its answer."""
-        source, digest = _script(name)
+        source = _source(name)
+        digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
         with self._sentences():
             try:
                 reply = self._client.evalsha(digest, 1, _PREFIX, *arguments)
@@ -101,8 +102,6 @@ class RedisConnection:
 
 
 @cache
-def _script(name: str) -> tuple[str, str]:
-    """Return the source of a step, and its digest."""
-    files = [(_LUA / f"{each}.lua").read_text() for each in (*_LIBRARIES, name)]
-    source = "\n".join((f"local SCHEMA_VERSION = '{_SCHEMA_VERSION}'", *files))
-    return source, sha1(source.encode(), usedforsecurity=False).hexdigest()
+def _source(step: str) -> str:
+    files = [(_LUA / f"{each}.lua").read_text() for each in (*_LIBRARIES, step)]
+    return "\n".join((f"local SCHEMA_VERSION = '{_SCHEMA_VERSION}'", *files))

@@ -104,6 +104,9 @@ def _microseconds(seconds: float) -> int:
     return round(seconds * 1e6)
 
 
+_RECHECK_US, _GRACE_US = _microseconds(RECHECK_SECONDS), _microseconds(GRACE_SECONDS)
+
+
 @dataclass(frozen=True)
 class _Window:
     """The window of *key* within one transaction."""
@@ -136,6 +139,11 @@ class _Window:
             {"key": self.key, "now": now},
         )
         self.db.execute("DELETE FROM tickets WHERE key = ? AND lease_us < ?", (self.key, now))
+        # Nor is a caller waited for longer than ever.
+        self.db.execute(
+            "UPDATE tickets SET lease_us = :longest WHERE key = :key AND lease_us > :longest",
+            {"key": self.key, "longest": now + _RECHECK_US + _GRACE_US},
+        )
 
     def wait(self, ticket: str, max_calls: int, length: int, now: int) -> int:
         """Return how long it is until the slot of *ticket* opens: 0 if one is open now.
@@ -155,7 +163,7 @@ class _Window:
 
     def queue(self, ticket: str, wait: int, now: int) -> None:
         """Give *ticket* a place in the queue, or let it keep the one it has."""
-        lease = now + min(wait, _microseconds(RECHECK_SECONDS)) + _microseconds(GRACE_SECONDS)
+        lease = now + min(wait, _RECHECK_US) + _GRACE_US
         self.db.execute(
             "INSERT INTO tickets (key, ticket, lease_us) VALUES (?, ?, ?)"
             " ON CONFLICT (key, ticket) DO UPDATE SET lease_us = excluded.lease_us",

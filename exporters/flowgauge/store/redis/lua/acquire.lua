@@ -21,6 +21,11 @@ if granted >= max_calls or waiting > 0 then
     leave(key, late)
     waiting = waiting - 1
   end
+  -- The clock may have been set back: nobody is waited for longer than ever.
+  local longest = now + recheck + grace
+  for _, early in ipairs(redis.call('ZRANGEBYSCORE', leases, beyond(longest), '+inf')) do
+    redis.call('ZADD', leases, longest, early)
+  end
 end
 
 -- The window has max_calls slots; a granted one opens again one window after its grant. The callers
