@@ -18,7 +18,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: $(VENV)/.ready ## install Python and Debian packages
-	@scripts/debian-packages prometheus promtool amtool prometheus-alertmanager redis-server postgres
+	@scripts/debian-packages prometheus promtool amtool prometheus-alertmanager redis-server postgres pgbouncer
 	@scripts/newer-programs $(NEWER)
 
 $(VENV)/.ready: pyproject.toml constraints.txt

@@ -40,16 +40,16 @@ def _flowgauge(url: str, max_calls: int) -> Ask:
     store = open_store(url)
     key = uuid4().hex
     tickets = map(str, count())
-    return lambda: store.acquire(key, next(tickets), max_calls, _WINDOW_SECONDS, 0).granted
+    return lambda: store.windows.acquire(key, next(tickets), max_calls, _WINDOW_SECONDS, 0).granted
 
 
 def _flowgauge_refused(url: str, max_calls: int) -> Ask:
     store = open_store(url)
     key = uuid4().hex
     for number in range(max_calls):
-        store.acquire(key, str(number), max_calls, _WINDOW_SECONDS, 0)
+        store.windows.acquire(key, str(number), max_calls, _WINDOW_SECONDS, 0)
     # A refused caller comes back with the same ticket.
-    return lambda: store.acquire(key, "waiting", max_calls, _WINDOW_SECONDS, 1).granted
+    return lambda: store.windows.acquire(key, "waiting", max_calls, _WINDOW_SECONDS, 1).granted
 
 
 def _storage(url: str) -> limits.storage.Storage:

@@ -16,7 +16,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from flowgauge.store import Logged, Store, open_store
+from flowgauge.store import Store, open_store
+from flowgauge.store.log_calls import Logged, ended
 from stack.exporter import exporter
 from stack.process import LOOPBACK
 from stack.redis import redis_server
@@ -29,7 +30,8 @@ _SCRAPES = 50
 def _log(store: Store, first: int, last: int) -> None:
     for number in range(first, last):
         dag_id, task_id = _PAIRS[number % len(_PAIRS)]
-        store.record(Logged(dag_id, task_id, (number % 500) / 100, rows=7, null_ratio=0.01))
+        logged = Logged(dag_id, task_id, (number % 500) / 100, rows=7, null_ratio=0.01)
+        store.counts.add(*ended(logged))
 
 
 def _scrape_milliseconds(folder: Path, store_url: str) -> tuple[float, float]:

@@ -13,7 +13,9 @@ from functools import partial
 from multiprocessing.synchronize import Barrier
 from threading import Event, Thread
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import redis
 
 from flowgauge.airflow.rate_limiter import RateLimit, RateLimitExceeded
@@ -129,9 +131,8 @@ def _call(key: str, job: _Job, end: float) -> list[float]:
 @contextmanager
 def _recorded(job: _Job) -> Iterator[dict[str, list[int]]]:
     """Yield a dictionary that has, once the block has ended, all grants made in it."""
-    record = _recorded_in_sqlite if job.store_url.startswith("sqlite") else _recorded_in_redis
     grants: dict[str, list[int]] = defaultdict(list)
-    with record(job, grants):
+    with _RECORDERS[urlsplit(job.store_url).scheme](job, grants):
         yield grants
 
 
@@ -139,7 +140,7 @@ def _recorded(job: _Job) -> Iterator[dict[str, list[int]]]:
 def _recorded_in_sqlite(job: _Job, grants: dict[str, list[int]]) -> Iterator[None]:
     path = job.store_url.removeprefix("sqlite:///")
     with closing(open_store(job.store_url, timeout_seconds=10)) as store:
-        store.windows()  # makes the schema
+        store.init()
     with closing(sqlite3.connect(path)) as db:
         db.executescript(
             "CREATE TABLE recorded (key, granted_us); CREATE TRIGGER recording AFTER INSERT ON"
@@ -148,6 +149,24 @@ def _recorded_in_sqlite(job: _Job, grants: dict[str, list[int]]) -> Iterator[Non
     yield
     with closing(sqlite3.connect(path)) as db:
         for key, granted_us in db.execute("SELECT * FROM recorded"):
+            grants[key].append(granted_us)
+
+
+@contextmanager
+def _recorded_in_postgres(job: _Job, grants: dict[str, list[int]]) -> Iterator[None]:
+    with closing(open_store(job.store_url, timeout_seconds=10)) as store:
+        store.init()
+    with psycopg.connect(job.store_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE recorded (key text, granted_us bigint);"
+            " CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " INSERT INTO public.recorded VALUES (NEW.key, NEW.granted_us); RETURN NULL; END $$;"
+            " CREATE TRIGGER recording AFTER INSERT ON flowgauge.grants FOR EACH ROW"
+            " EXECUTE FUNCTION record()"
+        )
+    yield
+    with psycopg.connect(job.store_url) as connection:
+        for key, granted_us in connection.execute("SELECT * FROM recorded"):
             grants[key].append(granted_us)
 
 
@@ -175,3 +194,10 @@ def _sample(job: _Job, stop: Event, seen: dict[tuple[str, str], int]) -> None:
                 grants = f"{{flowgauge}}:grants:{key}"
                 for number, at in client.zrange(grants, 0, -1, withscores=True):
                     seen[key, number] = round(at)
+
+
+_RECORDERS = {
+    "sqlite": _recorded_in_sqlite,
+    "redis": _recorded_in_redis,
+    "postgresql": _recorded_in_postgres,
+}

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import psycopg2
 
 from stack.process import LOOPBACK, StackError, free_port, running
 
-__all__ = ["Postgres", "postgres"]
+__all__ = ["Postgres", "hand_over", "postgres"]
 
 _USER = "mlflow"
 
@@ -29,6 +30,11 @@ class Postgres:
     def uri(self) -> str:
         """The SQLAlchemy URI of the database."""
         return f"postgresql+psycopg2://{_USER}@{LOOPBACK}:{self.port}/mlflow"
+
+    @property
+    def url(self) -> str:
+        """The URL of the database as libpq knows it."""
+        return f"postgresql://{_USER}@{LOOPBACK}:{self.port}/mlflow"
 
     @property
     def dsn(self) -> str:
@@ -55,7 +61,7 @@ def postgres(folder: Path, *, port: int | None = None) -> Iterator[Postgres]:
     data = folder / "pgdata"
     log = folder / "postgres.log"
     if account:
-        _hand_over(folder, account)
+        hand_over(folder, account)
     if not data.exists():
         initdb = [str(binaries / "initdb"), "-D", str(data), "-U", _USER, "--auth=trust", "-N"]
         subprocess.run(initdb, check=True, capture_output=True, user=account, cwd=folder)
@@ -68,6 +74,8 @@ def postgres(folder: Path, *, port: int | None = None) -> Iterator[Postgres]:
         user=account,
         cwd=folder,
         ready=lambda: subprocess.run(ready, check=False).returncode == 0,
+        # SIGTERM would wait for all clients to go.
+        stop_signal=signal.SIGINT,
     ):
         create = [
             str(binaries / "createdb"),
@@ -83,7 +91,8 @@ def postgres(folder: Path, *, port: int | None = None) -> Iterator[Postgres]:
         yield Postgres(port)
 
 
-def _hand_over(folder: Path, account: str) -> None:
+def hand_over(folder: Path, account: str) -> None:
+    """Give a temporary *folder* to another *account*, which may then reach it."""
     uid = pwd.getpwnam(account).pw_uid
     os.chown(folder, uid, -1)
     # Temporary folders are often 0700: let the account through to its own.

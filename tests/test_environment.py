@@ -89,6 +89,8 @@ def test_every_example_is_valid() -> None:
         ("domains: {mlflow: 'h:port'}", "domains.mlflow must be a host"),
         ("domains: mlflow.example.com", "domains must be a mapping"),
         ("domains: {mlflow: h}\nstore:", "store must not be empty"),
+        ("domains: {mlflow: h}\nstore: mysql://h/d", "store must be a URL that begins with one of"),
+        ("domains: {mlflow: h}\nstore: redis", "store must be a URL that begins with one of"),
         (
             "domains: {mlflow: h}\nrate_limits: {a: {max_calls: 0, window_seconds: inf}}",
             "rate_limits.a.max_calls must be greater than 0; rate_limits.a.window_seconds must be",
@@ -132,7 +134,7 @@ def test_every_example_is_valid() -> None:
         ),
         (
             "domains: {mlflow: h}\nstore: sqlite:///x.db\nkubernetes: {}",
-            "store must be a redis:// URL in Kubernetes, pods share no file",
+            "store must be a redis:// or postgresql:// URL in Kubernetes, pods share no file",
         ),
         ("domains: {mlflow: h}\nkubernetes: {namespace: A_b}", "must be a Kubernetes name"),
         ("domains: {mlflow: h}\nimage: a b", "image must be a container image such as"),

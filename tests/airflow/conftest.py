@@ -1,5 +1,6 @@
 """A task's surroundings: MLflow, a store of its own, and no rate limit in the way."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from mlflow.entities import Run
 
 from flowgauge.airflow.connection import connect
 from flowgauge.airflow.outbox import Flushed, flush
-from flowgauge.store import LogTotals, OutboxEntry, open_store
+from flowgauge.store import OutboxEntry, open_store
 from stack.mlflow import MlflowServer
+from tests.counting import Pair, durations, pairs
 
 _UNLIMITED = """\
 domains:
@@ -43,18 +45,21 @@ class Surroundings:
     def outbox(self) -> list[OutboxEntry]:
         """Return what waits, and what was set aside."""
         with closing(open_store()) as store:
-            return list(store.outbox(1000))
+            return list(store.outbox.entries(1000))
 
-    def totals(self) -> LogTotals:
+    def pairs(self) -> list[Pair]:
         """Return what was counted."""
         with closing(open_store()) as store:
-            return store.log_totals()
+            return pairs(store)
 
-    def failures(self) -> dict[str, int]:
+    def durations(self) -> dict[str, tuple[Sequence[float], float]]:
+        """Return the histogram of every DAG."""
+        with closing(open_store()) as store:
+            return durations(store)
+
+    def failures(self) -> dict[str, float]:
         """Return the failures counted for calls outside Airflow, by reason."""
-        return {
-            reason: count for pair in self.totals().pairs for reason, count in pair.failures.items()
-        }
+        return {reason: count for pair in self.pairs() for reason, count in pair.failures.items()}
 
     def flush(self, seconds: float = 20) -> Flushed:
         """Send what the outbox holds to the MLflow that is set now."""

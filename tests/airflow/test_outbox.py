@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from flowgauge.airflow import log_with_mlflow
 from flowgauge.airflow.entry import Entry
-from flowgauge.store import Deferral, open_store
+from flowgauge.store import NewEntry, open_store
 from tests.airflow.conftest import Surroundings
 from tests.airflow.faulty_mlflow import losing_answers
 
@@ -99,7 +99,7 @@ def test_unreadable_entry_is_set_aside(
     readable = Entry.from_json(surroundings.outbox()[0].body)
     with closing(open_store()) as store:
         for name, body in (("newer", '{"version": 99}'), ("list", "[]"), ("broken", "{")):
-            store.defer(readable.logged(0.0), Deferral(name, body))
+            store.outbox.put(NewEntry(name, readable.dag_id, readable.task_id, body))
     flushed = surroundings.flush()
     assert (flushed.sent, flushed.set_aside) == (1, 3)
 
@@ -127,7 +127,7 @@ def test_flushing_at_once_sends_each_once(
     assert sum(sent) == 24
     numbers = sorted(run.data.metrics["number"] for run in surroundings.runs())
     assert numbers == list(range(24))
-    (pair,) = surroundings.totals().pairs
+    (pair,) = surroundings.pairs()
     assert (pair.logs, pair.deferred) == (24, 24)
 
 

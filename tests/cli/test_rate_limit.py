@@ -9,6 +9,7 @@ import pytest
 
 from flowgauge.store import Store, open_store
 from stack.process import python_tool
+from tests.counting import rate_limit
 
 
 @pytest.fixture
@@ -16,8 +17,8 @@ def store(folder: Path) -> Iterator[Store]:
     """A store whose limit mlflow_api is full."""
     opened = open_store(f"sqlite:///{folder}/store.db", timeout_seconds=10)
     for number in range(3):
-        opened.acquire("mlflow_api", str(number), 2, 60, 0)
-    opened.acquire("other", "one", 5, 1.5, 0)
+        opened.windows.acquire("mlflow_api", str(number), 2, 60, 0)
+    opened.windows.acquire("other", "one", 5, 1.5, 0)
     yield opened
     opened.close()
 
@@ -60,7 +61,7 @@ def test_reset_empties_the_window(store: Store, folder: Path) -> None:
     """It says how many calls are forgotten; the counters stay."""
     done = _rate_limit(folder, "reset", "mlflow_api")
     assert done.stdout == "reset mlflow_api: 2 calls are forgotten\n"
-    api = store.windows()[0]
+    api = rate_limit(store, "mlflow_api")
     assert (api.window_calls, api.calls) == (0, 2)
 
 

@@ -13,7 +13,6 @@ from mlflow.entities import Run
 
 from flowgauge.airflow.context import Task
 from flowgauge.airflow.entry import make_entry
-from flowgauge.store.base import Deferral
 from flowgauge.store.opening import open_store
 from stack.airflow import airflow_home
 from stack.dag_test import run_dags
@@ -101,5 +100,5 @@ def _keep_one(store_url: str) -> str:
         logged_ms=int(time.time() * 1000),
     )
     with closing(open_store(store_url)) as store:
-        store.defer(entry.logged(0.1, "unreachable"), Deferral(entry.log_id, entry.to_json()))
+        store.outbox.put(entry.to_keep("unreachable"))
     return entry.log_id

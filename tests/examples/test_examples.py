@@ -115,4 +115,4 @@ def test_outbox_is_sent_on_the_way(example: Example) -> None:
     kept = f"tags.`flowgauge.log_id` = '{example.kept_log_id}'"
     assert len(example.client.search_runs(experiments, kept)) == 1
     with closing(open_store(example.store_url)) as store:
-        assert store.outbox(10) == []
+        assert store.outbox.entries(10) == []

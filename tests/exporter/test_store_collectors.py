@@ -1,5 +1,6 @@
 """What the exporter shows of the store: rate limits, DAG logging, outbox."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,16 +9,19 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from flowgauge.exporter.collector import Collector, Context
 from flowgauge.exporter.collectors.dag_logging import DagLoggingCollector
 from flowgauge.exporter.collectors.outbox import OutboxCollector
 from flowgauge.exporter.collectors.rate_limit import RateLimitCollector
-from flowgauge.metrics import EXPORTER_METRICS
-from flowgauge.store import Deferral, Logged, Store, open_store
+from flowgauge.metrics import EXPORTER_METRICS, RATE_LIMIT_FAIL_OPEN
+from flowgauge.store import Count, Store, open_store
+from flowgauge.store.log_calls import Logged, ended
 from flowgauge.tracking.client import TrackingClient
 from stack.exporter import exporter
 from stack.process import LOOPBACK
+from tests.counting import defer, pairs
 
 _NOWHERE = f"http://{LOOPBACK}:1"
 
@@ -57,6 +61,10 @@ def _scrape(collector: Collector) -> CollectorRegistry:
     return registry
 
 
+def _samples(registry: CollectorRegistry, name: str) -> list[Sample]:
+    return [s for family in registry.collect() for s in family.samples if s.name == name]
+
+
 def _names(registry: CollectorRegistry) -> set[str]:
     return {sample.name for family in registry.collect() for sample in family.samples}
 
@@ -64,9 +72,9 @@ def _names(registry: CollectorRegistry) -> set[str]:
 def test_a_rate_limit_is_shown_with_window_and_counters(context: Context) -> None:
     """Every figure of a limit is a series of its key."""
     for number in range(5):
-        context.store.acquire("mlflow_api", str(number), 3, 60, 0)
-    context.store.give_up("mlflow_api", "4", 1.5)
-    context.store.count_fail_open("mlflow_api", 7)
+        context.store.windows.acquire("mlflow_api", str(number), 3, 60, 0)
+    context.store.windows.give_up("mlflow_api", "4", 1.5)
+    context.store.counts.add(Count(RATE_LIMIT_FAIL_OPEN, ("mlflow_api",), 7))
     registry = _scrape(RateLimitCollector(context))
     shown = {
         name: registry.get_sample_value(f"mlflow_rate_limit_{name}", {"key": "mlflow_api"})
@@ -89,10 +97,10 @@ def test_a_rate_limit_is_shown_with_window_and_counters(context: Context) -> Non
 def test_log_calls_are_shown_by_dag_and_task(context: Context) -> None:
     """Logs, rows, deferred, altered, failures by reason, null ratio, last time and durations."""
     logged = Logged("etl", "load", 0.3, rows=100, null_ratio=0.25)
-    context.store.record(logged)
-    context.store.record(replace(logged, reason="invalid_payload"))
+    context.store.counts.add(*ended(logged))
+    context.store.counts.add(*ended(replace(logged, reason="invalid_payload")))
     unreachable = replace(logged, altered=True, reason="unreachable")
-    context.store.defer(unreachable, Deferral("id", "{}"))
+    defer(context.store, unreachable, "id")
     registry = _scrape(DagLoggingCollector(context))
     pair = {"dag_id": "etl", "task_id": "load"}
     assert registry.get_sample_value("mlflow_dag_logs_total", pair) == 1
@@ -101,7 +109,7 @@ def test_log_calls_are_shown_by_dag_and_task(context: Context) -> None:
     assert registry.get_sample_value("mlflow_dag_logs_altered_total", pair) == 1
     assert registry.get_sample_value("mlflow_dag_null_ratio", pair) == 0.25
     last = registry.get_sample_value("mlflow_dag_last_logged_timestamp_seconds", pair)
-    assert last == context.store.log_totals().pairs[0].last_logged
+    assert last == pairs(context.store)[0].last_logged
     failures = "mlflow_dag_log_failures_total"
     assert registry.get_sample_value(failures, {**pair, "reason": "invalid_payload"}) == 1
     assert registry.get_sample_value(failures, {**pair, "reason": "unreachable"}) == 1
@@ -117,8 +125,8 @@ def test_pairs_beyond_the_limit_are_summed_up_as_other(context: Context) -> None
     """The first pairs keep their labels, the rest is other; no count is lost, and it is said."""
     for number in range(5):
         logged = Logged(f"dag{number}", "t", 0.3, rows=10**number, null_ratio=0.5)
-        context.store.record(logged)
-        context.store.record(replace(logged, reason="rejected"))
+        context.store.counts.add(*ended(logged))
+        context.store.counts.add(*ended(replace(logged, reason="rejected")))
     registry = _scrape(DagLoggingCollector(replace(context, max_pairs=2)))
     other = {"dag_id": "other", "task_id": "other"}
     assert registry.get_sample_value("mlflow_dag_pairs_over_limit") == 3
@@ -129,7 +137,7 @@ def test_pairs_beyond_the_limit_are_summed_up_as_other(context: Context) -> None
         == 3
     )
     assert registry.get_sample_value("mlflow_dag_null_ratio", other) is None
-    newest = context.store.log_totals().pairs[4].last_logged
+    newest = pairs(context.store)[4].last_logged
     assert registry.get_sample_value("mlflow_dag_last_logged_timestamp_seconds", other) == newest
     count = "mlflow_dag_log_duration_seconds_count"
     shown = {dag: registry.get_sample_value(count, {"dag_id": dag}) for dag in ("dag0", "other")}
@@ -137,17 +145,37 @@ def test_pairs_beyond_the_limit_are_summed_up_as_other(context: Context) -> None
     assert registry.get_sample_value(count, {"dag_id": "dag4"}) is None
 
 
+def test_a_pair_that_is_forgotten_goes_on_in_other(context: Context) -> None:
+    """The scrape after it shows the same sum, and a new pair gets the labels that are free."""
+    for number in range(3):
+        context.store.counts.add(*ended(Logged(f"dag{number}", "t", 0.3, rows=10**number)))
+    later = time.time() + 91 * 24 * 3600
+    ninety = replace(context, max_pairs=2, forget_seconds=90 * 24 * 3600)
+    collector = DagLoggingCollector(ninety, now=lambda: later)
+    shown = []
+    for _ in range(2):
+        registry = _scrape(collector)
+        shown.append(
+            {s.labels["dag_id"]: s.value for s in _samples(registry, "mlflow_dag_rows_total")}
+        )
+    assert shown == [{"dag0": 1, "dag1": 10, "other": 100}, {"other": 111}]
+    context.store.counts.add(*ended(Logged("new", "t", 0.3, rows=7)))
+    registry = _scrape(DagLoggingCollector(ninety))
+    values = {s.labels["dag_id"]: s.value for s in _samples(registry, "mlflow_dag_rows_total")}
+    assert values == {"other": 111, "new": 7}
+
+
 def test_the_outbox_is_shown_and_the_oldest_entry_goes_with_it(context: Context) -> None:
     """Entries waiting and set aside; an empty outbox has no oldest entry."""
     for entry_id in ("good", "bad"):
-        context.store.defer(Logged("etl", "load", 0), Deferral(entry_id, "{}"))
-    context.store.set_aside("bad", "rejected", "MLflow refuses it")
+        defer(context.store, Logged("etl", "load", 0), entry_id)
+    context.store.outbox.set_aside("bad", "rejected", "MLflow refuses it")
     registry = _scrape(OutboxCollector(context))
     assert registry.get_sample_value("mlflow_outbox_entries") == 1
     assert registry.get_sample_value("mlflow_outbox_poison_entries") == 1
     oldest = registry.get_sample_value("mlflow_outbox_oldest_timestamp_seconds")
-    assert oldest == context.store.outbox(1)[0].created
-    context.store.settle("good", Logged("etl", "load", 0))
+    assert oldest == context.store.outbox.entries(1)[0].created
+    context.store.outbox.settle("good")
     registry = _scrape(OutboxCollector(context))
     assert registry.get_sample_value("mlflow_outbox_entries") == 0
     assert registry.get_sample_value("mlflow_outbox_oldest_timestamp_seconds") is None
@@ -155,7 +183,7 @@ def test_the_outbox_is_shown_and_the_oldest_entry_goes_with_it(context: Context)
 
 def test_a_rate_limit_that_is_new_has_all_its_series(context: Context) -> None:
     """Counters start at 0 and not with their first event: an increase is seen from the start."""
-    context.store.acquire("api", "a", 1, 60, 0)
+    context.store.windows.acquire("api", "a", 1, 60, 0)
     names = _names(_scrape(RateLimitCollector(context)))
     assert names == {
         metric.name for metric in EXPORTER_METRICS if metric.name.startswith("mlflow_rate_limit_")
@@ -164,10 +192,10 @@ def test_a_rate_limit_that_is_new_has_all_its_series(context: Context) -> None:
 
 def test_the_exporter_shows_what_another_process_wrote(folder: Path, store: Store) -> None:
     """The real exporter's page has the store's figures, though MLflow is down."""
-    store.record(Logged("etl", "load", 0.3, rows=100))
+    store.counts.add(*ended(Logged("etl", "load", 0.3, rows=100)))
     url = f"sqlite:///{folder}/store.db"
     with exporter(folder, mlflow_uri=_NOWHERE, store=url, options=["--max-dag-tasks", "1"]) as page:
-        store.record(Logged("etl", "second", 0.3, rows=11))
+        store.counts.add(*ended(Logged("etl", "second", 0.3, rows=11)))
         text = httpx.get(f"{page}/metrics", timeout=30).text
     samples = {
         (sample.name, sample.labels.get("task_id")): sample.value

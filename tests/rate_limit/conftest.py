@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flowgauge.store import Store, open_store
+from stack.postgres import Postgres, postgres
 from stack.redis import redis_server
 
 
@@ -17,13 +18,21 @@ def own_redis(folder: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def own_postgres(folder: Path) -> Iterator[Postgres]:
+    """A PostgreSQL of the test's own."""
+    with postgres(folder / "postgres") as server:
+        yield server
+
+
 @pytest.fixture(params=["sqlite", "redis"])
 def store_url(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of an empty store, which FLOWGAUGE_STORE names."""
+    url = f"sqlite:///{folder}/store.db"
     if request.param == "redis":
-        url: str = request.getfixturevalue("own_redis")
-    else:
-        url = f"sqlite:///{folder}/store.db"
+        url = request.getfixturevalue("own_redis")
+    elif request.param == "postgresql":
+        url = request.getfixturevalue("own_postgres").url
     monkeypatch.setitem(os.environ, "FLOWGAUGE_STORE", url)
     return url
 

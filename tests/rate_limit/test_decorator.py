@@ -13,8 +13,10 @@ import pytest
 from flowgauge.airflow import RateLimitExceeded, rate_limit
 from flowgauge.airflow.rate_limiter import RateLimit
 from flowgauge.errors import UsageError
-from flowgauge.store import RECHECK_SECONDS, Store, WindowState
+from flowgauge.store import RECHECK_SECONDS, Store
 from stack.process import wait_for
+from tests.counting import RateLimitState
+from tests.counting import rate_limit as rate_limit_state
 
 
 @pytest.fixture
@@ -23,8 +25,8 @@ def key() -> str:
     return f"api-{uuid4().hex[:8]}"
 
 
-def _state(store: Store, key: str) -> WindowState:
-    return next(window for window in store.windows() if window.key == key)
+def _state(store: Store, key: str) -> RateLimitState:
+    return rate_limit_state(store, key)
 
 
 def test_calls_within_the_limit_go_ahead_unchanged(store: Store, key: str) -> None:
@@ -121,7 +123,7 @@ def test_a_long_wait_is_cut_into_short_ones(store: Store, key: str) -> None:
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         if len(slept) == 2:
-            store.reset_window(key)
+            store.windows.reset(key)
 
     limit = RateLimit(key, 1, 60)
     limit.wait()

@@ -8,10 +8,12 @@ import pytest
 from flowgauge.store import Store
 from stack.fleet import run_fleet
 from stack.process import wait_for
+from tests.counting import rate_limit
 
 pytestmark = pytest.mark.whole_system(seconds=30)
 
 
+@pytest.mark.parametrize("store_url", ["sqlite", "redis", "postgresql"], indirect=True)
 def test_no_window_overflows_none_is_wasted_and_nobody_starves(store_url: str) -> None:
     """Eight processes call four keys: the limit holds exactly, is used up, and is shared evenly."""
     outcomes = run_fleet(
@@ -55,15 +57,15 @@ def test_a_killed_waiting_process_frees_its_place(store: Store, store_url: str) 
     """The one behind a process killed with SIGKILL gets its turn within seconds."""
 
     def waiting(number: int) -> bool:
-        return sum(window.waiting for window in store.windows()) == number
+        return sum(window.waiting for window in store.windows.states()) == number
 
-    store.acquire("api", "holder", 1, 600, 0)
+    store.windows.acquire("api", "holder", 1, 600, 0)
     ahead = subprocess.Popen([sys.executable, "-c", _WAIT])
     wait_for(lambda: waiting(1), "one waits")
     behind = subprocess.Popen([sys.executable, "-c", _WAIT])
     wait_for(lambda: waiting(2), "two wait")
     ahead.kill()
     ahead.wait()
-    store.reset_window("api")
+    store.windows.reset("api")
     assert behind.wait(60) == 0
-    assert store.windows()[0].calls == 2
+    assert rate_limit(store, "api").calls == 2

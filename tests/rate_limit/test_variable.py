@@ -11,6 +11,7 @@ from flowgauge.store import open_store
 from stack.airflow import airflow_home
 from stack.dag_test import run_dags
 from tests.airflow.metrics_receiver import metrics_receiver
+from tests.counting import rate_limit
 
 pytestmark = pytest.mark.whole_system(seconds=40)
 
@@ -34,13 +35,13 @@ def test_the_operator_sees_the_limit_and_resets_it(folder: Path) -> None:
     shown = json.loads((folder / "airflow" / "shown.json").read_text())
     assert (shown["key"], shown["max_calls"], shown["window_calls"]) == ("mlflow_api", 1, 1)
     with closing(open_store(store_url, timeout_seconds=10)) as store:
-        assert store.windows()[0].calls == 2
+        assert rate_limit(store, "mlflow_api").calls == 2
 
 
 def test_outside_airflow_there_is_no_mirror(folder: Path) -> None:
     """A program that is no Airflow task neither writes a Variable nor takes the turn to do so."""
     store = open_store(f"sqlite:///{folder}/store.db", timeout_seconds=10)
-    store.acquire("api", "a", 1, 60, 0)
+    store.windows.acquire("api", "a", 1, 60, 0)
     assert VariableMirror("api").refresh(store) is False
-    assert store.take_mirror_turn("api", 60)
+    assert store.windows.take_mirror_turn("api", 60)
     store.close()

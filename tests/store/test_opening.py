@@ -1,5 +1,6 @@
 """Finding and opening the store."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_the_default_store_is_made_on_first_use(folder: Path) -> None:
     """Its folder needs not exist; opening alone makes nothing."""
     store = open_store(environ={"XDG_STATE_HOME": str(folder / "state")})
     assert not (folder / "state").exists()
-    assert list(store.windows()) == []
+    assert list(store.windows.states()) == []
     assert (folder / "state" / "flowgauge" / "flowgauge.db").exists()
     store.close()
 
@@ -39,14 +40,21 @@ def test_a_relative_path_is_relative(folder: Path, monkeypatch: pytest.MonkeyPat
     """Three slashes name a file in the working directory, four an absolute one."""
     monkeypatch.chdir(folder)
     store = open_store("sqlite:///here.db")
-    store.windows()
+    store.windows.states()
     store.close()
     assert (folder / "here.db").exists()
 
 
 @pytest.mark.parametrize(
     "url",
-    ["mysql://u:secret@h/db", "sqlite:///", "sqlite://", "/tmp/store.db", "redis://u:secret@h:x/0"],
+    [
+        "mysql://u:secret@h/db",
+        "sqlite:///",
+        "sqlite://",
+        "/tmp/store.db",
+        "redis://u:secret@h:x/0",
+        "postgresql://u:secret@h/d?no=1",
+    ],
 )
 def test_any_other_url_is_refused_in_one_sentence(url: str) -> None:
     """The sentence names the URL, says what to use instead, and keeps the password to itself."""
@@ -56,4 +64,15 @@ def test_any_other_url_is_refused_in_one_sentence(url: str) -> None:
     assert isinstance(caught.value, FlowgaugeError)
     assert "secret" not in sentence
     assert "\n" not in sentence
-    assert "redis" in sentence
+    assert "use " in sentence or "is no " in sentence
+
+
+def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence says what to install; there is no traceback in a task."""
+    monkeypatch.delitem(sys.modules, "flowgauge.store.postgres", raising=False)
+    for name in list(sys.modules):
+        if name.startswith(("psycopg", "flowgauge.store.postgres")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StoreError, match=r"needs psycopg.*: pip install 'flowgauge\[postgres\]'"):
+        open_store("postgresql://h/d")

@@ -12,11 +12,13 @@ from threading import Thread
 import pytest
 import redis
 
-from flowgauge.store import Logged, Store, StoreError, StoreUnavailableError, open_store
+from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
+from flowgauge.store.log_calls import Logged, ended
 from stack.process import LOOPBACK, free_port
 from stack.redis import redis_server
+from tests.counting import pairs
 
-_LOGGED = Logged("etl", "load", 0.1)
+_COUNTS = ended(Logged("etl", "load", 0.1))
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def private(folder: Path) -> Iterator[str]:
 
 def _refusal(store: Store) -> str:
     with pytest.raises(StoreError) as caught:
-        store.record(_LOGGED)
+        store.counts.add(*_COUNTS)
     sentence = str(caught.value)
     assert "\n" not in sentence
     assert "secret" not in sentence
@@ -38,19 +40,19 @@ def _refusal(store: Store) -> str:
 def test_a_redis_that_hangs_is_given_up_in_time(private: str) -> None:
     """A stopped Redis costs less than the time-out, known or new to the process; then it works."""
     known = open_store(private)
-    known.record(_LOGGED)
+    known.counts.add(*_COUNTS)
     pid = int(redis.Redis.from_url(private).info("server")["process_id"])
     os.kill(pid, signal.SIGSTOP)
     try:
         for store in (known, open_store(private)):
             started = time.monotonic()
             with pytest.raises(StoreUnavailableError, match="does not answer in time"):
-                store.record(_LOGGED)
+                store.counts.add(*_COUNTS)
             # Half a second is promised; a busy machine may schedule the process late.
             assert time.monotonic() - started < 2
     finally:
         os.kill(pid, signal.SIGCONT)
-    known.windows()
+    known.windows.states()
 
 
 def test_a_redis_that_is_away_is_told() -> None:
@@ -58,7 +60,7 @@ def test_a_redis_that_is_away_is_told() -> None:
     store = open_store(f"redis://me:secret@{LOOPBACK}:{free_port()}/0")
     assert "redis://me:***@127.0.0.1" in _refusal(store)
     with pytest.raises(StoreUnavailableError, match="cannot be reached"):
-        store.record(_LOGGED)
+        store.counts.add(*_COUNTS)
 
 
 def test_a_restarted_redis_is_used_again(folder: Path) -> None:
@@ -66,12 +68,12 @@ def test_a_restarted_redis_is_used_again(folder: Path) -> None:
     port = free_port()
     with redis_server(folder, port=port) as url:
         store = open_store(url, timeout_seconds=10)
-        store.record(_LOGGED)
+        store.counts.add(*_COUNTS)
     with pytest.raises(StoreUnavailableError):
-        store.record(_LOGGED)
+        store.counts.add(*_COUNTS)
     with redis_server(folder, port=port):
-        store.record(_LOGGED)
-        assert store.log_totals().pairs[0].logs == 1
+        store.counts.add(*_COUNTS)
+        assert pairs(store)[0].logs == 1
 
 
 def test_a_wrong_password_is_told(private: str) -> None:
@@ -93,17 +95,17 @@ def test_a_read_only_replica_is_told(private: str) -> None:
 def test_a_full_redis_is_told(private: str) -> None:
     """Without memory for more the store is unavailable, not broken."""
     store = open_store(private)
-    store.record(_LOGGED)
+    store.counts.add(*_COUNTS)
     redis.Redis.from_url(private).config_set("maxmemory", "1")
     with pytest.raises(StoreUnavailableError, match="is out of memory"):
-        store.record(_LOGGED)
+        store.counts.add(*_COUNTS)
 
 
 def test_an_unknown_version_is_refused(private: str) -> None:
     """Data written by a later flowgauge are left alone, with a sentence that says what to do."""
     redis.Redis.from_url(private).set("{flowgauge}:version", "99")
     said = _refusal(open_store(private))
-    assert "has schema version '99', this flowgauge knows 1: upgrade flowgauge" in said
+    assert "has schema version '99', this flowgauge knows 2: upgrade flowgauge" in said
 
 
 def test_a_redis_that_still_loads_is_told() -> None:
@@ -112,7 +114,7 @@ def test_a_redis_that_still_loads_is_told() -> None:
         _answering(b"-LOADING Redis is loading the dataset in memory\r\n") as url,
         pytest.raises(StoreUnavailableError, match="still loading"),
     ):
-        open_store(url, timeout_seconds=5).record(_LOGGED)
+        open_store(url, timeout_seconds=5).counts.add(*_COUNTS)
 
 
 def test_a_clock_set_back_costs_at_most_one_window(private: str) -> None:
@@ -120,11 +122,11 @@ def test_a_clock_set_back_costs_at_most_one_window(private: str) -> None:
     store = open_store(private, timeout_seconds=10)
     client = redis.Redis.from_url(private)
     for number in range(3):
-        store.acquire("api", str(number), 3, 60, 0)
-        client.zincrby("{flowgauge}:grants:api", 1e9 * number, number + 1)
+        store.windows.acquire("api", str(number), 3, 60, 0)
+        client.zincrby("{flowgauge}:grants:api", 1e9 * number, f"n{number + 1}")
     for number in range(3):
-        assert 0 < store.acquire("api", f"waiting {number}", 3, 60, 0).wait_seconds <= 60
-    assert store.windows()[0].window_calls == 3
+        assert 0 < store.windows.acquire("api", f"waiting {number}", 3, 60, 0).wait_seconds <= 60
+    assert store.windows.states()[0].window_calls == 3
 
 
 @contextmanager

@@ -17,7 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flowgauge.store import Deferral, Logged, Store, StoreError, StoreUnavailableError, open_store
+from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
+from flowgauge.store.log_calls import Logged, ended
+from tests.counting import defer, pairs
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -28,7 +30,7 @@ def _open(path: Path, timeout_seconds: float = 10) -> Store:
 
 def _count(store: Store, times: int) -> None:
     for _ in range(times):
-        store.record(Logged("etl", "load", 0.1, rows=1))
+        store.counts.add(*ended(Logged("etl", "load", 0.1, rows=1)))
 
 
 def _open_files() -> list[str]:
@@ -42,8 +44,8 @@ def _forked(number: int, work: Callable[[], None]) -> list[ForkProcess]:
     return children
 
 
-def _rows(store: Store) -> int:
-    return store.log_totals().pairs[0].rows
+def _rows(store: Store) -> float:
+    return pairs(store)[0].rows
 
 
 def test_threads_and_forks_share_a_store(folder: Path) -> None:
@@ -106,18 +108,18 @@ def test_a_killed_process_leaves_both_the_count_and_the_entry_or_neither(folder:
     def defer_for_ever(number: int) -> None:
         store = _open(path)
         for n in range(10_000):
-            store.defer(Logged("etl", "load", 0), Deferral(f"{number}-{n}", "{}"))
+            defer(store, Logged("etl", "load", 0), f"{number}-{n}")
 
     store = _open(path)
     for number in range(5):
         (child,) = _forked(1, partial(defer_for_ever, number))
         deadline = time.monotonic() + 30
-        while not any(e.entry_id.startswith(f"{number}-") for e in store.outbox(100_000)):
+        while not any(e.entry_id.startswith(f"{number}-") for e in store.outbox.entries(100_000)):
             assert time.monotonic() < deadline
         child.kill()
         child.join()
-    entries = store.outbox_state().entries
-    assert entries == store.log_totals().pairs[0].deferred >= 5
+    entries = store.outbox.state().entries
+    assert entries == pairs(store)[0].deferred >= 5
 
 
 def test_a_store_locked_by_another_is_given_up_in_time(folder: Path) -> None:
@@ -143,7 +145,7 @@ def test_an_unknown_version_is_refused(folder: Path) -> None:
     _count(_open(path), 1)
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match="schema version 99, this flowgauge knows 1: upgrade"):
+    with pytest.raises(StoreError, match="schema version 99, this flowgauge knows 2: upgrade"):
         _count(_open(path), 1)
 
 
@@ -182,11 +184,13 @@ def test_a_file_that_may_not_be_written_is_told(folder: Path) -> None:
     _count(_open(path), 1)
     code = f"""
 import os, sys
-from flowgauge.store import Logged, StoreError, open_store
+from flowgauge.store import Count, StoreError, open_store
+from flowgauge.metrics import DAG_LOGS
+store = open_store("sqlite:///{path}")
 if os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
 try:
-    open_store("sqlite:///{path}").record(Logged("d", "t", 0.1))
+    store.counts.add(Count(DAG_LOGS, ("d", "t")))
 except StoreError as error:
     print(error)
 """
@@ -211,13 +215,13 @@ def test_a_disk_that_takes_no_more_is_told_and_recovers(folder: Path) -> None:
         size = path.with_name("s.db-wal").stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5000, resource.RLIM_INFINITY))
         try:
-            _open(path).defer(Logged("etl", "load", 0), Deferral("big", "x" * 100_000))
+            defer(_open(path), Logged("etl", "load", 0), "big", "x" * 100_000)
         except StoreUnavailableError:
             os._exit(7)
 
     (child,) = _forked(1, write_too_much)
     child.join()
     assert child.exitcode == 7
-    assert store.outbox_state().entries == 0
+    assert store.outbox.state().entries == 0
     _count(store, 1)
     assert _rows(store) == 2

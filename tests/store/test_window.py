@@ -2,31 +2,35 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
-from flowgauge.store import Grant, Store, WindowState
+from flowgauge.metrics import RATE_LIMIT_FAIL_OPEN
+from flowgauge.store import Count, Grant, Store
+from tests.counting import RateLimitState, rate_limit
 
 _LONG = 60.0
 
 
-def _state(store: Store, key: str = "api") -> WindowState:
-    return next(window for window in store.windows() if window.key == key)
+def _state(store: Store, key: str = "api") -> RateLimitState:
+    return rate_limit(store, key)
 
 
 def test_grants_up_to_the_limit_and_then_tells_the_wait(store: Store) -> None:
     """A window of three grants three calls at once and tells the fourth when the first expires."""
-    grants = [store.acquire("api", f"t{n}", 3, _LONG, 0) for n in range(4)]
+    grants = [store.windows.acquire("api", f"t{n}", 3, _LONG, 0) for n in range(4)]
     assert [grant.granted for grant in grants] == [True, True, True, False]
     assert _LONG - 10 < grants[3].wait_seconds <= _LONG
 
 
 def test_the_told_wait_is_exact(store: Store) -> None:
     """Who comes back after the wait is granted, and was refused until then."""
-    store.acquire("api", "first", 1, 0.3, 0)
-    wait = store.acquire("api", "second", 1, 0.3, 0).wait_seconds
+    store.windows.acquire("api", "first", 1, 0.3, 0)
+    wait = store.windows.acquire("api", "second", 1, 0.3, 0).wait_seconds
     started = time.monotonic()
-    while not (grant := store.acquire("api", "second", 1, 0.3, 0.1)).granted:
+    while not (grant := store.windows.acquire("api", "second", 1, 0.3, 0.1)).granted:
         assert grant.wait_seconds <= wait
         time.sleep(0.01)
     assert time.monotonic() - started >= wait - 0.05
@@ -34,42 +38,44 @@ def test_the_told_wait_is_exact(store: Store) -> None:
 
 def test_serves_in_the_order_of_the_first_attempts(store: Store) -> None:
     """When a slot opens, a later caller is refused as long as an earlier one is expected."""
-    store.acquire("api", "holder", 1, 0.2, 0)
-    early = store.acquire("api", "early", 1, 0.2, 0)
-    late = store.acquire("api", "late", 1, 0.2, 0)
+    store.windows.acquire("api", "holder", 1, 0.2, 0)
+    early = store.windows.acquire("api", "early", 1, 0.2, 0)
+    late = store.windows.acquire("api", "late", 1, 0.2, 0)
     assert late.wait_seconds > early.wait_seconds
     time.sleep(early.wait_seconds)
-    assert not store.acquire("api", "late", 1, 0.2, 0.2).granted
-    assert store.acquire("api", "early", 1, 0.2, 0.2).granted
+    assert not store.windows.acquire("api", "late", 1, 0.2, 0.2).granted
+    assert store.windows.acquire("api", "early", 1, 0.2, 0.2).granted
     assert _state(store).waiting == 1
 
 
 def test_the_queue_wraps_round_into_later_windows(store: Store) -> None:
     """With two slots, the third caller in the queue is told the window after next."""
     for n in range(2):
-        store.acquire("api", f"holder{n}", 2, _LONG, 0)
-    waits = [store.acquire("api", f"w{n}", 2, _LONG, 0).wait_seconds for n in range(4)]
+        store.windows.acquire("api", f"holder{n}", 2, _LONG, 0)
+    waits = [store.windows.acquire("api", f"w{n}", 2, _LONG, 0).wait_seconds for n in range(4)]
     assert waits[2] == pytest.approx(waits[0] + _LONG, abs=5)
     assert waits[3] == pytest.approx(waits[1] + _LONG, abs=5)
 
 
 def test_who_gives_up_frees_the_place(store: Store) -> None:
     """A caller that gives up no longer holds up the ones behind, and its wait is counted."""
-    store.acquire("api", "holder", 1, _LONG, 0)
-    store.acquire("api", "quitter", 1, _LONG, 0)
-    behind = store.acquire("api", "behind", 1, _LONG, 0)
-    store.give_up("api", "quitter", 2.5)
-    assert store.acquire("api", "behind", 1, _LONG, 1).wait_seconds < behind.wait_seconds - 50
+    store.windows.acquire("api", "holder", 1, _LONG, 0)
+    store.windows.acquire("api", "quitter", 1, _LONG, 0)
+    behind = store.windows.acquire("api", "behind", 1, _LONG, 0)
+    store.windows.give_up("api", "quitter", 2.5)
+    assert (
+        store.windows.acquire("api", "behind", 1, _LONG, 1).wait_seconds < behind.wait_seconds - 50
+    )
     assert _state(store).wait_seconds == pytest.approx(2.5)
 
 
 def test_counts_calls_hits_and_waits(store: Store) -> None:
     """Grants count as calls, first refusals as hits, and what a granted call waited is added up."""
-    store.acquire("api", "a", 1, 0.2, 0)
-    wait = store.acquire("api", "b", 1, 0.2, 0).wait_seconds
-    store.acquire("api", "b", 1, 0.2, 0.001)
+    store.windows.acquire("api", "a", 1, 0.2, 0)
+    wait = store.windows.acquire("api", "b", 1, 0.2, 0).wait_seconds
+    store.windows.acquire("api", "b", 1, 0.2, 0.001)
     time.sleep(wait)
-    assert store.acquire("api", "b", 1, 0.2, 0.25).granted
+    assert store.windows.acquire("api", "b", 1, 0.2, 0.25).granted
     state = _state(store)
     assert (state.calls, state.hits) == (2, 1)
     assert state.wait_seconds == pytest.approx(0.25)
@@ -78,7 +84,7 @@ def test_counts_calls_hits_and_waits(store: Store) -> None:
 def test_shows_how_full_the_window_is(store: Store) -> None:
     """The state tells the limit, the calls in the window and the callers waiting."""
     for n in range(5):
-        store.acquire("api", f"t{n}", 3, _LONG, 0)
+        store.windows.acquire("api", f"t{n}", 3, _LONG, 0)
     state = _state(store)
     assert (state.max_calls, state.window_seconds) == (3, _LONG)
     assert (state.window_calls, state.waiting) == (3, 2)
@@ -86,7 +92,7 @@ def test_shows_how_full_the_window_is(store: Store) -> None:
 
 def test_calls_leave_the_shown_window_without_another_call(store: Store) -> None:
     """What is older than the window is not shown, even if nobody calls any more."""
-    store.acquire("api", "a", 3, 0.1, 0)
+    store.windows.acquire("api", "a", 3, 0.1, 0)
     deadline = time.monotonic() + 10
     while _state(store).window_calls and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -96,68 +102,95 @@ def test_calls_leave_the_shown_window_without_another_call(store: Store) -> None
 def test_the_limit_may_change_while_in_use(store: Store) -> None:
     """A raised limit takes effect at the next attempt, a lowered one refuses until it is met."""
     for n in range(2):
-        store.acquire("api", f"a{n}", 2, _LONG, 0)
-    assert not store.acquire("api", "b", 2, _LONG, 0).granted
-    assert store.acquire("api", "b", 3, _LONG, 1).granted
-    assert not store.acquire("api", "c", 1, _LONG, 0).granted
+        store.windows.acquire("api", f"a{n}", 2, _LONG, 0)
+    assert not store.windows.acquire("api", "b", 2, _LONG, 0).granted
+    assert store.windows.acquire("api", "b", 3, _LONG, 1).granted
+    assert not store.windows.acquire("api", "c", 1, _LONG, 0).granted
     assert _state(store).max_calls == 1
 
 
 def test_a_shorter_window_takes_effect_at_once(store: Store) -> None:
     """Calls that a shortened window no longer covers are forgotten."""
-    store.acquire("api", "a", 1, _LONG, 0)
+    store.windows.acquire("api", "a", 1, _LONG, 0)
     time.sleep(0.05)
-    assert store.acquire("api", "b", 1, 0.01, 0).granted
+    assert store.windows.acquire("api", "b", 1, 0.01, 0).granted
 
 
 def test_keys_are_independent(store: Store) -> None:
     """A full window leaves another key alone, whatever characters the keys have."""
     for key in ("api", "api:2", "ünïcode {x}", "a b"):
-        assert store.acquire(key, "t", 1, _LONG, 0) == Grant(0)
-    assert {window.key for window in store.windows()} == {"api", "api:2", "ünïcode {x}", "a b"}
+        assert store.windows.acquire(key, "t", 1, _LONG, 0) == Grant(0)
+    assert {window.key for window in store.windows.states()} == {
+        "api",
+        "api:2",
+        "ünïcode {x}",
+        "a b",
+    }
 
 
 def test_reset_empties_the_window_and_keeps_counters_and_queue(store: Store) -> None:
     """After a reset the first in the queue is granted first, and the counters go on."""
-    store.acquire("api", "a", 1, _LONG, 0)
-    store.acquire("api", "early", 1, _LONG, 0)
-    store.acquire("api", "late", 1, _LONG, 0)
-    store.reset_window("api")
-    assert not store.acquire("api", "late", 1, _LONG, 1).granted
-    assert store.acquire("api", "early", 1, _LONG, 1).granted
+    store.windows.acquire("api", "a", 1, _LONG, 0)
+    store.windows.acquire("api", "early", 1, _LONG, 0)
+    store.windows.acquire("api", "late", 1, _LONG, 0)
+    store.windows.reset("api")
+    assert not store.windows.acquire("api", "late", 1, _LONG, 1).granted
+    assert store.windows.acquire("api", "early", 1, _LONG, 1).granted
     assert (_state(store).calls, _state(store).hits) == (2, 2)
 
 
 def test_all_who_open_the_store_share_it(store: Store, another: Callable[[], Store]) -> None:
     """A call granted to one is seen by all."""
-    store.acquire("api", "a", 1, _LONG, 0)
-    assert not another().acquire("api", "b", 1, _LONG, 0).granted
+    store.windows.acquire("api", "a", 1, _LONG, 0)
+    assert not another().windows.acquire("api", "b", 1, _LONG, 0).granted
 
 
 def test_counts_what_was_let_through(store: Store) -> None:
     """Calls let through while the store was away are added to the key's count."""
-    store.acquire("api", "a", 1, _LONG, 0)
-    store.count_fail_open("api", 3)
-    store.count_fail_open("api", 4)
+    store.windows.acquire("api", "a", 1, _LONG, 0)
+    store.counts.add(Count(RATE_LIMIT_FAIL_OPEN, ("api",), 3))
+    store.counts.add(Count(RATE_LIMIT_FAIL_OPEN, ("api",), 4))
     assert _state(store).fail_open == 7
 
 
 def test_one_caller_gets_the_mirror_turn(store: Store, another: Callable[[], Store]) -> None:
     """Of all callers one gets the turn in each interval, and again after it."""
-    store.acquire("api", "a", 1, _LONG, 0)
-    turns = [each.take_mirror_turn("api", _LONG) for each in (store, another(), store)]
+    store.windows.acquire("api", "a", 1, _LONG, 0)
+    turns = [each.windows.take_mirror_turn("api", _LONG) for each in (store, another(), store)]
     assert turns == [True, False, False]
-    assert store.take_mirror_turn("api", 0.0)
+    assert store.windows.take_mirror_turn("api", 0.0)
 
 
 def test_a_mirror_that_never_was_is_not_deleted(store: Store) -> None:
     """A missing mirror resets the window only if it had been written, and only once."""
-    store.acquire("api", "a", 1, _LONG, 0)
-    assert not store.mirror_gone("api")
+    store.windows.acquire("api", "a", 1, _LONG, 0)
+    assert not store.windows.mirror_gone("api")
     assert _state(store).window_calls == 1
-    store.mirror_written("api")
-    assert store.mirror_gone("api")
+    store.windows.mirror_written("api")
+    assert store.windows.mirror_gone("api")
     assert _state(store).window_calls == 0
-    store.acquire("api", "b", 1, _LONG, 0)
-    assert not store.mirror_gone("api")
+    store.windows.acquire("api", "b", 1, _LONG, 0)
+    assert not store.windows.mirror_gone("api")
     assert _state(store).window_calls == 1
+
+
+def test_many_at_once_get_as_many_grants_as_there_are(
+    store: Store, another: Callable[[], Store]
+) -> None:
+    """Of eight who ask at the same moment, two get the two grants of a new window, each time."""
+    stores = [another() for _ in range(8)]
+    together = Barrier(8)
+
+    def call(number: int) -> list[bool]:
+        granted = []
+        for turn in range(30):
+            stores[number].about()
+            together.wait()
+            grant = stores[number].windows.acquire(f"api {turn}", str(number), 2, _LONG, 0)
+            granted.append(grant.granted)
+        return granted
+
+    with ThreadPoolExecutor(8) as pool:
+        granted = list(pool.map(call, range(8)))
+    assert [sum(turn) for turn in zip(*granted, strict=True)] == [2] * 30
+    assert {state.waiting for state in store.windows.states()} == {6}

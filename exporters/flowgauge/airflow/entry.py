@@ -16,7 +16,8 @@ from flowgauge.airflow.mlflow_limits import (
     Fitting,
 )
 from flowgauge.airflow.payload import ExtractPayload, PayloadError
-from flowgauge.store.base import Logged
+from flowgauge.store.log_calls import Logged
+from flowgauge.store.outbox import NewEntry
 
 __all__ = ["Entry", "make_entry"]
 
@@ -63,6 +64,10 @@ class Entry:
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         raise ValueError("not an outbox entry of this version of flowgauge")
+
+    def to_keep(self, reason: str) -> NewEntry:
+        """Return what the outbox keeps of it; *reason* is why."""
+        return NewEntry(self.log_id, self.dag_id, self.task_id, self.to_json(), reason)
 
     def logged(self, duration_seconds: float, reason: str | None = None) -> Logged:
         """Return what the store counts for it."""

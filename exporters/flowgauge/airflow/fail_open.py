@@ -8,7 +8,10 @@ from threading import Lock
 
 from flowgauge.airflow.context import current_task
 from flowgauge.airflow.host import stats
-from flowgauge.store.base import Store, StoreError
+from flowgauge.metrics import RATE_LIMIT_FAIL_OPEN
+from flowgauge.store.counts import Count
+from flowgauge.store.errors import StoreError
+from flowgauge.store.store import Store
 
 __all__ = ["FailOpen"]
 
@@ -46,7 +49,7 @@ class FailOpen:
         with self._lock:
             calls, self._calls = self._calls, 0
         try:
-            store.count_fail_open(self._key, calls)
+            store.counts.add(Count(RATE_LIMIT_FAIL_OPEN, (self._key,), calls))
         except StoreError:
             with self._lock:
                 self._calls += calls

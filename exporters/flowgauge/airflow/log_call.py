@@ -19,8 +19,10 @@ from flowgauge.airflow.reasons import Reason, reason_for
 from flowgauge.airflow.run_link import push_run_link
 from flowgauge.airflow.spool import spool
 from flowgauge.redact import redact_text
-from flowgauge.store.base import Deferral, Logged, Store, StoreError
+from flowgauge.store.errors import StoreError
+from flowgauge.store.log_calls import Logged, deferred, ended
 from flowgauge.store.opening import open_store
+from flowgauge.store.store import Store
 
 __all__ = ["log_payload"]
 
@@ -86,7 +88,7 @@ def _send(entry: Entry, task: Task, deadline: Deadline) -> str | None:
 def _record_and_flush(
     store: Store, connection: Connection, entry: Entry, deadline: Deadline
 ) -> None:
-    store.record(entry.logged(deadline.spent))
+    store.counts.add(*ended(entry.logged(deadline.spent)))
     seconds = min(deadline.left - _STORE_SECONDS, _FLUSH_SECONDS)
     flush(store, connection, seconds=seconds, most=_FLUSH_ENTRIES)
 
@@ -101,7 +103,7 @@ def _keep(entry: Entry, error: Exception, deadline: Deadline) -> None:
     )
     stats.count("mlflow.dag_log.deferred", entry.dag_id, entry.task_id, reason=reason)
     logged = entry.logged(deadline.spent, reason)
-    if not _tell_store(lambda store: store.defer(logged, Deferral(entry.log_id, entry.to_json()))):
+    if not _tell_store(lambda store: store.outbox.put(entry.to_keep(reason), deferred(logged))):
         spool(entry, logged.duration_seconds, reason)
 
 
@@ -110,7 +112,7 @@ def _refuse(task: Task, error: PayloadError, deadline: Deadline) -> None:
     reason = Reason.INVALID_PAYLOAD
     stats.count("mlflow.dag_log.failed", task.dag_id, task.task_id, reason=reason)
     logged = Logged(task.dag_id, task.task_id, deadline.spent, reason=reason)
-    _tell_store(lambda store: store.record(logged))
+    _tell_store(lambda store: store.counts.add(*ended(logged)))
 
 
 def _tell_store(action: Callable[[Store], None]) -> bool:

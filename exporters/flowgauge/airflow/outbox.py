@@ -13,7 +13,9 @@ from flowgauge.airflow.permit import wait_for_permit
 from flowgauge.airflow.reasons import Reason, reason_for
 from flowgauge.airflow.spool import drain_spool
 from flowgauge.redact import redact_text
-from flowgauge.store.base import OutboxEntry, Store
+from flowgauge.store.log_calls import arrived, failed
+from flowgauge.store.outbox import Lease, OutboxEntry
+from flowgauge.store.store import Store
 
 __all__ = ["Flushed", "flush"]
 
@@ -66,7 +68,7 @@ class _Flushing:
 
     def send_oldest(self) -> bool:
         """Return whether there was one."""
-        claimed = self._store.claim(self._owner, 1, _LEASE_SECONDS)
+        claimed = self._store.outbox.claim(Lease(self._owner, _LEASE_SECONDS), 1)
         for kept in claimed:
             try:
                 entry = Entry.from_json(kept.body)
@@ -85,7 +87,7 @@ class _Flushing:
         except Exception as error:  # noqa: BLE001
             self._give_back(kept, error)
         else:
-            self._store.settle(kept.entry_id, entry.logged(0.0))
+            self._store.outbox.settle(kept.entry_id, arrived(entry.logged(0.0)))
             self.flushed.sent += 1
             _log.info("Sent the payload %s from the outbox, as run %s", kept.entry_id, run_id)
 
@@ -94,10 +96,12 @@ class _Flushing:
         if reason is Reason.REJECTED:
             self._set_aside(kept, reason, error)
         else:
-            self._store.release(kept.entry_id, self._owner, reason)
+            counts = failed(kept.dag_id, kept.task_id, reason)
+            self._store.outbox.release(kept.entry_id, self._owner, reason, counts)
             self.flushed.problem = error
 
     def _set_aside(self, kept: OutboxEntry, reason: Reason, error: Exception) -> None:
-        self._store.set_aside(kept.entry_id, reason, redact_text(str(error)))
+        counts = failed(kept.dag_id, kept.task_id, reason)
+        self._store.outbox.set_aside(kept.entry_id, reason, redact_text(str(error)), counts)
         self.flushed.set_aside += 1
         _log.error("Set the payload %s aside: %s", kept.entry_id, error)

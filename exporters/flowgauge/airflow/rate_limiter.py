@@ -18,8 +18,10 @@ from flowgauge.airflow.host import stats
 from flowgauge.airflow.limit_settings import limit_settings
 from flowgauge.airflow.variable_mirror import VariableMirror
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.store.base import RECHECK_SECONDS, Store, StoreError
+from flowgauge.store.errors import StoreError
 from flowgauge.store.opening import open_store, store_url
+from flowgauge.store.store import Store
+from flowgauge.store.windows import RECHECK_SECONDS
 
 __all__ = ["RateLimit", "RateLimitExceeded", "rate_limit"]
 
@@ -147,12 +149,12 @@ class _Turn:
             raise
         except BaseException:
             with suppress(StoreError):
-                self._store.give_up(self._limit.key, self._ticket, self._waited)
+                self._store.windows.give_up(self._limit.key, self._ticket, self._waited)
             raise
 
     def _attempt(self) -> float:
         limit = self._limit
-        return self._store.acquire(
+        return self._store.windows.acquire(
             limit.key, self._ticket, limit.max_calls, limit.window_seconds, self._waited
         ).wait_seconds
 

@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 
 from flowgauge.airflow.entry import Entry
-from flowgauge.store.base import Deferral, Store
+from flowgauge.store.log_calls import deferred
 from flowgauge.store.opening import state_folder
+from flowgauge.store.store import Store
 
 __all__ = ["drain_spool", "spool"]
 
@@ -44,11 +45,12 @@ def drain_spool(store: Store, environ: Mapping[str, str] = os.environ) -> None:
         try:
             kept = json.loads(file.read_text())
             entry = Entry.from_json(kept["body"])
-            logged = entry.logged(kept["duration_seconds"], kept["reason"])
+            reason = kept["reason"]
+            logged = entry.logged(kept["duration_seconds"], reason)
         except FileNotFoundError:
             continue  # Another process was faster.
         except (OSError, ValueError, LookupError, TypeError) as error:
             _log.warning("%s is no spooled payload (%s): look at it and remove it", file, error)
             continue
-        store.defer(logged, Deferral(entry.log_id, kept["body"]))
+        store.outbox.put(entry.to_keep(reason), deferred(logged))
         file.unlink(missing_ok=True)

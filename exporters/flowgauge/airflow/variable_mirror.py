@@ -9,12 +9,12 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from flowgauge.airflow.context import current_task
 from flowgauge.airflow.host.services import get_variable, set_variable
-from flowgauge.store.base import Store
+from flowgauge.store.rate_limits import rate_limits
+from flowgauge.store.store import Store
 
 __all__ = ["VariableMirror"]
 
@@ -41,7 +41,9 @@ class VariableMirror:
         if not self._is_time() or current_task().instance is None:
             return False
         try:
-            return store.take_mirror_turn(self._key, _INTERVAL_SECONDS) and self._write(store)
+            if not store.windows.take_mirror_turn(self._key, _INTERVAL_SECONDS):
+                return False
+            return self._write(store)
         # Whatever is wrong with the mirror, the task goes on.
         except Exception as error:  # noqa: BLE001
             _log.debug("The Variable %s could not be brought up to date: %s", self._name, error)
@@ -59,15 +61,15 @@ class VariableMirror:
         # An API that fails makes a Variable look deleted too, but cannot set it.
         if not self._show(store):
             return False
-        deleted = missing and store.mirror_gone(self._key)
+        deleted = missing and store.windows.mirror_gone(self._key)
         if deleted:
             _log.info("The Variable %s was deleted: the rate limit starts anew", self._name)
             self._show(store)
-        store.mirror_written(self._key)
+        store.windows.mirror_written(self._key)
         return deleted
 
     def _show(self, store: Store) -> bool:
-        (state,) = (window for window in store.windows() if window.key == self._key)
+        (limit,) = (limit for limit in rate_limits(store) if limit["key"] == self._key)
         updated = datetime.now(UTC).isoformat(timespec="seconds")
-        value = json.dumps({**asdict(state), "updated": updated}, indent=2)
+        value = json.dumps({**limit, "updated": updated}, indent=2)
         return set_variable(self._name, value, _DESCRIPTION)

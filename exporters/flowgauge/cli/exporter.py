@@ -24,6 +24,7 @@ __all__ = ["exporter"]
 _READY_SECONDS = 4.0
 # Reading all totals takes longer than a task's half second for one count.
 _STORE_SECONDS = 4.0
+_DAY_SECONDS = 24 * 3600
 _log = logging.getLogger("flowgauge.exporter")
 
 
@@ -38,6 +39,15 @@ _log = logging.getLogger("flowgauge.exporter")
     envvar="FLOWGAUGE_MAX_DAG_TASKS",
     show_envvar=True,
     help="Pairs of DAG and task with labels of their own; more are summed up as other.",
+)
+@click.option(
+    "--forget-dag-tasks-after-days",
+    "forget_days",
+    type=click.FloatRange(min=1),
+    default=90,
+    envvar="FLOWGAUGE_FORGET_DAG_TASKS_AFTER_DAYS",
+    show_envvar=True,
+    help="What pairs of DAG and task counted that logged nothing for so long moves to other.",
 )
 @click.option(
     "--web.listen-address",
@@ -78,6 +88,7 @@ def exporter(
     mlflow_uri: str | None,
     store: str | None,
     max_pairs: int,
+    forget_days: float,
     listen_address: str,
     metrics_path: str,
     web_config: Path | None,
@@ -92,7 +103,12 @@ def exporter(
     host, port = parse_address(listen_address, "--web.listen-address")
     uri = tracking_uri(mlflow_uri)
     tracking = TrackingClient(uri.value)
-    context = Context(tracking, open_store(store, timeout_seconds=_STORE_SECONDS), max_pairs)
+    context = Context(
+        tracking,
+        open_store(store, timeout_seconds=_STORE_SECONDS),
+        max_pairs,
+        forget_days * _DAY_SECONDS,
+    )
     app = web_app(Scrape(make_collectors(context)), _checks(context), metrics_path)
     config = WebConfigFile(web_config)
     tls = server_context(config.tls)
@@ -109,7 +125,7 @@ def _checks(context: Context) -> Mapping[str, Check]:
         "MLflow": lambda: context.tracking.call(
             "GET", "experiments/search", probe, timeout_seconds=_READY_SECONDS
         ),
-        "store": context.store.windows,
+        "store": context.store.windows.states,
     }
 
 

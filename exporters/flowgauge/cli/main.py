@@ -22,6 +22,7 @@ _COMMANDS = {
     "render": "flowgauge.cli.render:render_command",
     "rate-limit": "flowgauge.cli.rate_limit:rate_limit",
     "runs": "flowgauge.cli.runs:runs",
+    "store": "flowgauge.cli.store:store",
 }
 
 

@@ -16,7 +16,7 @@ store_option = click.option(
     metavar="URL",
     envvar="FLOWGAUGE_STORE",
     show_envvar=True,
-    help="The store that the tasks write to: sqlite:///FILE or redis://HOST:PORT/DB.",
+    help="The store that the tasks write to: sqlite:///FILE, redis://… or postgresql://….",
 )
 output_option = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", help="For people or scripts."

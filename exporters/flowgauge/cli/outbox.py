@@ -12,8 +12,8 @@ from flowgauge.airflow.connection import connect
 from flowgauge.airflow.outbox import flush
 from flowgauge.cli.table import as_table
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.store.base import OutboxEntry
 from flowgauge.store.opening import open_store
+from flowgauge.store.outbox import OutboxEntry
 
 __all__ = ["outbox"]
 
@@ -39,7 +39,7 @@ def outbox() -> None:
 def list_entries(store_url: str | None, output: str, limit: int) -> None:
     """Show what waits, and what MLflow refused for good, with its reason."""
     with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
-        entries = store.outbox(limit)
+        entries = store.outbox.entries(limit)
     click.echo(_as_json(entries) if output == "json" else _for_people(entries))
 
 
@@ -57,7 +57,7 @@ def flush_entries(
     """
     with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
         flushed = flush(store, connect(mlflow_uri), seconds=max_seconds)
-        state = store.outbox_state()
+        state = store.outbox.state()
     counts = {"sent": flushed.sent, "set_aside": flushed.set_aside, "waiting": state.entries}
     if output == "json":
         click.echo(json.dumps(counts))
@@ -79,7 +79,7 @@ def retry_entries(entry_ids: Sequence[str], all_entries: bool, store_url: str | 
     if bool(entry_ids) == all_entries:
         raise UsageError("name the entries to retry, or give --all")
     with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
-        put_back = store.retry(*entry_ids)
+        put_back = store.outbox.retry(*entry_ids)
     click.echo(f"put back {len(put_back)}")
     _require_all(entry_ids, put_back, "not set aside in this outbox")
 
@@ -91,7 +91,7 @@ def retry_entries(entry_ids: Sequence[str], all_entries: bool, store_url: str | 
 def drop_entries(entry_ids: Sequence[str], store_url: str | None) -> None:
     """Remove entries for good, waiting or set aside: MLflow will never get these payloads."""
     with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
-        dropped = store.drop(*entry_ids)
+        dropped = store.outbox.drop(*entry_ids)
     click.echo(f"removed {len(dropped)}")
     _require_all(entry_ids, dropped, "not in this outbox")
 

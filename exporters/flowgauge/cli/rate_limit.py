@@ -3,14 +3,15 @@
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
+from typing import Any
 
 import click
 
 from flowgauge.cli.options import store_option
 from flowgauge.cli.table import as_table
 from flowgauge.errors import UsageError
-from flowgauge.store import Store, WindowState, open_store
+from flowgauge.store import Store, open_store
+from flowgauge.store.rate_limits import rate_limits
 
 __all__ = ["rate_limit"]
 
@@ -36,12 +37,11 @@ def show(key: str | None, store: str | None, output: str) -> None:
     The JSON is a list of objects, or the one object of KEY.
     """
     with closing(open_store(store, timeout_seconds=_STORE_SECONDS)) as opened:
-        windows = opened.windows() if key is None else [_find(opened, key)]
+        limits = rate_limits(opened) if key is None else [_find(opened, key)]
     if output == "text":
-        click.echo(_for_people(windows))
+        click.echo(_for_people(limits))
     else:
-        states = [asdict(window) for window in windows]
-        click.echo(json.dumps(states if key is None else states[0], indent=2))
+        click.echo(json.dumps(limits if key is None else limits[0], indent=2))
 
 
 @rate_limit.command()
@@ -50,33 +50,33 @@ def show(key: str | None, store: str | None, output: str) -> None:
 def reset(key: str, store: str | None) -> None:
     """Empty the window of KEY: as many calls as it allows may be made at once."""
     with closing(open_store(store, timeout_seconds=_STORE_SECONDS)) as opened:
-        window = _find(opened, key)
-        opened.reset_window(key)
-    click.echo(f"reset {key}: {window.window_calls} calls are forgotten")
+        limit = _find(opened, key)
+        opened.windows.reset(key)
+    click.echo(f"reset {key}: {limit['window_calls']} calls are forgotten")
 
 
-def _find(store: Store, key: str) -> WindowState:
-    windows = {window.key: window for window in store.windows()}
-    if key not in windows:
-        known = ", ".join(windows) or "none yet"
+def _find(store: Store, key: str) -> dict[str, Any]:
+    limits = {limit["key"]: limit for limit in rate_limits(store)}
+    if key not in limits:
+        known = ", ".join(limits) or "none yet"
         raise UsageError(f"no rate limit {key} is in this store, which has: {known}")
-    return windows[key]
+    return limits[key]
 
 
-def _for_people(windows: Sequence[WindowState]) -> str:
-    if not windows:
+def _for_people(limits: Sequence[dict[str, Any]]) -> str:
+    if not limits:
         return "no rate limit is in use"
-    return as_table(_HEADER, [_row(window) for window in windows])
+    return as_table(_HEADER, [_row(limit) for limit in limits])
 
 
-def _row(window: WindowState) -> tuple[str, ...]:
+def _row(limit: dict[str, Any]) -> tuple[str, ...]:
     return (
-        window.key,
-        str(window.window_calls),
-        f"{window.max_calls} in {window.window_seconds:g} s",
-        str(window.waiting),
-        str(window.calls),
-        str(window.hits),
-        f"{window.wait_seconds:.1f} s",
-        str(window.fail_open),
+        limit["key"],
+        str(limit["window_calls"]),
+        f"{limit['max_calls']} in {limit['window_seconds']:g} s",
+        str(limit["waiting"]),
+        f"{limit['calls']:.0f}",
+        f"{limit['hits']:.0f}",
+        f"{limit['wait_seconds']:.1f} s",
+        f"{limit['fail_open']:.0f}",
     )

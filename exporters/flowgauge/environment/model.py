@@ -221,8 +221,8 @@ class Environment(_Section):
 
     domains: Domains
     store: StoreUrl | None = None
-    """What tasks write and the exporter reads: redis://redis:6379/0. A URL that holds a password
-    goes into FLOWGAUGE_STORE instead."""
+    """What tasks write and the exporter reads: redis://redis:6379/0 or postgresql://db/flowgauge.
+    A URL that holds a password goes into FLOWGAUGE_STORE instead."""
     rate_limits: dict[str, RateLimitSetting] = Field(default_factory=dict)
     """Rate limits by key, such as mlflow_api."""
     alerts: dict[str, AlertOverride] = Field(default_factory=dict)
@@ -238,5 +238,7 @@ class Environment(_Section):
     @model_validator(mode="after")
     def _reachable_from_pods(self) -> "Environment":
         if self.kubernetes and (self.store or "").startswith("sqlite:"):
-            raise ValueError("store must be a redis:// URL in Kubernetes, pods share no file")
+            raise ValueError(
+                "store must be a redis:// or postgresql:// URL in Kubernetes, pods share no file"
+            )
         return self

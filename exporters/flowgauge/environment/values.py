@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from pydantic.fields import FieldInfo
 
 from flowgauge.redact import redact_url
+from flowgauge.store.engines import ENGINES
 
 __all__ = [
     "Duration",
@@ -71,7 +72,10 @@ def _as_http_url(value: str) -> str:
 
 
 def _as_store(value: str) -> str:
-    return _without_secret(_non_empty(value), "set FLOWGAUGE_STORE where the process runs")
+    scheme, separator, _ = _non_empty(value).partition("://")
+    if not separator or scheme not in ENGINES:
+        raise ValueError(f"must be a URL that begins with one of {', '.join(ENGINES)}")
+    return _without_secret(value, "set FLOWGAUGE_STORE where the process runs")
 
 
 def _without_secret(url: str, cure: str) -> str:

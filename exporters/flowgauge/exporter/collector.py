@@ -1,5 +1,6 @@
 """What a collector is."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,11 +18,15 @@ MAX_TIME_LIMIT_SECONDS = 8.0
 
 @dataclass(frozen=True)
 class Context:
-    """What collectors read from, and how many pairs of DAG and task have labels of their own."""
+    """What collectors read from, and how many pairs of DAG and task have labels of their own.
+
+    One that was not seen for `forget_seconds` loses them.
+    """
 
     tracking: TrackingClient
     store: Store
     max_pairs: int = 1000
+    forget_seconds: float = math.inf
 
 
 class Collector(Protocol):

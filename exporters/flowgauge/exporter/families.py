@@ -27,7 +27,7 @@ def family(metric: Metric, values: Mapping[Labels, float]) -> Family:
     return made
 
 
-def histogram(metric: Metric, values: Mapping[Labels, tuple[Sequence[int], float]]) -> Family:
+def histogram(metric: Metric, values: Mapping[Labels, tuple[Sequence[float], float]]) -> Family:
     """Return *metric* with *values* by label values: cumulative counts up to +Inf, and the sum."""
     made = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
     bounds = [floatToGoString(bound) for bound in (*metric.buckets, float("inf"))]

@@ -1,36 +1,30 @@
 """The store: what tasks write and the exporter reads."""
 
-from flowgauge.store.base import (
-    GRACE_SECONDS,
-    RECHECK_SECONDS,
-    Deferral,
-    Grant,
-    Logged,
-    LogTotals,
-    OutboxEntry,
-    OutboxState,
-    PairTotals,
-    Store,
-    StoreError,
-    StoreUnavailableError,
-    WindowState,
-)
+from flowgauge.store.counts import Count, Counts, Totals, totals
+from flowgauge.store.errors import StoreError, StoreUnavailableError
 from flowgauge.store.opening import open_store, store_url
+from flowgauge.store.outbox import Lease, NewEntry, Outbox, OutboxEntry, OutboxState
+from flowgauge.store.store import Store
+from flowgauge.store.windows import GRACE_SECONDS, RECHECK_SECONDS, Grant, Windows, WindowState
 
 __all__ = [
     "GRACE_SECONDS",
     "RECHECK_SECONDS",
-    "Deferral",
+    "Count",
+    "Counts",
     "Grant",
-    "LogTotals",
-    "Logged",
+    "Lease",
+    "NewEntry",
+    "Outbox",
     "OutboxEntry",
     "OutboxState",
-    "PairTotals",
     "Store",
     "StoreError",
     "StoreUnavailableError",
+    "Totals",
     "WindowState",
+    "Windows",
     "open_store",
     "store_url",
+    "totals",
 ]

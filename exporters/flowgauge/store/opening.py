@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flowgauge.redact import redact_url
-from flowgauge.store.base import Store, StoreError
-from flowgauge.store.sqlite import SqliteStore
+from flowgauge.store.engines import ENGINES
+from flowgauge.store.errors import StoreError
+from flowgauge.store.store import Store
 
 __all__ = ["open_store", "state_folder", "store_url"]
 
-_SQLITE = "sqlite:///"
-_REDIS = ("redis://", "rediss://", "unix://")
 _FILE = "flowgauge.db"
 
 
@@ -22,7 +21,7 @@ def store_url(environ: Mapping[str, str] = os.environ) -> str:
     """
     if url := environ.get("FLOWGAUGE_STORE"):
         return url
-    return f"{_SQLITE}{state_folder(environ) / _FILE}"
+    return f"sqlite:///{state_folder(environ) / _FILE}"
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -43,19 +42,13 @@ def open_store(
     """Return the store at *url*, by default `store_url()`; connects when it is first used.
 
     `sqlite:///relative.db`, `sqlite:////absolute.db`, `redis://[[user]:password@]host[:port][/db]`,
-    `rediss://…` (TLS) or `unix://[[user]:password@]/path/to.sock[?db=n]`. Raises `StoreError` for
-    any other URL. Each of the store's methods ends within *timeout_seconds*.
+    `rediss://…` (TLS), `unix://[[user]:password@]/path/to.sock[?db=n]`, or
+    `postgresql://[user[:password]@][host][:port][,…][/database]`. Raises `StoreError` for
+    any other URL. Each of the store's steps ends within *timeout_seconds*.
     """
     url = url or store_url(environ)
-    if url.startswith(_SQLITE) and url != _SQLITE:
-        return SqliteStore(
-            Path(url.removeprefix(_SQLITE)).expanduser(), timeout_seconds=timeout_seconds
-        )
-    if url.startswith(_REDIS):
-        # Most installations have no Redis: they need not pay for its client.
-        from flowgauge.store.redis import RedisStore  # noqa: PLC0415 (see above)
-
-        return RedisStore(url, timeout_seconds=timeout_seconds)
-    raise StoreError(
-        f"{redact_url(url)} is no store: use sqlite:///path/to/file.db or redis://host:6379/0"
-    )
+    engine = ENGINES.get(url.partition("://")[0])
+    if engine is None or "://" not in url:
+        examples = ", ".join(dict.fromkeys(each.example for each in ENGINES.values()))
+        raise StoreError(f"{redact_url(url)} is no store: use one such as {examples}")
+    return engine.load()(url, timeout_seconds=timeout_seconds)

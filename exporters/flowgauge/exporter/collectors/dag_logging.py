@@ -1,97 +1,46 @@
 """What DAGs logged, by DAG and task up to a limit of pairs."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from flowgauge.exporter.collector import Context, Family
-from flowgauge.exporter.families import Labels, family, histogram
-from flowgauge.metrics import (
-    DAG_LAST_LOGGED,
-    DAG_LOG_DURATION,
-    DAG_LOG_FAILURES,
-    DAG_LOGS,
-    DAG_LOGS_ALTERED,
-    DAG_LOGS_DEFERRED,
-    DAG_NULL_RATIO,
-    DAG_PAIRS_DROPPED,
-    DAG_ROWS,
-)
-from flowgauge.store import LogTotals, PairTotals
+from flowgauge.exporter.counted import OTHER, counted_families
+from flowgauge.exporter.families import family
+from flowgauge.metrics import DAG_PAIRS_DROPPED
+from flowgauge.store import Totals, totals
+from flowgauge.store.folding import fold_unseen
 
 __all__ = ["DagLoggingCollector"]
 
-_OTHER = "other"
+_KINDS = (("dag_id", "task_id"), ("dag_id",))
 
 
 @dataclass(frozen=True)
 class DagLoggingCollector:
     """Shows what the store counted for each DAG and task.
 
-    Beyond the context's `max_pairs`, pairs are summed up under the labels `other`. The first to
-    come keep theirs for good: a counter that moved to `other` and back would look restarted.
+    Beyond the context's `max_pairs`, pairs, and DAGs, are summed up under the labels `other`. The
+    first to come keep theirs: a counter that moved to `other` and back would look restarted. Those
+    not seen for `forget_seconds` are added to `other` for good, which makes room for new ones.
     """
 
     context: Context
+    now: Callable[[], float] = time.time
     name = "dag_logging"
     time_limit_seconds = 5.0
 
     def collect(self) -> Iterator[Family]:
-        """Yield `mlflow_dag_log*`, `_rows`, `_null_ratio`, `_last_logged` and `_pairs_over_limit`.
+        """Yield every metric that is counted by DAG and task, or by DAG, and how many are other."""
+        counts = self.context.store.counts
+        found = {kind: list(totals(counts, *kind)) for kind in _KINDS}
+        for kind, owners in found.items():
+            yield from counted_families(*kind, totals=owners, shown=self._is_shown)
+        others = sum(not self._is_shown(pair) for pair in found["dag_id", "task_id"])
+        yield family(DAG_PAIRS_DROPPED, {(): others})
+        since = self.now() - self.context.forget_seconds
+        for kind, owners in found.items():
+            fold_unseen(counts, ",".join(kind), owners, other=OTHER, since=since)
 
-        `other` has no null ratio: the last one logged of many pairs says nothing.
-        """
-        totals = self.context.store.log_totals()
-        limit = self.context.max_pairs
-        shown, others = totals.pairs[:limit], totals.pairs[limit:]
-        labelled = [((pair.dag_id, pair.task_id), pair) for pair in shown]
-        labelled += [((_OTHER, _OTHER), pair) for pair in others]
-        yield from _counters(labelled)
-        yield from _gauges(labelled)
-        yield family(DAG_PAIRS_DROPPED, {(): len(others)})
-        yield _durations(totals, {pair.dag_id for pair in shown})
-
-
-_Labelled = Sequence[tuple[Labels, PairTotals]]
-
-
-def _counters(labelled: _Labelled) -> Iterator[Family]:
-    logs, deferred, altered, rows, failures = (Counter[Labels]() for _ in range(5))
-    for labels, pair in labelled:
-        logs[labels] += pair.logs
-        deferred[labels] += pair.deferred
-        altered[labels] += pair.altered
-        rows[labels] += pair.rows
-        for reason, count in pair.failures.items():
-            failures[*labels, reason] += count
-    yield family(DAG_LOGS, logs)
-    yield family(DAG_LOGS_DEFERRED, deferred)
-    yield family(DAG_LOGS_ALTERED, altered)
-    yield family(DAG_ROWS, rows)
-    yield family(DAG_LOG_FAILURES, failures)
-
-
-def _gauges(labelled: _Labelled) -> Iterator[Family]:
-    null_ratio: dict[Labels, float] = {}
-    last_logged: dict[Labels, float] = {}
-    for labels, pair in labelled:
-        if pair.null_ratio is not None and labels != (_OTHER, _OTHER):
-            null_ratio[labels] = pair.null_ratio
-        if pair.last_logged is not None:
-            last_logged[labels] = max(pair.last_logged, last_logged.get(labels, 0))
-    yield family(DAG_NULL_RATIO, null_ratio)
-    yield family(DAG_LAST_LOGGED, last_logged)
-
-
-def _durations(totals: LogTotals, shown: set[str]) -> Family:
-    buckets: dict[Labels, list[int]] = defaultdict(
-        lambda: [0] * (len(DAG_LOG_DURATION.buckets) + 1)
-    )
-    seconds: dict[Labels, float] = defaultdict(float)
-    for dag_id, (counts, total) in totals.durations.items():
-        labels = (dag_id if dag_id in shown else _OTHER,)
-        buckets[labels] = [one + other for one, other in zip(buckets[labels], counts, strict=True)]
-        seconds[labels] += total
-    return histogram(
-        DAG_LOG_DURATION, {labels: (counts, seconds[labels]) for labels, counts in buckets.items()}
-    )
+    def _is_shown(self, owner: Totals) -> bool:
+        return owner.place < self.context.max_pairs

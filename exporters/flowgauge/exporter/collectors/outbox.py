@@ -20,7 +20,7 @@ class OutboxCollector:
 
     def collect(self) -> Iterator[Family]:
         """Yield `mlflow_outbox_*`; an empty outbox has no oldest entry."""
-        state = self.context.store.outbox_state()
+        state = self.context.store.outbox.state()
         yield family(OUTBOX_ENTRIES, {(): state.entries})
         yield family(OUTBOX_POISON, {(): state.poison})
         yield family(OUTBOX_OLDEST, {} if state.oldest is None else {(): state.oldest})

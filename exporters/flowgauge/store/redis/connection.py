@@ -1,6 +1,10 @@
 """One Redis shared by many processes and hosts, and the scripts that run in it."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +13,18 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from flowgauge.redact import redact_text, redact_url
-from flowgauge.store.base import GRACE_SECONDS, RECHECK_SECONDS, StoreError, StoreUnavailableError
+from flowgauge.store.errors import StoreError, StoreUnavailableError
 
 __all__ = ["RedisConnection"]
 
+# The hash tag keeps all keys in one slot of a Redis Cluster: counting is one step with what is
+# counted. Windows and outbox are those of version 0.1, and shared with it.
 _PREFIX = "{flowgauge}:"
 
-_SCHEMA_VERSION = "1"
-_VERSION_KEY = f"{_PREFIX}version"
-_CONSTANTS = f"""\
-local RECHECK_US, GRACE_US = {RECHECK_SECONDS * 1e6:.0f}, {GRACE_SECONDS * 1e6:.0f}"""
+_SCHEMA_VERSION = "2"
+_NEWER = "FLOWGAUGE "
 _LUA = Path(__file__).with_name("lua")
+_LIBRARIES = ("common", "counts", "window", "outbox", "from_0_1")
 # The first that fits; the class says whether Redis may answer later.
 _SENTENCES = (
     (redis.TimeoutError, StoreUnavailableError, "does not answer in time"),
@@ -40,7 +45,6 @@ class RedisConnection:
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._name = f"the store {redact_url(url)}"
-        self._checked = False
         try:
             self._client = redis.Redis.from_url(
                 url,
@@ -54,38 +58,50 @@ class RedisConnection:
         except ValueError as error:
             raise StoreError(f"{self._name} is no Redis URL: {redact_text(str(error))}") from None
 
-    def script(self, *names: str) -> Callable[..., Any]:
-        """Return a function that runs the files *names* as one script with its arguments."""
-        files = [(_LUA / f"{name}.lua").read_text() for name in ("common", *names)]
-        registered = self._client.register_script("\n".join((_CONSTANTS, *files)))
-
-        def run(*arguments: str | float) -> Any:
+    def step(self, name: str, *arguments: str | int) -> Any:
+        """Run the script of that name atomically and return its answer."""
+        source = _source(name)
+        digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
+        with self._sentences():
             try:
-                self._check_version()
-                return registered(keys=[_PREFIX], args=arguments)
-            except redis.RedisError as error:
-                raise self._in_a_sentence(error) from error
+                reply = self._client.evalsha(digest, 1, _PREFIX, *arguments)
+            except redis.exceptions.NoScriptError:
+                reply = self._client.eval(source, 1, _PREFIX, *arguments)
+        return json.loads(reply) if isinstance(reply, str) else reply
 
-        return run
+    def version(self) -> str:
+        """Ask Redis which version of what it is."""
+        with self._sentences():
+            info: dict[str, str] = self._client.info("server")
+        if "valkey_version" in info:
+            return f"Valkey {info['valkey_version']}"
+        return f"Redis {info['redis_version']}"
 
     def close(self) -> None:
         """Close the connections; a later script opens a new one."""
         self._client.close()
 
-    def _check_version(self) -> None:
-        if self._checked:
-            return
-        self._client.set(_VERSION_KEY, _SCHEMA_VERSION, nx=True)
-        version = self._client.get(_VERSION_KEY)
-        if version != _SCHEMA_VERSION:
-            raise StoreError(
-                f"{self._name} has schema version {version!r}, this flowgauge knows"
-                f" {_SCHEMA_VERSION}: upgrade flowgauge, or name another database"
-            )
-        self._checked = True
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except redis.RedisError as error:
+            raise self._in_a_sentence(error) from error
 
     def _in_a_sentence(self, error: redis.RedisError) -> StoreError:
+        text = redact_text(str(error))
+        if text.startswith(_NEWER):
+            return StoreError(
+                f"{self._name} has schema version {text.removeprefix(_NEWER)!r}, this flowgauge"
+                f" knows {_SCHEMA_VERSION}: upgrade flowgauge, or name another database"
+            )
         kind, sentence = next(
             (kind, sentence) for cause, kind, sentence in _SENTENCES if isinstance(error, cause)
         )
-        return kind(f"{self._name} {sentence.format(redact_text(str(error)))}")
+        return kind(f"{self._name} {sentence.format(text)}")
+
+
+@cache
+def _source(step: str) -> str:
+    files = [(_LUA / f"{each}.lua").read_text() for each in (*_LIBRARIES, step)]
+    return "\n".join((f"local SCHEMA_VERSION = '{_SCHEMA_VERSION}'", *files))

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowgauge.store.base import StoreError, StoreUnavailableError
+from flowgauge.store.errors import StoreError, StoreUnavailableError
 
 __all__ = ["SqliteFile"]
 
-_SCHEMA_VERSION = 1
+# A file that version 0.1 made keeps its version, so that 0.1 may go on using it.
+_VERSION_0_1, _SCHEMA_VERSION = 1, 2
 _SCHEMA = Path(__file__).with_name("schema.sql")
 
 # SQLite itself waits longer and longer between its tries for a lock, up to 0.1 s: among many
@@ -100,7 +101,7 @@ class SqliteFile:
             check_same_thread=False,
         )
         self._patiently(connection, "PRAGMA journal_mode = WAL")
-        if self._version(connection) != _SCHEMA_VERSION:
+        if not self._is_current(connection):
             self._make_schema(connection)
         return connection
 
@@ -121,16 +122,22 @@ class SqliteFile:
     def _make_schema(self, connection: sqlite3.Connection) -> None:
         self._patiently(connection, "BEGIN IMMEDIATE")
         with _transaction(connection):
-            version = self._version(connection)
-            if version == 0:
-                for statement in _SCHEMA.read_text().split(";\n"):
-                    connection.execute(statement)
+            if self._is_current(connection):
+                return
+            for statement in _SCHEMA.read_text().split(";\n"):
+                connection.execute(statement)
+            if self._version(connection) != _VERSION_0_1:
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            elif version != _SCHEMA_VERSION:
-                raise StoreError(
-                    f"the store {self._path} has schema version {version}, this flowgauge knows"
-                    f" {_SCHEMA_VERSION}: upgrade flowgauge, or name another file"
-                )
+
+    def _is_current(self, connection: sqlite3.Connection) -> bool:
+        version = self._version(connection)
+        if version not in (0, _VERSION_0_1, _SCHEMA_VERSION):
+            raise StoreError(
+                f"the store {self._path} has schema version {version}, this flowgauge knows"
+                f" {_SCHEMA_VERSION}: upgrade flowgauge, or name another file"
+            )
+        rows = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'counts'").fetchone()
+        return bool(version and rows)
 
     @staticmethod
     def _version(connection: sqlite3.Connection) -> int:

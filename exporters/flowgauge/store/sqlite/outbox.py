@@ -1,107 +1,158 @@
-"""Payloads kept until MLflow has them."""
+"""The outbox in one SQLite file."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from flowgauge.store.base import Deferral, Logged, OutboxEntry, OutboxState
+from flowgauge.store.counts import Count, changes, changes_json
+from flowgauge.store.outbox import Lease, NewEntry, OutboxEntry, OutboxState
+from flowgauge.store.sqlite.file import SqliteFile
+from flowgauge.store.sqlite.rows import count, count_json
 
-__all__ = [
-    "claim",
-    "entries",
-    "give_back",
-    "put",
-    "remove",
-    "retry",
-    "set_aside",
-    "set_aside_ids",
-    "state",
-]
+__all__ = ["SqliteOutbox"]
 
-_COLUMNS = "entry_id, dag_id, task_id, created, body, attempts, poison"
-
-Pair = tuple[str, str]
+_COLUMNS = "entry_id, dag_id, task_id, body, reason, created, attempts, poison"
+_TO_THE_END = "owner = NULL, leased_until = 0, place = (SELECT MAX(place) + 1 FROM outbox)"
 
 
-def put(db: sqlite3.Connection, logged: Logged, deferral: Deferral, now: float) -> bool:
-    """Add an entry; return whether it is new."""
-    added = db.execute(
-        "INSERT INTO outbox (entry_id, dag_id, task_id, created, body)"
-        " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (deferral.entry_id, logged.dag_id, logged.task_id, now, deferral.body),
-    )
-    return added.rowcount > 0
+class SqliteOutbox:
+    """The `Outbox` of *file*; *clock* gives Unix seconds."""
+
+    def __init__(self, file: SqliteFile, clock: Callable[[], float]) -> None:
+        self._file = file
+        self._clock = clock
+
+    def put(
+        self,
+        entry: NewEntry,
+        counts: Sequence[Count] = (),
+        *,
+        lease: Lease | None = None,
+        lapsed: Sequence[Count] = (),
+    ) -> None:
+        """See `Outbox.put`."""
+        now = self._clock()
+        owner, leased_until = (lease.owner, now + lease.seconds) if lease else (None, 0)
+        with self._file.writing(durable=True) as db:
+            self._count_if(
+                db,
+                counts,
+                "INSERT INTO outbox (entry_id, dag_id, task_id, body, reason, created, owner,"
+                " leased_until, lapsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                entry.entry_id,
+                entry.dag_id,
+                entry.task_id,
+                entry.body,
+                entry.reason,
+                now,
+                owner,
+                leased_until,
+                changes_json(lapsed) if lapsed else None,
+            )
+
+    def claim(self, lease: Lease, limit: int) -> Sequence[OutboxEntry]:
+        """See `Outbox.claim`."""
+        now = self._clock()
+        with self._file.writing() as db:
+            rows = db.execute(
+                f"SELECT {_COLUMNS}, lapsed FROM outbox"  # noqa: S608 (a constant)
+                " WHERE poison IS NULL AND leased_until <= ? ORDER BY place LIMIT ?",
+                (now, limit),
+            ).fetchall()
+            for entry_id, *_, lapsed in rows:
+                db.execute(
+                    "UPDATE outbox SET owner = ?, leased_until = ?, lapsed = NULL"
+                    " WHERE entry_id = ?",
+                    (lease.owner, now + lease.seconds, entry_id),
+                )
+                if lapsed:
+                    count_json(db, lapsed, now)
+        return [OutboxEntry(*row[:-1]) for row in rows]
+
+    def settle(self, entry_id: str, counts: Sequence[Count] = ()) -> None:
+        """See `Outbox.settle`."""
+        with self._file.writing() as db:
+            self._count_if(db, counts, "DELETE FROM outbox WHERE entry_id = ?", entry_id)
+
+    def release(self, entry_id: str, owner: str, reason: str, counts: Sequence[Count] = ()) -> None:
+        """See `Outbox.release`."""
+        with self._file.writing() as db:
+            self._count_if(
+                db,
+                counts,
+                f"UPDATE outbox SET reason = ?, attempts = attempts + 1, lapsed = NULL,"  # noqa: S608 (a constant)
+                f" {_TO_THE_END} WHERE entry_id = ? AND owner = ? AND poison IS NULL",
+                reason,
+                entry_id,
+                owner,
+            )
+
+    def set_aside(
+        self, entry_id: str, reason: str, detail: str, counts: Sequence[Count] = ()
+    ) -> None:
+        """See `Outbox.set_aside`."""
+        with self._file.writing() as db:
+            self._count_if(
+                db,
+                counts,
+                "UPDATE outbox SET poison = ?, reason = ?, attempts = attempts + 1, lapsed = NULL"
+                " WHERE entry_id = ? AND poison IS NULL",
+                detail,
+                reason,
+                entry_id,
+            )
+
+    def retry(self, *entry_ids: str) -> Sequence[str]:
+        """See `Outbox.retry`."""
+        with self._file.writing() as db:
+            chosen = entry_ids or [
+                entry_id
+                for (entry_id,) in db.execute(
+                    "SELECT entry_id FROM outbox WHERE poison IS NOT NULL ORDER BY created, place"
+                )
+            ]
+            return _done(
+                db,
+                f"UPDATE outbox SET poison = NULL, {_TO_THE_END}"  # noqa: S608 (a constant)
+                " WHERE entry_id = ? AND poison IS NOT NULL",
+                chosen,
+            )
+
+    def drop(self, *entry_ids: str) -> Sequence[str]:
+        """See `Outbox.drop`."""
+        with self._file.writing() as db:
+            return _done(db, "DELETE FROM outbox WHERE entry_id = ?", entry_ids)
+
+    def entries(self, limit: int) -> Sequence[OutboxEntry]:
+        """See `Outbox.entries`."""
+        with self._file.reading() as db:
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM outbox ORDER BY created, place LIMIT ?",  # noqa: S608 (a constant)
+                (limit,),
+            )
+            return [OutboxEntry(*row) for row in rows]
+
+    def state(self) -> OutboxState:
+        """See `Outbox.state`."""
+        with self._file.reading() as db:
+            row = db.execute(
+                "SELECT (SELECT COUNT(*) FROM outbox WHERE poison IS NULL),"
+                " (SELECT COUNT(*) FROM outbox WHERE poison IS NOT NULL),"
+                " (SELECT MIN(created) FROM outbox WHERE poison IS NULL)"
+            ).fetchone()
+        return OutboxState(*row)
+
+    def _count_if(
+        self,
+        db: sqlite3.Connection,
+        counts: Sequence[Count],
+        statement: str,
+        *values: str | float | None,
+    ) -> None:
+        """Execute *statement*, and count if it changed anything."""
+        if db.execute(statement, values).rowcount > 0:
+            count(db, changes(counts), self._clock())
 
 
-def claim(
-    db: sqlite3.Connection, owner: str, limit: int, lease_seconds: float, now: float
-) -> list[OutboxEntry]:
-    """Lease the first *limit* free entries to *owner*."""
-    rows = db.execute(
-        f"SELECT {_COLUMNS} FROM outbox WHERE poison IS NULL AND leased_until <= ?"  # noqa: S608 (a constant)
-        " ORDER BY place LIMIT ?",
-        (now, limit),
-    )
-    claimed = [OutboxEntry(*row) for row in rows]
-    db.executemany(
-        "UPDATE outbox SET owner = ?, leased_until = ? WHERE entry_id = ?",
-        [(owner, now + lease_seconds, entry.entry_id) for entry in claimed],
-    )
-    return claimed
-
-
-def remove(db: sqlite3.Connection, entry_id: str) -> bool:
-    """Remove an entry; return whether it was there."""
-    return db.execute("DELETE FROM outbox WHERE entry_id = ?", (entry_id,)).rowcount > 0
-
-
-def give_back(db: sqlite3.Connection, entry_id: str, owner: str) -> Pair | None:
-    """Send the entry that *owner* holds to the end of the line; return its DAG and task."""
-    given_back: Pair | None = db.execute(
-        "UPDATE outbox SET owner = NULL, leased_until = 0, attempts = attempts + 1,"
-        " place = (SELECT MAX(place) + 1 FROM outbox)"
-        " WHERE entry_id = ? AND owner = ? AND poison IS NULL RETURNING dag_id, task_id",
-        (entry_id, owner),
-    ).fetchone()
-    return given_back
-
-
-def set_aside(db: sqlite3.Connection, entry_id: str, detail: str) -> Pair | None:
-    """Take an entry out of the line; return its DAG and task, None if it is not in it."""
-    put_aside: Pair | None = db.execute(
-        "UPDATE outbox SET poison = ?, attempts = attempts + 1"
-        " WHERE entry_id = ? AND poison IS NULL RETURNING dag_id, task_id",
-        (detail, entry_id),
-    ).fetchone()
-    return put_aside
-
-
-def set_aside_ids(db: sqlite3.Connection) -> list[str]:
-    """Return the ids of all entries that were set aside, oldest first."""
-    rows = db.execute("SELECT entry_id FROM outbox WHERE poison IS NOT NULL ORDER BY created")
-    return [entry_id for (entry_id,) in rows]
-
-
-def retry(db: sqlite3.Connection, entry_id: str) -> bool:
-    """Send an entry that was set aside to the end of the line; return whether it was one."""
-    put_back = db.execute(
-        "UPDATE outbox SET poison = NULL, owner = NULL, leased_until = 0,"
-        " place = (SELECT MAX(place) + 1 FROM outbox)"
-        " WHERE entry_id = ? AND poison IS NOT NULL",
-        (entry_id,),
-    )
-    return put_back.rowcount > 0
-
-
-def entries(db: sqlite3.Connection, limit: int) -> Sequence[OutboxEntry]:
-    """Return the oldest *limit* entries."""
-    rows = db.execute(f"SELECT {_COLUMNS} FROM outbox ORDER BY created, place LIMIT ?", (limit,))  # noqa: S608 (a constant)
-    return [OutboxEntry(*row) for row in rows]
-
-
-def state(db: sqlite3.Connection) -> OutboxState:
-    """Return how full the outbox is."""
-    row = db.execute(
-        "SELECT COUNT(*) FILTER (WHERE poison IS NULL), COUNT(poison),"
-        " MIN(created) FILTER (WHERE poison IS NULL) FROM outbox"
-    ).fetchone()
-    return OutboxState(*row)
+def _done(db: sqlite3.Connection, statement: str, entry_ids: Sequence[str]) -> Sequence[str]:
+    """Execute *statement* for each id and return those for which it changed anything."""
+    return [each for each in entry_ids if db.execute(statement, (each,)).rowcount > 0]

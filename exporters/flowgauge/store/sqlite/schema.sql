@@ -1,24 +1,21 @@
 -- Times and lengths of the rate limit are whole microseconds: comparing them is exact.
+-- The tables of windows and of the outbox are those of version 0.1, and shared with it.
 
-CREATE TABLE windows (
+CREATE TABLE IF NOT EXISTS windows (
   key TEXT PRIMARY KEY,
   max_calls INTEGER NOT NULL,
   window_us INTEGER NOT NULL,
-  calls INTEGER NOT NULL DEFAULT 0,
-  hits INTEGER NOT NULL DEFAULT 0,
-  wait_seconds REAL NOT NULL DEFAULT 0,
-  fail_open INTEGER NOT NULL DEFAULT 0,
   mirror_turn_us INTEGER NOT NULL DEFAULT 0,
   mirrored INTEGER NOT NULL DEFAULT FALSE
 ) WITHOUT ROWID;
 
-CREATE TABLE grants (
+CREATE TABLE IF NOT EXISTS grants (
   key TEXT NOT NULL,
   granted_us INTEGER NOT NULL
 );
-CREATE INDEX grants_by_time ON grants (key, granted_us);
+CREATE INDEX IF NOT EXISTS grants_by_time ON grants (key, granted_us);
 
-CREATE TABLE tickets (
+CREATE TABLE IF NOT EXISTS tickets (
   place INTEGER PRIMARY KEY,  -- the order of the first attempts
   key TEXT NOT NULL,
   ticket TEXT NOT NULL,
@@ -26,36 +23,7 @@ CREATE TABLE tickets (
   UNIQUE (key, ticket)
 );
 
-CREATE TABLE pairs (
-  place INTEGER PRIMARY KEY,
-  dag_id TEXT NOT NULL,
-  task_id TEXT NOT NULL,
-  logs INTEGER NOT NULL DEFAULT 0,
-  deferred INTEGER NOT NULL DEFAULT 0,
-  altered INTEGER NOT NULL DEFAULT 0,
-  rows INTEGER NOT NULL DEFAULT 0,
-  null_ratio REAL,
-  last_logged REAL,
-  UNIQUE (dag_id, task_id)
-);
-
-CREATE TABLE failures (
-  dag_id TEXT NOT NULL,
-  task_id TEXT NOT NULL,
-  reason TEXT NOT NULL,
-  count INTEGER NOT NULL,
-  PRIMARY KEY (dag_id, task_id, reason)
-) WITHOUT ROWID;
-
-CREATE TABLE durations (
-  dag_id TEXT NOT NULL,
-  bound REAL NOT NULL,  -- upper bound of the one bucket an observation falls into
-  count INTEGER NOT NULL,
-  seconds REAL NOT NULL,
-  PRIMARY KEY (dag_id, bound)
-) WITHOUT ROWID;
-
-CREATE TABLE outbox (
+CREATE TABLE IF NOT EXISTS outbox (
   place INTEGER PRIMARY KEY AUTOINCREMENT,
   entry_id TEXT NOT NULL UNIQUE,
   dag_id TEXT NOT NULL,
@@ -67,4 +35,28 @@ CREATE TABLE outbox (
   owner TEXT,
   leased_until REAL NOT NULL DEFAULT 0
 );
-CREATE INDEX outbox_waiting ON outbox (place) WHERE poison IS NULL;
+CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (place) WHERE poison IS NULL;
+-- How full the outbox is must be known without reading the payloads.
+CREATE INDEX outbox_by_age ON outbox (created, place);
+CREATE INDEX outbox_waiting_by_age ON outbox (created) WHERE poison IS NULL;
+CREATE INDEX outbox_aside_by_age ON outbox (created) WHERE poison IS NOT NULL;
+ALTER TABLE outbox ADD COLUMN reason TEXT;
+-- What to count should the first lease run out.
+ALTER TABLE outbox ADD COLUMN lapsed TEXT;
+
+CREATE TABLE owners (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  place INTEGER NOT NULL,
+  labels TEXT,  -- none where the owner is gone: the next that is new gets its place
+  UNIQUE (kind, place),
+  UNIQUE (kind, labels)
+);
+CREATE INDEX owners_gone ON owners (kind, place) WHERE labels IS NULL;
+
+CREATE TABLE counts (
+  owner INTEGER NOT NULL,
+  field TEXT NOT NULL,
+  value REAL NOT NULL,
+  PRIMARY KEY (owner, field)
+) WITHOUT ROWID;

@@ -1,6 +1,8 @@
 -- Takes a slot or a place in the queue; returns the microseconds to wait, 0 if granted.
 local key, ticket = ARGV[1], ARGV[2]
-local max_calls, length, waited = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local max_calls, length = tonumber(ARGV[3]), tonumber(ARGV[4])
+local recheck, grace = tonumber(ARGV[5]), tonumber(ARGV[6])
+local if_granted, if_refused = ARGV[7], ARGV[8]
 local window, grants, queue, leases = keys_of(key)
 local now = now_us()
 
@@ -19,12 +21,17 @@ if granted >= max_calls or waiting > 0 then
     leave(key, late)
     waiting = waiting - 1
   end
+  -- The clock may have been set back: nobody is waited for longer than ever.
+  local longest = now + recheck + grace
+  for _, early in ipairs(redis.call('ZRANGEBYSCORE', leases, beyond(longest), '+inf')) do
+    redis.call('ZADD', leases, longest, early)
+  end
 end
 
 -- The window has max_calls slots; a granted one opens again one window after its grant. The callers
 -- in the queue take the slots in turn, all of them once before any a second time.
-local place = waiting > 0 and redis.call('ZRANK', queue, ticket)
-local ahead = place or waiting
+local in_queue = waiting > 0 and redis.call('ZRANK', queue, ticket)
+local ahead = in_queue or waiting
 local free = max_calls - granted
 local turn, slot = math.floor(ahead / max_calls), ahead % max_calls
 local opens = now
@@ -44,20 +51,17 @@ end
 local wait = opens + turn * length - now
 
 if wait == 0 then
-  redis.call('ZADD', grants, now, redis.call('HINCRBY', window, 'calls', 1))
-  if place then
+  -- Version 0.1 names its grants by plain numbers.
+  redis.call('ZADD', grants, now, 'n' .. redis.call('HINCRBY', window, 'granted', 1))
+  if in_queue then
     leave(key, ticket)
   end
-  if waited > 0 then
-    redis.call('HINCRBY', window, 'wait_us', waited)
-  end
+  count(if_granted)
 else
-  if not place then
+  if not in_queue then
     redis.call('ZADD', queue, redis.call('HINCRBY', window, 'places', 1), ticket)
   end
-  redis.call('ZADD', leases, now + math.min(wait, RECHECK_US) + GRACE_US, ticket)
-  if waited == 0 then
-    redis.call('HINCRBY', window, 'hits', 1)
-  end
+  redis.call('ZADD', leases, now + math.min(wait, recheck) + grace, ticket)
+  count(if_refused)
 end
 return wait

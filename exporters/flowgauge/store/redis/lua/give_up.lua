@@ -1,3 +1,3 @@
-local key, ticket, waited = unpack(ARGV)
+local key, ticket, counts = unpack(ARGV)
 leave(key, ticket)
-redis.call('HINCRBY', (keys_of(key)), 'wait_us', waited)
+count(counts)

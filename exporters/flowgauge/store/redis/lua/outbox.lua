@@ -19,6 +19,19 @@ local function out_of_line(id)
   redis.call('ZREM', leased, id)
 end
 
+local function lease(id, owner, until_us)
+  redis.call('ZREM', line, id)
+  redis.call('ZADD', leased, until_us, id)
+  redis.call('HSET', hash_of(id), 'owner', owner)
+end
+
+-- Notes an attempt that failed.
+local function attempted(id, reason)
+  redis.call('HDEL', hash_of(id), 'lapsed')
+  redis.call('HSET', hash_of(id), 'reason', reason)
+  redis.call('HINCRBY', hash_of(id), 'attempts', 1)
+end
+
 -- Returns whether there was one.
 local function remove(id)
   out_of_line(id)
@@ -27,10 +40,16 @@ local function remove(id)
   return redis.call('DEL', hash_of(id)) == 1
 end
 
+-- Returns the entries of these ids.
 local function read(ids)
   local entries = {}
   for _, id in ipairs(ids) do
-    table.insert(entries, {id, redis.call('HGETALL', hash_of(id))})
+    local hash = hash_at(hash_of(id))
+    local pair = cjson.decode(hash.pair)
+    table.insert(entries, {
+      entry_id = id, dag_id = pair[1], task_id = pair[2], body = hash.body, reason = hash.reason,
+      created_us = hash.created_us, attempts = hash.attempts, poison = hash.poison,
+    })
   end
-  return entries
+  return list_json(entries)
 end

@@ -1,6 +1,3 @@
--- Returns how many entries wait, how many are set aside, and the oldest of those that wait.
-return {
-  redis.call('ZCARD', waiting),
-  redis.call('ZCARD', aside),
-  redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES'),
-}
+-- Returns how many entries wait, how many are set aside, and when the oldest of those waiting came.
+local oldest = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')
+return cjson.encode({redis.call('ZCARD', waiting), redis.call('ZCARD', aside), oldest[2] or cjson.null})

@@ -1,8 +1,8 @@
-local id, owner, reason = unpack(ARGV)
+local id, owner, reason, counts = unpack(ARGV)
 if redis.call('ZSCORE', waiting, id) and redis.call('HGET', hash_of(id), 'owner') == owner then
   out_of_line(id)
   to_the_end_of_the_line(id)
   redis.call('HDEL', hash_of(id), 'owner')
-  redis.call('HINCRBY', hash_of(id), 'attempts', 1)
-  count_failure(redis.call('HGET', hash_of(id), 'pair'), reason)
+  attempted(id, reason)
+  count(counts)
 end

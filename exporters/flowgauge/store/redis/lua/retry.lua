@@ -1,5 +1,8 @@
 -- Puts entries that were set aside back into line, all of them if no id is given; returns their ids.
-local ids = #ARGV > 0 and ARGV or redis.call('ZRANGE', aside, 0, -1)
+local ids = cjson.decode(ARGV[1])
+if #ids == 0 then
+  ids = redis.call('ZRANGE', aside, 0, -1)
+end
 local put_back = {}
 for _, id in ipairs(ids) do
   local created = redis.call('ZSCORE', aside, id)
@@ -11,4 +14,4 @@ for _, id in ipairs(ids) do
     table.insert(put_back, id)
   end
 end
-return put_back
+return list_json(put_back)

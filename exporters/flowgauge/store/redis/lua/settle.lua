@@ -1,4 +1,4 @@
-local id, pair, rows, null_ratio = unpack(ARGV)
+local id, counts = unpack(ARGV)
 if remove(id) then
-  count_arrival(pair, rows, null_ratio)
+  count(counts)
 end

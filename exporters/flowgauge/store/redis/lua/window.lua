@@ -1,5 +1,5 @@
--- A rate limit: a hash with its size and counters, its grants by time, the callers in its queue by
--- their place, and until when each of them is waited for.
+-- A rate limit: a hash with its size, its grants by time, the callers in its queue by their place,
+-- and until when each of them is waited for.
 local windows = prefix .. 'windows'
 
 local function keys_of(key)

@@ -1,11 +1,11 @@
--- Returns of each rate limit: key, calls in the window, callers waiting, fields of its hash.
+-- Returns of each rate limit: key, its size, calls in the window, callers waiting.
 local now = now_us()
 local states = {}
 for _, key in ipairs(redis.call('SMEMBERS', windows)) do
   local window, grants, _, leases = keys_of(key)
-  local length = redis.call('HGET', window, 'window_us')
-  local calls = redis.call('ZCOUNT', grants, beyond(now - length), '+inf')
+  local size = redis.call('HMGET', window, 'max_calls', 'window_us')
+  local calls = redis.call('ZCOUNT', grants, beyond(now - size[2]), '+inf')
   local waiting = redis.call('ZCOUNT', leases, now, '+inf')
-  table.insert(states, {key, calls, waiting, redis.call('HGETALL', window)})
+  table.insert(states, {key, size[1], size[2], calls, waiting})
 end
-return states
+return list_json(states)

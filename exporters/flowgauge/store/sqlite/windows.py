@@ -1,33 +1,114 @@
-"""The rate limit's window and queue; times are whole microseconds."""
+"""The rate limits in one SQLite file; times are whole microseconds."""
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flowgauge.store.base import GRACE_SECONDS, RECHECK_SECONDS, WindowState
+from flowgauge.store.counts import Count, changes
+from flowgauge.store.sqlite.file import SqliteFile
+from flowgauge.store.sqlite.rows import count
+from flowgauge.store.windows import (
+    GRACE_SECONDS,
+    RECHECK_SECONDS,
+    Grant,
+    WindowState,
+    gave_up,
+    granted,
+    refused,
+)
 
-__all__ = ["Window", "microseconds", "windows"]
+__all__ = ["SqliteWindows"]
 
 
-def microseconds(seconds: float) -> int:
+class SqliteWindows:
+    """The `Windows` of *file*; *clock* gives Unix seconds."""
+
+    def __init__(self, file: SqliteFile, clock: Callable[[], float]) -> None:
+        self._file = file
+        self._clock = clock
+
+    def acquire(
+        self, key: str, ticket: str, max_calls: int, window_seconds: float, waited: float
+    ) -> Grant:
+        """See `Windows.acquire`."""
+        length = _microseconds(window_seconds)
+        with self._file.writing() as db:
+            now = self._now()
+            window = _Window(db, key)
+            window.resize(max_calls, length)
+            window.slide(length, now)
+            wait = window.wait(ticket, max_calls, length, now)
+            if wait:
+                window.queue(ticket, wait, now)
+                self._count(db, refused(key, waited))
+            else:
+                window.grant(ticket, now)
+                self._count(db, granted(key, waited))
+        return Grant(wait / 1e6)
+
+    def give_up(self, key: str, ticket: str, waited: float) -> None:
+        """See `Windows.give_up`."""
+        with self._file.writing() as db:
+            _Window(db, key).leave(ticket)
+            self._count(db, gave_up(key, waited))
+
+    def reset(self, key: str) -> None:
+        """See `Windows.reset`."""
+        with self._file.writing() as db:
+            window = _Window(db, key)
+            window.empty()
+            window.set_mirrored(mirrored=False)
+
+    def take_mirror_turn(self, key: str, interval_seconds: float) -> bool:
+        """See `Windows.take_mirror_turn`."""
+        with self._file.writing() as db:
+            return _Window(db, key).take_mirror_turn(_microseconds(interval_seconds), self._now())
+
+    def mirror_written(self, key: str) -> None:
+        """See `Windows.mirror_written`."""
+        with self._file.writing() as db:
+            _Window(db, key).set_mirrored(mirrored=True)
+
+    def mirror_gone(self, key: str) -> bool:
+        """See `Windows.mirror_gone`."""
+        with self._file.writing() as db:
+            window = _Window(db, key)
+            deleted = window.set_mirrored(mirrored=False)
+            if deleted:
+                window.empty()
+            return deleted
+
+    def states(self) -> Sequence[WindowState]:
+        """See `Windows.states`."""
+        with self._file.reading() as db:
+            rows = db.execute(
+                "SELECT key, max_calls, window_us / 1e6,"
+                " (SELECT COUNT(*) FROM grants"
+                "   WHERE grants.key = windows.key AND granted_us > :now - window_us),"
+                " (SELECT COUNT(*) FROM tickets"
+                "   WHERE tickets.key = windows.key AND lease_us >= :now)"
+                " FROM windows ORDER BY key",
+                {"now": self._now()},
+            )
+            return [WindowState(*row) for row in rows]
+
+    def _count(self, db: sqlite3.Connection, counts: Sequence[Count]) -> None:
+        count(db, changes(counts), self._clock())
+
+    def _now(self) -> int:
+        return _microseconds(self._clock())
+
+
+def _microseconds(seconds: float) -> int:
     """Return *seconds* in whole microseconds, which compare exactly."""
     return round(seconds * 1e6)
 
 
-def windows(db: sqlite3.Connection, now: int) -> list[WindowState]:
-    """Return every window there is."""
-    rows = db.execute(
-        "SELECT key, max_calls, window_us / 1e6,"
-        " (SELECT COUNT(*) FROM grants"
-        "   WHERE grants.key = windows.key AND granted_us > :now - window_us),"
-        " (SELECT COUNT(*) FROM tickets WHERE tickets.key = windows.key AND lease_us >= :now),"
-        " calls, hits, wait_seconds, fail_open FROM windows ORDER BY key",
-        {"now": now},
-    )
-    return [WindowState(*row) for row in rows]
+_RECHECK_US, _GRACE_US = _microseconds(RECHECK_SECONDS), _microseconds(GRACE_SECONDS)
 
 
 @dataclass(frozen=True)
-class Window:
+class _Window:
     """The window of *key* within one transaction."""
 
     db: sqlite3.Connection
@@ -58,6 +139,11 @@ class Window:
             {"key": self.key, "now": now},
         )
         self.db.execute("DELETE FROM tickets WHERE key = ? AND lease_us < ?", (self.key, now))
+        # Nor is a caller waited for longer than ever.
+        self.db.execute(
+            "UPDATE tickets SET lease_us = :longest WHERE key = :key AND lease_us > :longest",
+            {"key": self.key, "longest": now + _RECHECK_US + _GRACE_US},
+        )
 
     def wait(self, ticket: str, max_calls: int, length: int, now: int) -> int:
         """Return how long it is until the slot of *ticket* opens: 0 if one is open now.
@@ -77,7 +163,7 @@ class Window:
 
     def queue(self, ticket: str, wait: int, now: int) -> None:
         """Give *ticket* a place in the queue, or let it keep the one it has."""
-        lease = now + min(wait, microseconds(RECHECK_SECONDS)) + microseconds(GRACE_SECONDS)
+        lease = now + min(wait, _RECHECK_US) + _GRACE_US
         self.db.execute(
             "INSERT INTO tickets (key, ticket, lease_us) VALUES (?, ?, ?)"
             " ON CONFLICT (key, ticket) DO UPDATE SET lease_us = excluded.lease_us",
@@ -91,16 +177,6 @@ class Window:
     def empty(self) -> None:
         """Forget all grants; who waits keeps its place."""
         self.db.execute("DELETE FROM grants WHERE key = ?", (self.key,))
-
-    def count(
-        self, *, calls: int = 0, hits: int = 0, wait_seconds: float = 0, fail_open: int = 0
-    ) -> None:
-        """Add to the counters."""
-        self.db.execute(
-            "UPDATE windows SET calls = calls + ?, hits = hits + ?,"
-            " wait_seconds = wait_seconds + ?, fail_open = fail_open + ? WHERE key = ?",
-            (calls, hits, wait_seconds, fail_open, self.key),
-        )
 
     def take_mirror_turn(self, interval: int, now: int) -> bool:
         """Take the turn unless somebody did within the *interval*."""

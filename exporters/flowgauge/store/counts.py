@@ -1,0 +1,207 @@
+"""Counts: what tasks counted, as rows of a name, labels and a value.
+
+Which rows there are is said by `flowgauge.metrics`: a counter is a row that is added to, a gauge
+one that holds the newest value, a histogram a row for each bucket and one for the sum. No engine
+knows any of them.
+"""
+
+import bisect
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from typing import Literal, Protocol
+
+from flowgauge.metrics import Metric
+
+__all__ = [
+    "SEEN",
+    "Change",
+    "Count",
+    "Counts",
+    "Row",
+    "Totals",
+    "as_json",
+    "changes",
+    "changes_json",
+    "owner_of",
+    "read_totals",
+    "totals",
+]
+
+# The labels that say whose count it is; the others (reason, a bucket's bound) tell the counts of
+# one owner apart. A metric has them in this order, before all others.
+_OWNER_LABELS = ("dag_id", "task_id", "key")
+
+# Owners read in one step: few enough that it holds up nobody else for longer than milliseconds.
+_PAGE = 100
+
+# The row of every owner that says when it last counted anything.
+SEEN = json.dumps(("seen",))
+
+How = Literal["add", "set", "now"]
+Row = tuple[str, How, float]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Something to count under *labels*, the values of the metric's labels.
+
+    *value* is added to a counter, replaces a gauge, and is one observation of a histogram. None is
+    the time on the store's clock.
+    """
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float | None = 1.0
+
+
+@dataclass(frozen=True)
+class Totals:
+    """All that was ever counted for one owner, whose names are *labels*.
+
+    *place* is its place in the order in which owners of its kind came, from 0; it is kept for good.
+    *values* are by the name of a sample and the values of its other labels.
+    """
+
+    labels: tuple[str, ...]
+    place: int
+    values: Mapping[tuple[str, ...], float]
+
+    def of(self, metric: Metric, *others: str) -> float | None:
+        """Return the value of a counter or gauge, None if it never had one."""
+        return self.values.get((metric.name, *others))
+
+    @property
+    def seen(self) -> float:
+        """When the owner last counted anything."""
+        return self.values.get(("seen",), math.inf)
+
+    def histogram(self, metric: Metric) -> tuple[Sequence[float], float]:
+        """Return the cumulative counts up to each bound and to infinity, and the sum."""
+        bounds = (*metric.buckets, math.inf)
+        buckets, sum_, _ = metric.series
+        counts = [0.0] * len(bounds)
+        for (name, *others), value in self.values.items():
+            if name == buckets:
+                counts[bisect.bisect_left(bounds, float(others[0]))] += value
+        return list(accumulate(counts)), self.values.get((sum_,), 0.0)
+
+
+class Counts(Protocol):
+    """The counts of one store; every method is one atomic step, and one round trip."""
+
+    def add(self, *counts: Count) -> None:
+        """Count."""
+
+    def page(self, kind: str, after: int, limit: int) -> Sequence[Totals]:
+        """Return the first *limit* owners of a *kind* whose place is beyond *after*, in order.
+
+        A kind of owner is the names of its labels, as in `dag_id,task_id`.
+        """
+
+    def fold(self, kind: str, totals: Totals, other: "Change") -> bool:
+        """Remove an owner and make the change of the *other*; return whether that was done.
+
+        It is not if the owner counted anything since its *totals* were read. Its place is given to
+        the next owner that is new.
+        """
+
+
+def totals(counts: Counts, *owner_labels: str) -> Iterator[Totals]:
+    """Yield what was counted for every owner with these labels, in the order they came.
+
+    It is read page by page, so that a large store answers others in between.
+    """
+    last = -1
+    while page := counts.page(",".join(owner_labels), last, _PAGE):
+        yield from page
+        last = page[-1].place
+
+
+def owner_of(metric: Metric) -> tuple[str, ...]:
+    """Return the names of the labels that say whose count of *metric* it is."""
+    return tuple(label for label in metric.labels if label in _OWNER_LABELS)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one step changes of one owner: its *rows* are a field, how it changes, and a value.
+
+    `add` adds the value to the field, `set` replaces it, `now` sets it to the store's time. *owner*
+    and the fields are opaque to an engine.
+    """
+
+    kind: str
+    owner: str
+    rows: Sequence[Row]
+
+    @classmethod
+    def of(cls, kind: str, labels: Sequence[str], rows: Sequence[Row]) -> "Change":
+        """Return the change of an owner by its labels, which is seen now."""
+        return cls(kind, json.dumps(labels), [*rows, (SEEN, "now", 0.0)])
+
+
+def changes(counts: Sequence[Count]) -> list[Change]:
+    """Return what *counts* change, always in the same order: who locks rows locks them in turn."""
+    by_owner: dict[tuple[str, tuple[str, ...]], dict[tuple[str, How], float]] = defaultdict(dict)
+    for count in counts:
+        names = owner_of(count.metric)
+        owner, others = count.labels[: len(names)], count.labels[len(names) :]
+        rows = by_owner[",".join(names), owner]
+        for name, further, how, value in _rows(count):
+            field = json.dumps((name, *others, *further))
+            rows[field, how] = value + (rows.get((field, how), 0.0) if how == "add" else 0.0)
+    return [
+        Change.of(kind, owner, [(*row, value) for row, value in sorted(rows.items())])
+        for (kind, owner), rows in sorted(by_owner.items())
+    ]
+
+
+def changes_json(counts: Sequence[Count]) -> str:
+    """Return the same for an engine that is sent text."""
+    return as_json(changes(counts))
+
+
+def as_json(changed: Sequence[Change]) -> str:
+    """Return changes as text: `[[kind, owner, [[field, how, value]]]]`.
+
+    Values are strings, which no reader rounds.
+    """
+    return json.dumps(
+        [
+            (each.kind, each.owner, [(field, how, repr(value)) for field, how, value in each.rows])
+            for each in changed
+        ]
+    )
+
+
+def read_totals(owner: str, place: int, values: Mapping[str, float | str]) -> Totals:
+    """Return what an engine kept under *owner* and its fields."""
+    return Totals(
+        tuple(json.loads(owner)),
+        place,
+        {_read_field(field): float(value) for field, value in values.items()},
+    )
+
+
+def _rows(count: Count) -> Iterator[tuple[str, tuple[str, ...], How, float]]:
+    """Yield name, further labels, way and value of each row that *count* changes."""
+    metric, value = count.metric, count.value
+    if value is None:
+        yield metric.name, (), "now", 0.0
+    elif metric.kind == "histogram":
+        bounds = (*metric.buckets, math.inf)
+        buckets, sum_, _ = metric.series
+        yield buckets, (repr(bounds[bisect.bisect_left(bounds, value)]),), "add", 1.0
+        yield sum_, (), "add", float(value)
+    else:
+        yield metric.name, (), "add" if metric.kind == "counter" else "set", float(value)
+
+
+@lru_cache(maxsize=4096)
+def _read_field(field: str) -> tuple[str, ...]:
+    return tuple(json.loads(field))

@@ -1,0 +1,49 @@
+"""The engines, by the scheme of a store's URL. A further one is a folder and a line here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from flowgauge.store.errors import StoreError
+from flowgauge.store.store import Store
+
+__all__ = ["ENGINES", "Engine"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where an engine is, an example of its URL, and the extra that brings its client."""
+
+    path: str
+    example: str
+    extra: str = ""
+
+    def load(self) -> Callable[..., Store]:
+        """Return its class, which is called with a URL and `timeout_seconds`.
+
+        It is imported only here: most installations have one engine, and need not pay for the
+        others. Raises `StoreError` if its client is not installed.
+        """
+        module, _, name = self.path.partition(":")
+        try:
+            engine: Callable[..., Store] = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise StoreError(
+                f"a store such as {self.example} needs {error.name}, which is not installed:"
+                f" pip install 'flowgauge[{self.extra}]'"
+            ) from None
+        return engine
+
+
+_SQLITE = Engine("flowgauge.store.sqlite:SqliteStore", "sqlite:///path/to/file.db")
+_REDIS = Engine("flowgauge.store.redis:RedisStore", "redis://host:6379/0", "redis")
+_POSTGRES = Engine("flowgauge.store.postgres:PostgresStore", "postgresql://host/name", "postgres")
+
+ENGINES = {
+    "sqlite": _SQLITE,
+    "redis": _REDIS,
+    "rediss": _REDIS,
+    "unix": _REDIS,
+    "postgresql": _POSTGRES,
+    "postgres": _POSTGRES,
+}

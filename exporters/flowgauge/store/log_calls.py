@@ -1,0 +1,83 @@
+"""What a log call counts, by what became of its payload.
+
+A further counter of log calls is a metric in `flowgauge.metrics` and a line here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flowgauge.metrics import (
+    DAG_LAST_LOGGED,
+    DAG_LOG_DURATION,
+    DAG_LOG_FAILURES,
+    DAG_LOGS,
+    DAG_LOGS_ALTERED,
+    DAG_LOGS_DEFERRED,
+    DAG_NULL_RATIO,
+    DAG_ROWS,
+)
+from flowgauge.store.counts import Count
+
+__all__ = ["Logged", "arrived", "deferred", "ended", "failed"]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A log call: its payload arrived in MLflow, or did not (`reason`).
+
+    `altered` says that names or values of it were changed to suit MLflow.
+    """
+
+    dag_id: str
+    task_id: str
+    duration_seconds: float
+    rows: int = 0
+    null_ratio: float | None = None
+    altered: bool = False
+    reason: str | None = None
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Whose count it is."""
+        return self.dag_id, self.task_id
+
+
+def ended(logged: Logged) -> Sequence[Count]:
+    """Return what a log call counts that ended: in MLflow, or refused for good."""
+    if logged.reason is None:
+        return (*_called(logged), *arrived(logged))
+    return (*_called(logged), *failed(*logged.pair, logged.reason))
+
+
+def deferred(logged: Logged) -> Sequence[Count]:
+    """Return what a log call counts whose payload went into the outbox."""
+    failure = () if logged.reason is None else failed(*logged.pair, logged.reason)
+    return (*_called(logged), Count(DAG_LOGS_DEFERRED, logged.pair), *failure)
+
+
+def arrived(logged: Logged) -> Sequence[Count]:
+    """Return what a payload counts that is in MLflow, at once or from the outbox.
+
+    Duration and `altered` are left out: they were counted when the task called.
+    """
+    counts = [
+        Count(DAG_LOGS, logged.pair),
+        Count(DAG_ROWS, logged.pair, logged.rows),
+        Count(DAG_LAST_LOGGED, logged.pair, None),
+    ]
+    if logged.null_ratio is not None:
+        counts.append(Count(DAG_NULL_RATIO, logged.pair, logged.null_ratio))
+    return counts
+
+
+def failed(dag_id: str, task_id: str, reason: str) -> Sequence[Count]:
+    """Return what an attempt counts that failed."""
+    return (Count(DAG_LOG_FAILURES, (dag_id, task_id, reason)),)
+
+
+def _called(logged: Logged) -> Sequence[Count]:
+    """Return what every log call counts, however it ended."""
+    return (
+        Count(DAG_LOG_DURATION, (logged.dag_id,), logged.duration_seconds),
+        Count(DAG_LOGS_ALTERED, logged.pair, int(logged.altered)),
+    )

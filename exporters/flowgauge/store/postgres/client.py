@@ -1,0 +1,93 @@
+"""One connection to PostgreSQL that keeps to a deadline.
+
+psycopg itself waits for a connection for two seconds and more, and for an answer for ever; its
+layer over libpq (https://www.psycopg.org/psycopg3/docs/api/pq.html) lets us do the waiting.
+"""
+
+import select
+import time
+
+from psycopg import pq
+
+__all__ = ["Client", "PostgresError", "PostgresTimeoutError"]
+
+
+class PostgresError(Exception):
+    """What the server said; `sqlstate` is its code, empty if the connection failed."""
+
+    def __init__(self, message: str, sqlstate: str = "") -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class PostgresTimeoutError(PostgresError):
+    """The deadline passed."""
+
+
+class Client:
+    """Connects by *conninfo*; deadlines are times of `time.monotonic`. For one thread at a time."""
+
+    def __init__(self, conninfo: str, deadline: float) -> None:
+        self._libpq = pq.PGconn.connect_start(conninfo.encode())
+        while (status := self._libpq.connect_poll()) != pq.PollingStatus.OK:
+            if status == pq.PollingStatus.FAILED:
+                raise PostgresError(self._message())
+            self._wait(
+                select.POLLOUT if status == pq.PollingStatus.WRITING else select.POLLIN, deadline
+            )
+        self._libpq.nonblocking = 1
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the server left the connection alone since the last query."""
+        return self._libpq.status == pq.ConnStatus.OK and not _ready(
+            self._libpq.socket, select.POLLIN, 0
+        )
+
+    def literal(self, value: str | int) -> str:
+        """Return *value* as SQL; PostgreSQL cannot keep a NUL, and no broken character."""
+        if isinstance(value, int):
+            return str(value)
+        text = value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace")
+        return pq.Escaping(self._libpq).escape_literal(text).decode()
+
+    def query(self, sql: str, deadline: float) -> str | None:
+        """Execute statements as one transaction; return the last one's first value."""
+        self._libpq.send_query(sql.encode())
+        while self._libpq.flush():
+            self._wait(select.POLLOUT, deadline)
+        value: bytes | None = None
+        error: PostgresError | None = None
+        while result := self._result(deadline):
+            if result.status == pq.ExecStatus.TUPLES_OK:
+                value = result.get_value(0, 0)
+            elif result.status != pq.ExecStatus.COMMAND_OK:
+                primary = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b""
+                sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
+                error = PostgresError(primary.decode() or self._message(), sqlstate.decode())
+        if error:
+            raise error
+        return None if value is None else value.decode()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._libpq.finish()
+
+    def _result(self, deadline: float) -> pq.abc.PGresult | None:
+        while self._libpq.is_busy():
+            self._wait(select.POLLIN, deadline)
+            self._libpq.consume_input()
+        return self._libpq.get_result()
+
+    def _wait(self, event: int, deadline: float) -> None:
+        if not _ready(self._libpq.socket, event, deadline - time.monotonic()):
+            raise PostgresTimeoutError("timeout")
+
+    def _message(self) -> str:
+        return self._libpq.error_message.decode(errors="replace").strip()
+
+
+def _ready(socket: int, event: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(socket, event)
+    return bool(poll.poll(max(seconds, 0) * 1000))

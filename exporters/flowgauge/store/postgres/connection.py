@@ -1,0 +1,171 @@
+"""One PostgreSQL shared by many processes and hosts, and the functions that run in it."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import TimeoutError as StillRunning
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from psycopg import Error
+from psycopg.conninfo import make_conninfo
+
+from flowgauge.background import in_background
+from flowgauge.redact import quote, redact_url
+from flowgauge.store.errors import StoreError
+from flowgauge.store.postgres.client import Client, PostgresError, PostgresTimeoutError
+from flowgauge.store.postgres.sentences import refusal
+
+__all__ = ["PostgresConnection"]
+
+_SCHEMA_VERSION = "1"
+_SCHEMA = Path(__file__).with_name("schema.sql")
+# What the server says where our schema, or its functions, are not there yet.
+_NO_SCHEMA = {"3F000", "42883"}
+# A process needs one connection, and one more for each thread that is in a step at the same moment.
+_KEPT = 4
+# Only a payload must not be lost with the server's power: no other step waits for the disk.
+_DURABLE = {"put"}
+# The server gives up before we do: its answer leaves the connection usable.
+_SERVERS_SHARE = 0.9
+
+
+class PostgresConnection:
+    """Runs functions atomically in the database at *url*, which is connected to on first use.
+
+    Safe for threads and forks. Each step is one simple query, and so one transaction and one round
+    trip; it leaves no state in the session, so that PgBouncer may give that to others in between.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self._name = f"the store {redact_url(url)}"
+        self._timeout = timeout_seconds
+        # By process: a parent's connections stay here in a forked child, unused and open.
+        self._idle: dict[int, list[Client]] = {}
+        try:
+            self._conninfo = make_conninfo(url, client_encoding="utf8")
+        except Error as error:
+            raise StoreError(f"{self._name} is no PostgreSQL URL: {quote(str(error))}") from None
+
+    def step(self, name: str, *arguments: str | int) -> Any:
+        """Call the function of that name and return its answer."""
+        deadline = time.monotonic() + self._timeout
+        with self._client(deadline) as client:
+            call = f"SELECT flowgauge.{name}({', '.join(map(client.literal, arguments))})"
+            answer = client.query(_transaction(call, deadline, durable=name in _DURABLE), deadline)
+        return json.loads(answer) if answer else None
+
+    def version(self) -> str:
+        """Ask the server for its version."""
+        deadline = time.monotonic() + self._timeout
+        with self._client(deadline) as client:
+            return f"PostgreSQL {client.query('SHOW server_version', deadline)}".split(" (")[0]
+
+    def init(self, *roles: str) -> None:
+        """Make the schema, or bring its functions up to date; let *roles* use it."""
+        deadline = time.monotonic() + self._timeout
+        with self._sentences():
+            client = self._connect(deadline)
+            self._make_schema(client, deadline)
+            for role in roles:
+                name = '"' + role.replace('"', '""') + '"'
+                client.query(f"GRANT USAGE ON SCHEMA flowgauge TO {name}", deadline)
+            client.close()
+
+    def close(self) -> None:
+        """Close this process's connections; a later step opens a new one."""
+        for client in self._idle.pop(os.getpid(), []):
+            client.close()
+
+    @contextmanager
+    def _client(self, deadline: float) -> Iterator[Client]:
+        """Lend a connection; one whose step failed within is not used again."""
+        with self._sentences():
+            client = self._take() or self._open(deadline)
+            try:
+                yield client
+            except PostgresError as error:
+                # An error that the server reports ends the transaction, not the connection.
+                if not error.sqlstate:
+                    client.close()
+                    raise
+                self._give_back(client)
+                raise
+            except BaseException:
+                client.close()
+                raise
+            self._give_back(client)
+
+    def _take(self) -> Client | None:
+        idle = self._idle.setdefault(os.getpid(), [])
+        while idle:
+            try:
+                client = idle.pop()
+            except IndexError:
+                return None  # Another thread was faster.
+            if client.is_alive:
+                return client
+            client.close()
+        return None
+
+    def _give_back(self, client: Client) -> None:
+        idle = self._idle.setdefault(os.getpid(), [])
+        if len(idle) < _KEPT:
+            idle.append(client)
+        else:
+            client.close()
+
+    def _open(self, deadline: float) -> Client:
+        client = self._connect(deadline)
+        try:
+            version = client.query("SELECT flowgauge.schema_version()", deadline)
+        except PostgresError as error:
+            if error.sqlstate not in _NO_SCHEMA:
+                raise
+            self._make_schema(client, deadline)
+            return client
+        if version != _SCHEMA_VERSION:
+            client.close()
+            raise StoreError(
+                f"{self._name} has schema version {version}, this flowgauge knows"
+                f" {_SCHEMA_VERSION}: upgrade flowgauge, or name another database"
+            )
+        return client
+
+    def _connect(self, deadline: float) -> Client:
+        # Looking up the host's name is nothing that can be given up: it is done beside us.
+        connecting = in_background(lambda: Client(self._conninfo, deadline), "flowgauge-postgres")
+        try:
+            return connecting.result(deadline - time.monotonic())
+        except StillRunning:
+            raise PostgresTimeoutError("timeout") from None
+
+    def _make_schema(self, client: Client, deadline: float) -> None:
+        client.query(_transaction(_SCHEMA.read_text(), deadline, durable=True), deadline)
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except PostgresError as error:
+            raise refusal(self._name, error) from error
+        except Error as error:
+            # libpq itself, as when it is given a connection that is gone.
+            raise refusal(self._name, PostgresError(str(error))) from error
+
+
+def _transaction(statements: str, deadline: float, *, durable: bool) -> str:
+    """Return *statements* as one transaction that the server gives up in time.
+
+    Statements of one simple query are one transaction
+    (https://www.postgresql.org/docs/current/protocol-flow.html), and what is SET LOCAL ends with
+    it.
+    """
+    milliseconds = max(int((deadline - time.monotonic()) * 1000 * _SERVERS_SHARE), 1)
+    return (
+        f"SET LOCAL statement_timeout = {milliseconds};"
+        f"{'' if durable else ' SET LOCAL synchronous_commit = off;'}"
+        f" SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {statements}"
+    )

@@ -1,0 +1,1 @@
+count(ARGV[1])

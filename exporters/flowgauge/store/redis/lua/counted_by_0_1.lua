@@ -1,0 +1,21 @@
+-- Returns kind, name and text of some of what 0.1 counted, as JSON; for a pair also when it last logged
+-- since, which is the field in ARGV[2].
+local limit, last_logged = unpack(ARGV)
+local found = {}
+for _, pair in ipairs(redis.call('ZRANGE', pairs_of_0_1, 0, limit - 1)) do
+  local known = redis.call('HGET', prefix .. 'counts:dag_id,task_id:' .. pair, last_logged)
+  table.insert(found, {'pair', pair, old_counts('pair', pair), known or cjson.null})
+end
+-- Not before their pairs, with which they get their places.
+if #found == 0 then
+  for _, dag_id in ipairs(redis.call('SRANDMEMBER', dags_of_0_1, limit)) do
+    table.insert(found, {'durations', dag_id, old_counts('durations', dag_id)})
+  end
+  for _, key in ipairs(redis.call('SMEMBERS', prefix .. 'windows')) do
+    local counted = old_counts('window', key)
+    if counted ~= '[0,0,0,0]' then
+      table.insert(found, {'window', key, counted})
+    end
+  end
+end
+return list_json(found)

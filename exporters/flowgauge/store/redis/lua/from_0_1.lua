@@ -1,0 +1,18 @@
+-- What version 0.1 counts: a hash for each pair of DAG and task, one for each DAG's durations, and
+-- fields in the hash of a rate limit.
+local pairs_of_0_1, dags_of_0_1 = prefix .. 'pairs', prefix .. 'dags'
+local COUNTERS = {'calls', 'hits', 'wait_us', 'fail_open'}
+
+-- Returns what 0.1 counted for a pair, DAG or rate limit, as one text.
+local function old_counts(kind, name)
+  if kind ~= 'window' then
+    return cjson.encode(hash_at(prefix .. kind .. ':' .. name))
+  end
+  -- The counters of a rate limit go on, as 0.1 names grants by them: what was taken is noted.
+  local values = {}
+  for _, counter in ipairs(COUNTERS) do
+    local found = redis.call('HMGET', prefix .. 'window:' .. name, counter, counter .. '_taken')
+    table.insert(values, (found[1] or 0) - (found[2] or 0))
+  end
+  return cjson.encode(values)
+end

@@ -1,0 +1,111 @@
+"""Windows: the rate limits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from flowgauge.metrics import RATE_LIMIT_CALLS, RATE_LIMIT_HITS, RATE_LIMIT_WAIT
+from flowgauge.store.counts import Count
+
+__all__ = [
+    "GRACE_SECONDS",
+    "RECHECK_SECONDS",
+    "Grant",
+    "WindowState",
+    "Windows",
+    "gave_up",
+    "granted",
+    "refused",
+]
+
+# A waiting caller comes back at least this often, however long it was told to wait: a reset, a
+# raised limit or a dead caller ahead of it takes effect within this time.
+RECHECK_SECONDS = 5.0
+
+# How late a waiting caller may come back before it is taken for dead and loses its place.
+GRACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The answer to one attempt: granted when `wait_seconds` is 0.
+
+    Else the call's turn comes in `wait_seconds`, sooner if somebody ahead of it leaves.
+    """
+
+    wait_seconds: float
+
+    @property
+    def granted(self) -> bool:
+        """Whether the call may go ahead."""
+        return self.wait_seconds == 0
+
+
+@dataclass(frozen=True)
+class WindowState:
+    """One rate limit as it stands: its size, the calls in it, the callers waiting."""
+
+    key: str
+    max_calls: int
+    window_seconds: float
+    window_calls: int
+    waiting: int
+
+
+class Windows(Protocol):
+    """The rate limits of one store; every method is one atomic step, and one round trip."""
+
+    def acquire(
+        self, key: str, ticket: str, max_calls: int, window_seconds: float, waited: float
+    ) -> Grant:
+        """Try to take one call of the window of *key*, and count what came of it.
+
+        The window is exact and slides on the store's clock: any *window_seconds* long stretch of
+        time, its end excluded, holds at most *max_calls* grants. Both numbers may change between
+        attempts. Callers are served in the order of their first attempt; *ticket* is the caller's
+        own unique name, the same for all its attempts, and *waited* the seconds since the first of
+        them, exactly 0 for the first itself. A refused first attempt counts a hit; a grant counts
+        a call and the *waited* seconds. A refused caller must come back after the wait or
+        `RECHECK_SECONDS`, whichever is shorter; one that is `GRACE_SECONDS` late loses its place.
+        """
+
+    def give_up(self, key: str, ticket: str, waited: float) -> None:
+        """Leave the queue of *key*, counting the *waited* seconds."""
+
+    def reset(self, key: str) -> None:
+        """Empty the window of *key*; who waits keeps its place, and counters go on."""
+
+    def take_mirror_turn(self, key: str, interval_seconds: float) -> bool:
+        """Return whether the caller is to bring the mirror of *key* up to date.
+
+        Of all callers one gets the turn each *interval_seconds*. The mirror (the Airflow Variable)
+        lies outside the store; the store remembers that it was written, so that everybody can
+        tell a deleted mirror from one that never was.
+        """
+
+    def mirror_written(self, key: str) -> None:
+        """Remember that the mirror of *key* exists."""
+
+    def mirror_gone(self, key: str) -> bool:
+        """Note that the mirror of *key* does not exist; return whether it had been written.
+
+        If so it was deleted, and the window is emptied: once, however many callers find it gone.
+        """
+
+    def states(self) -> Sequence[WindowState]:
+        """Return every rate limit in use, by key."""
+
+
+def granted(key: str, waited: float) -> Sequence[Count]:
+    """Return what a granted call counts."""
+    return (Count(RATE_LIMIT_CALLS, (key,)), *gave_up(key, waited))
+
+
+def refused(key: str, waited: float) -> Sequence[Count]:
+    """Return what a refused attempt counts: the first of a call is a hit."""
+    return (Count(RATE_LIMIT_HITS, (key,)),) if waited == 0 else ()
+
+
+def gave_up(key: str, waited: float) -> Sequence[Count]:
+    """Return what counts of a call that no longer waits."""
+    return (Count(RATE_LIMIT_WAIT, (key,), waited),)
