@@ -22,6 +22,8 @@ def _env(folder: Path) -> dict[str, str]:
     configuration.write_text(
         "[mlflow]\n"
         "default_permission = READ\n"
+        # Before 3.16, MLflow has no variables for them.
+        f"admin_username = {ADMIN[0]}\nadmin_password = {ADMIN[1]}\n"
         f"database_uri = sqlite:///{folder}/accounts.db\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )

@@ -21,6 +21,7 @@ REQUESTS = "mlflow_http_requests_total"
 FACTORY = ("--factory", "flowgauge.server:create_app", "--host", LOOPBACK)
 
 
+@pytest.mark.since(mlflow="3.12")  # before, there is no API below the prefix
 @pytest.mark.timeout(300)  # MLflow's job consumers are eight processes to start and to stop
 def test_one_worker_below_a_prefix_with_jobs(folder: Path) -> None:
     """One worker with --static-prefix and MLflow's jobs counts the same routes and stops clean."""
