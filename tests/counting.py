@@ -13,7 +13,7 @@ from flowgauge.metrics import (
     DAG_NULL_RATIO,
     DAG_ROWS,
 )
-from flowgauge.store import Store, totals
+from flowgauge.store import Store
 from flowgauge.store.log_calls import Logged, deferred
 from flowgauge.store.outbox import NewEntry
 from flowgauge.store.rate_limits import rate_limits
@@ -69,14 +69,14 @@ def pairs(store: Store) -> list[Pair]:
             null_ratio=each.of(DAG_NULL_RATIO),
             last_logged=each.of(DAG_LAST_LOGGED),
         )
-        for each in totals(store.counts, "dag_id", "task_id")
+        for each in store.counts.totals("dag_id", "task_id")
     ]
 
 
 def durations(store: Store) -> dict[str, tuple[Sequence[float], float]]:
     """Return the histogram of every DAG."""
     return {
-        each.labels[0]: each.histogram(DAG_LOG_DURATION) for each in totals(store.counts, "dag_id")
+        each.labels[0]: each.histogram(DAG_LOG_DURATION) for each in store.counts.totals("dag_id")
     }
 
 

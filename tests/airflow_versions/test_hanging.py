@@ -32,7 +32,7 @@ def test_a_secrets_backend_that_hangs_holds_up_no_log_call(folder: Path) -> None
     call = "import airflow.models; from flowgauge.airflow import log_with_mlflow as log; log({})"
     _run(folder, "-c", call, AIRFLOW__SECRETS__BACKEND="hanging.HangingBackend")
     with closing(open_store(f"sqlite:///{folder}/store.db")) as store:
-        assert len(store.outbox(10)) == 1
+        assert len(store.outbox.entries(10)) == 1
 
 
 @pytest.mark.since(apache_airflow="3")

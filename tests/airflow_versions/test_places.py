@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from flowgauge.store import open_store
+from flowgauge.store.rate_limits import rate_limits
 from stack.airflow import AIRFLOW_PYTHON, Airflow, airflow
 from stack.mlflow import MlflowServer
 from stack.process import wait_for
@@ -73,7 +74,7 @@ def visits(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Vi
     experiment = client.get_experiment_by_name(folder.name)
     assert experiment
     with closing(open_store(env["FLOWGAUGE_STORE"])) as store:
-        calls = sum(window.calls for window in store.windows() if window.key == "places")
+        calls = sum(limit["calls"] for limit in rate_limits(store) if limit["key"] == "places")
     runs = client.search_runs([experiment.experiment_id])
     return Visits(runs, calls, link.stdout.splitlines()[-1])
 

@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from flowgauge.store import Store, open_store
-from flowgauge.store.redis import connection
-from flowgauge.store.sqlite import SqliteStore
+from flowgauge.store.redis import engine
+from flowgauge.store.sqlite import SqliteEngine
 
 __all__ = ["Clock", "clocked_store"]
 
@@ -52,12 +52,12 @@ def clocked_store(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S
 @contextmanager
 def _sqlite(url: str, _: pytest.MonkeyPatch) -> Iterator[tuple[Store, Clock]]:
     clock = Clock()
-    yield SqliteStore(url, timeout_seconds=_TIMEOUT_SECONDS, clock=clock), clock
+    yield Store(SqliteEngine(url, timeout_seconds=_TIMEOUT_SECONDS, clock=clock)), clock
 
 
 @contextmanager
 def _redis(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Store, Clock]]:
-    read = connection._source
+    read = engine._source
     key = "{flowgauge}:clock"
     real = "local time = redis.call('TIME')\n  return time[1] * 1000000 + time[2]"
     moved = f"return tonumber(redis.call('GET', '{key}'))"
@@ -67,7 +67,7 @@ def _redis(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Store, C
         assert real in text
         return text.replace(real, moved)
 
-    monkeypatch.setattr(connection, "_source", source)
+    monkeypatch.setattr(engine, "_source", source)
     client: Any = redis.Redis.from_url(url)
     with closing(client):
         clock = Clock(lambda us: client.set(key, us))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from flowgauge.metrics import DAG_LOG_DURATION, DAG_LOGS, DAG_ROWS
-from flowgauge.store import Count, Store, totals
+from flowgauge.store import Count, Store
 from flowgauge.store.folding import fold_unseen
 from flowgauge.store.log_calls import Logged, arrived, ended
 from tests.counting import Pair, defer, durations, pairs
@@ -153,15 +153,16 @@ def test_many_count_at_once_and_none_waits_in_a_circle(
     names = [f"dag {number}" for number in range(5)]
 
     def count(number: int) -> None:
-        for _ in range(10):
+        for turn in range(40):
             order = names if number % 2 else reversed(names)
-            stores[number].counts.add(*(Count(DAG_LOGS, (name, "t")) for name in order))
+            own = [f"dag {number} {turn}", f"a {turn} {number}"]
+            stores[number].counts.add(*(Count(DAG_LOGS, (name, "t")) for name in (*order, *own)))
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(count, range(4)))
-    assert sorted((pair.dag_id, pair.logs) for pair in pairs(store)) == [
-        (name, 40) for name in names
-    ]
+    counted = {pair.dag_id: pair.logs for pair in pairs(store)}
+    assert [counted.pop(name) for name in names] == [160] * 5
+    assert list(counted.values()) == [1] * 320
 
 
 def test_a_store_says_what_it_is(store: Store, store_url: str) -> None:
@@ -175,8 +176,8 @@ def test_what_was_not_seen_is_folded_into_other(store: Store) -> None:
     for number in range(3):
         _record(store, Logged(f"dag{number}", "t", 0.3, rows=10**number, null_ratio=0.5))
         _record(store, Logged(f"dag{number}", "t", 0.3, reason="rejected"))
-    found = list(totals(store.counts, "dag_id", "task_id"))
-    dags = list(totals(store.counts, "dag_id"))
+    found = list(store.counts.totals("dag_id", "task_id"))
+    dags = list(store.counts.totals("dag_id"))
     _record(store, Logged("dag1", "t", 0.3))
     for kind, owners in (("dag_id,task_id", found), ("dag_id", dags)):
         for _ in range(2):
@@ -188,7 +189,7 @@ def test_what_was_not_seen_is_folded_into_other(store: Store) -> None:
     assert [durations(store)[dag][0][-1] for dag in ("dag1", "other")] == [3, 4]
     for name in ("new", "dag0", "last"):
         _record(store, Logged(name, "t", 0.3))
-    places = {each.labels[0]: each.place for each in totals(store.counts, "dag_id", "task_id")}
+    places = {each.labels[0]: each.place for each in store.counts.totals("dag_id", "task_id")}
     assert places == {"other": 0, "dag1": 1, "new": 2, "dag0": 3, "last": 4}
     assert pairs(store)[3].logs == 1
 
@@ -197,7 +198,7 @@ def test_other_itself_and_what_is_seen_are_not_folded(store: Store) -> None:
     """Only the time since the last count matters."""
     for name in ("other", "etl"):
         store.counts.add(Count(DAG_LOGS, (name, name)))
-    found = list(totals(store.counts, "dag_id", "task_id"))
+    found = list(store.counts.totals("dag_id", "task_id"))
     fold_unseen(store.counts, "dag_id,task_id", found, other="other", since=found[1].seen)
     fold_unseen(store.counts, "dag_id,task_id", found[:1], other="other", since=math.inf)
     assert [(pair.dag_id, pair.logs) for pair in pairs(store)] == [("other", 1), ("etl", 1)]
@@ -216,7 +217,7 @@ def test_what_is_counted_while_it_is_folded_is_not_lost(
     with ThreadPoolExecutor() as pool:
         work = [pool.submit(count, number) for number in range(3)]
         while not all(each.done() for each in work):
-            found = list(totals(store.counts, "dag_id", "task_id"))
+            found = list(store.counts.totals("dag_id", "task_id"))
             fold_unseen(store.counts, "dag_id,task_id", found, other="other", since=math.inf)
     assert [each.exception() for each in work] == [None] * 3
     assert sum(pair.logs for pair in pairs(store)) == 3 * 40 * 2

@@ -1,6 +1,6 @@
 """The store: what tasks write and the exporter reads."""
 
-from flowgauge.store.counts import Count, Counts, Totals, totals
+from flowgauge.store.counts import Count, Counts, Totals
 from flowgauge.store.errors import StoreError, StoreUnavailableError
 from flowgauge.store.opening import open_store, store_url
 from flowgauge.store.outbox import Lease, NewEntry, Outbox, OutboxEntry, OutboxState
@@ -26,5 +26,4 @@ __all__ = [
     "Windows",
     "open_store",
     "store_url",
-    "totals",
 ]

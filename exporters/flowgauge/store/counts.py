@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from typing import Literal, Protocol
+from typing import Literal
 
 from flowgauge.metrics import Metric
+from flowgauge.store.engine import Step, microseconds
 
 __all__ = [
-    "SEEN",
     "Change",
     "Count",
     "Counts",
@@ -28,8 +28,6 @@ __all__ = [
     "changes",
     "changes_json",
     "owner_of",
-    "read_totals",
-    "totals",
 ]
 
 # The labels that say whose count it is; the others (reason, a bucket's bound) tell the counts of
@@ -38,9 +36,6 @@ _OWNER_LABELS = ("dag_id", "task_id", "key")
 
 # Owners read in one step: few enough that it holds up nobody else for longer than milliseconds.
 _PAGE = 100
-
-# The row of every owner that says when it last counted anything.
-SEEN = json.dumps(("seen",))
 
 How = Literal["add", "set", "now"]
 Row = tuple[str, How, float]
@@ -63,22 +58,19 @@ class Count:
 class Totals:
     """All that was ever counted for one owner, whose names are *labels*.
 
-    *place* is its place in the order in which owners of its kind came, from 0; it is kept for good.
-    *values* are by the name of a sample and the values of its other labels.
+    *place* is its place in the order in which owners of its kind came, from 0, which it keeps.
+    *seen* is when it last counted anything. *values* are by the name of a sample and the values of
+    its other labels.
     """
 
     labels: tuple[str, ...]
     place: int
+    seen: float
     values: Mapping[tuple[str, ...], float]
 
     def of(self, metric: Metric, *others: str) -> float | None:
         """Return the value of a counter or gauge, None if it never had one."""
         return self.values.get((metric.name, *others))
-
-    @property
-    def seen(self) -> float:
-        """When the owner last counted anything."""
-        return self.values.get(("seen",), math.inf)
 
     def histogram(self, metric: Metric) -> tuple[Sequence[float], float]:
         """Return the cumulative counts up to each bound and to infinity, and the sum."""
@@ -91,17 +83,35 @@ class Totals:
         return list(accumulate(counts)), self.values.get((sum_,), 0.0)
 
 
-class Counts(Protocol):
+class Counts:
     """The counts of one store; every method is one atomic step, and one round trip."""
+
+    def __init__(self, do: Step) -> None:
+        self._do = do
 
     def add(self, *counts: Count) -> None:
         """Count."""
+        self._do("add", changes_json(counts))
 
     def page(self, kind: str, after: int, limit: int) -> Sequence[Totals]:
         """Return the first *limit* owners of a *kind* whose place is beyond *after*, in order.
 
         A kind of owner is the names of its labels, as in `dag_id,task_id`.
         """
+        return [
+            _read_totals(owner, int(place), int(seen_us) / 1e6, values)
+            for owner, place, seen_us, values in self._do("page", kind, after, limit)
+        ]
+
+    def totals(self, *owner_labels: str) -> Iterator[Totals]:
+        """Yield what was counted for every owner with these labels, in the order they came.
+
+        It is read page by page, so that a large store answers others in between.
+        """
+        last = -1
+        while page := self.page(",".join(owner_labels), last, _PAGE):
+            yield from page
+            last = page[-1].place
 
     def fold(self, kind: str, totals: Totals, other: "Change") -> bool:
         """Remove an owner and make the change of the *other*; return whether that was done.
@@ -109,17 +119,8 @@ class Counts(Protocol):
         It is not if the owner counted anything since its *totals* were read. Its place is given to
         the next owner that is new.
         """
-
-
-def totals(counts: Counts, *owner_labels: str) -> Iterator[Totals]:
-    """Yield what was counted for every owner with these labels, in the order they came.
-
-    It is read page by page, so that a large store answers others in between.
-    """
-    last = -1
-    while page := counts.page(",".join(owner_labels), last, _PAGE):
-        yield from page
-        last = page[-1].place
+        owner = json.dumps(totals.labels)
+        return bool(self._do("fold", kind, owner, microseconds(totals.seen), as_json([other])))
 
 
 def owner_of(metric: Metric) -> tuple[str, ...]:
@@ -139,11 +140,6 @@ class Change:
     owner: str
     rows: Sequence[Row]
 
-    @classmethod
-    def of(cls, kind: str, labels: Sequence[str], rows: Sequence[Row]) -> "Change":
-        """Return the change of an owner by its labels, which is seen now."""
-        return cls(kind, json.dumps(labels), [*rows, (SEEN, "now", 0.0)])
-
 
 def changes(counts: Sequence[Count]) -> list[Change]:
     """Return what *counts* change, always in the same order: who locks rows locks them in turn."""
@@ -156,13 +152,13 @@ def changes(counts: Sequence[Count]) -> list[Change]:
             field = json.dumps((name, *others, *further))
             rows[field, how] = value + (rows.get((field, how), 0.0) if how == "add" else 0.0)
     return [
-        Change.of(kind, owner, [(*row, value) for row, value in sorted(rows.items())])
+        Change(kind, json.dumps(owner), [(*row, value) for row, value in sorted(rows.items())])
         for (kind, owner), rows in sorted(by_owner.items())
     ]
 
 
 def changes_json(counts: Sequence[Count]) -> str:
-    """Return the same for an engine that is sent text."""
+    """Return the same as text."""
     return as_json(changes(counts))
 
 
@@ -179,11 +175,12 @@ def as_json(changed: Sequence[Change]) -> str:
     )
 
 
-def read_totals(owner: str, place: int, values: Mapping[str, float | str]) -> Totals:
+def _read_totals(owner: str, place: int, seen: float, values: Mapping[str, float | str]) -> Totals:
     """Return what an engine kept under *owner* and its fields."""
     return Totals(
         tuple(json.loads(owner)),
         place,
+        seen,
         {_read_field(field): float(value) for field, value in values.items()},
     )
 

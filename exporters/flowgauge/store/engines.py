@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
+from flowgauge.store import engine
 from flowgauge.store.errors import StoreError
-from flowgauge.store.store import Store
 
 __all__ = ["ENGINES", "Engine"]
 
@@ -18,7 +18,7 @@ class Engine:
     example: str
     extra: str = ""
 
-    def load(self) -> Callable[..., Store]:
+    def load(self) -> Callable[..., engine.Engine]:
         """Return its class, which is called with a URL and `timeout_seconds`.
 
         It is imported only here: most installations have one engine, and need not pay for the
@@ -26,18 +26,18 @@ class Engine:
         """
         module, _, name = self.path.partition(":")
         try:
-            engine: Callable[..., Store] = getattr(import_module(module), name)
+            loaded: Callable[..., engine.Engine] = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
             raise StoreError(
                 f"a store such as {self.example} needs {error.name}, which is not installed:"
                 f" pip install 'flowgauge[{self.extra}]'"
             ) from None
-        return engine
+        return loaded
 
 
-_SQLITE = Engine("flowgauge.store.sqlite:SqliteStore", "sqlite:///path/to/file.db")
-_REDIS = Engine("flowgauge.store.redis:RedisStore", "redis://host:6379/0", "redis")
-_POSTGRES = Engine("flowgauge.store.postgres:PostgresStore", "postgresql://host/name", "postgres")
+_SQLITE = Engine("flowgauge.store.sqlite:SqliteEngine", "sqlite:///path/to/file.db")
+_REDIS = Engine("flowgauge.store.redis:RedisEngine", "redis://host:6379/0", "redis")
+_POSTGRES = Engine("flowgauge.store.postgres:PostgresEngine", "postgresql://host/name", "postgres")
 
 ENGINES = {
     "sqlite": _SQLITE,

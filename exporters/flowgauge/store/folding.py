@@ -26,4 +26,4 @@ def fold_unseen(
                 for field, value in sorted(totals.values.items())
                 if field[0] in _SUMS
             ]
-            counts.fold(kind, totals, Change.of(kind, labels, rows))
+            counts.fold(kind, totals, Change(kind, json.dumps(labels), rows))

@@ -23,7 +23,7 @@ from flowgauge.metrics import (
 )
 from flowgauge.store.counts import Change, Count, Row, changes
 
-__all__ = ["dag_changes", "pair_changes", "window_changes"]
+__all__ = ["dag_changes", "is_first_page", "pair_changes", "window_changes"]
 
 
 def pair_changes(
@@ -60,7 +60,7 @@ def dag_changes(dag_id: str, observed: Mapping[str, int], seconds: float) -> Seq
         (json.dumps((bucket, bound)), "add", count) for bound, count in observed.items()
     ]
     rows.append((json.dumps((total,)), "add", seconds))
-    return [Change.of("dag_id", (dag_id,), rows)]
+    return [Change("dag_id", json.dumps((dag_id,)), rows)]
 
 
 def window_changes(
@@ -75,3 +75,8 @@ def window_changes(
             Count(RATE_LIMIT_FAIL_OPEN, (key,), fail_open),
         ]
     )
+
+
+def is_first_page(step: str, *arguments: str | int) -> bool:
+    """Return whether a step begins to read counts: what 0.1 counted belongs to them."""
+    return step == "page" and arguments[1] == -1

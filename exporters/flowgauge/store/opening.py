@@ -51,4 +51,4 @@ def open_store(
     if engine is None or "://" not in url:
         examples = ", ".join(dict.fromkeys(each.example for each in ENGINES.values()))
         raise StoreError(f"{redact_url(url)} is no store: use one such as {examples}")
-    return engine.load()(url, timeout_seconds=timeout_seconds)
+    return Store(engine.load()(url, timeout_seconds=timeout_seconds))

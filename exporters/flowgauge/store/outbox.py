@@ -1,10 +1,12 @@
 """Outbox: the payloads that MLflow has not got yet."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
-from flowgauge.store.counts import Count
+from flowgauge.store.counts import Count, changes_json
+from flowgauge.store.engine import Step, microseconds
 
 __all__ = ["Lease", "NewEntry", "Outbox", "OutboxEntry", "OutboxState"]
 
@@ -53,11 +55,14 @@ class OutboxState:
     oldest: float | None
 
 
-class Outbox(Protocol):
+class Outbox:
     """The outbox of one store; every method is one atomic step, and one round trip.
 
     Each *counts* are counted in that same step, and only if the step did something.
     """
+
+    def __init__(self, do: Step) -> None:
+        self._do = do
 
     def put(
         self,
@@ -73,6 +78,18 @@ class Outbox(Protocol):
         set aside. An id that is already there is left alone, and nothing is counted. When this
         returns, the payload survives a power failure as well as the store does.
         """
+        self._do(
+            "put",
+            entry.entry_id,
+            entry.dag_id,
+            entry.task_id,
+            entry.body,
+            entry.reason or "",
+            lease.owner if lease else "",
+            microseconds(lease.seconds) if lease else 0,
+            changes_json(lapsed),
+            changes_json(counts),
+        )
 
     def claim(self, lease: Lease, limit: int) -> Sequence[OutboxEntry]:
         """Return the first *limit* waiting entries that nobody holds, leased.
@@ -80,15 +97,18 @@ class Outbox(Protocol):
         They come in the order they were put in, given back or put back. Entries set aside are
         never returned. A lease that runs out frees its entry.
         """
+        return _entries(self._do("claim", lease.owner, microseconds(lease.seconds), limit))
 
     def settle(self, entry_id: str, counts: Sequence[Count] = ()) -> None:
         """Remove an entry that arrived and count; an entry already gone counts nothing."""
+        self._do("settle", entry_id, changes_json(counts))
 
     def release(self, entry_id: str, owner: str, reason: str, counts: Sequence[Count] = ()) -> None:
         """Give an entry back to the end of the line after an attempt that failed, and count.
 
         Does nothing once *owner*'s lease has gone to another.
         """
+        self._do("release", entry_id, owner, reason, changes_json(counts))
 
     def set_aside(
         self, entry_id: str, reason: str, detail: str, counts: Sequence[Count] = ()
@@ -98,18 +118,42 @@ class Outbox(Protocol):
         *detail* is the sentence the operator reads. An entry already set aside or gone counts
         nothing.
         """
+        self._do("set_aside", entry_id, reason, detail, changes_json(counts))
 
     def retry(self, *entry_ids: str) -> Sequence[str]:
         """Put entries that were set aside back at the end of the line: without ids, all of them.
 
         Returns the ids of those put back; an id that is unknown or not set aside is left out.
         """
+        put_back: Sequence[str] = self._do("retry", json.dumps(entry_ids))
+        return put_back
 
     def drop(self, *entry_ids: str) -> Sequence[str]:
         """Remove entries for good, waiting or set aside, counting nothing; return their ids."""
+        dropped: Sequence[str] = self._do("drop", json.dumps(entry_ids))
+        return dropped
 
     def entries(self, limit: int) -> Sequence[OutboxEntry]:
         """Return up to *limit* entries, oldest first, those set aside included."""
+        return _entries(self._do("entries", limit))
 
     def state(self) -> OutboxState:
         """Return how full the outbox is."""
+        entries, poison, oldest_us = self._do("outbox_state")
+        return OutboxState(entries, poison, int(oldest_us) / 1e6 if oldest_us else None)
+
+
+def _entries(found: Sequence[dict[str, Any]]) -> Sequence[OutboxEntry]:
+    return [_entry(**fields) for fields in found]
+
+
+def _entry(
+    *,
+    created_us: str | int,
+    attempts: str | int | None = None,
+    reason: str | None = None,
+    **fields: str,
+) -> OutboxEntry:
+    return OutboxEntry(
+        created=int(created_us) / 1e6, attempts=int(attempts or 0), reason=reason or None, **fields
+    )

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from flowgauge.metrics import COUNTED_METRICS, Metric
-from flowgauge.store.counts import Totals, owner_of, totals
+from flowgauge.store.counts import Totals, owner_of
 from flowgauge.store.store import Store
 
 __all__ = ["rate_limits"]
@@ -17,7 +17,7 @@ def rate_limits(store: Store) -> Sequence[dict[str, Any]]:
     A counter goes by its metric's name without prefix and `_total`: `calls`, `wait_seconds`.
     """
     counted = [metric for metric in COUNTED_METRICS if owner_of(metric) == ("key",)]
-    found = {key: each for each in totals(store.counts, "key") for key in each.labels}
+    found = {key: each for each in store.counts.totals("key") for key in each.labels}
     limits = []
     for state in store.windows.states():
         values = found.get(state.key)

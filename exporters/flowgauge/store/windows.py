@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from flowgauge.metrics import RATE_LIMIT_CALLS, RATE_LIMIT_HITS, RATE_LIMIT_WAIT
-from flowgauge.store.counts import Count
+from flowgauge.store.counts import Count, changes_json
+from flowgauge.store.engine import Step, microseconds
 
 __all__ = [
     "GRACE_SECONDS",
@@ -52,8 +52,11 @@ class WindowState:
     waiting: int
 
 
-class Windows(Protocol):
+class Windows:
     """The rate limits of one store; every method is one atomic step, and one round trip."""
+
+    def __init__(self, do: Step) -> None:
+        self._do = do
 
     def acquire(
         self, key: str, ticket: str, max_calls: int, window_seconds: float, waited: float
@@ -68,12 +71,26 @@ class Windows(Protocol):
         a call and the *waited* seconds. A refused caller must come back after the wait or
         `RECHECK_SECONDS`, whichever is shorter; one that is `GRACE_SECONDS` late loses its place.
         """
+        wait_us = self._do(
+            "acquire",
+            key,
+            ticket,
+            max_calls,
+            microseconds(window_seconds),
+            microseconds(RECHECK_SECONDS),
+            microseconds(GRACE_SECONDS),
+            changes_json(granted(key, waited)),
+            changes_json(refused(key, waited)),
+        )
+        return Grant(wait_us / 1e6)
 
     def give_up(self, key: str, ticket: str, waited: float) -> None:
         """Leave the queue of *key*, counting the *waited* seconds."""
+        self._do("give_up", key, ticket, changes_json(gave_up(key, waited)))
 
     def reset(self, key: str) -> None:
         """Empty the window of *key*; who waits keeps its place, and counters go on."""
+        self._do("reset_window", key)
 
     def take_mirror_turn(self, key: str, interval_seconds: float) -> bool:
         """Return whether the caller is to bring the mirror of *key* up to date.
@@ -82,18 +99,25 @@ class Windows(Protocol):
         lies outside the store; the store remembers that it was written, so that everybody can
         tell a deleted mirror from one that never was.
         """
+        return bool(self._do("take_mirror_turn", key, microseconds(interval_seconds)))
 
     def mirror_written(self, key: str) -> None:
         """Remember that the mirror of *key* exists."""
+        self._do("mirror_written", key)
 
     def mirror_gone(self, key: str) -> bool:
         """Note that the mirror of *key* does not exist; return whether it had been written.
 
         If so it was deleted, and the window is emptied: once, however many callers find it gone.
         """
+        return bool(self._do("mirror_gone", key))
 
     def states(self) -> Sequence[WindowState]:
         """Return every rate limit in use, by key."""
+        return [
+            WindowState(key, int(max_calls), int(window_us) / 1e6, calls, waiting)
+            for key, max_calls, window_us, calls, waiting in sorted(self._do("windows"))
+        ]
 
 
 def granted(key: str, waited: float) -> Sequence[Count]:

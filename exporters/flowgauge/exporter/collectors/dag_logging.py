@@ -8,7 +8,7 @@ from flowgauge.exporter.collector import Context, Family
 from flowgauge.exporter.counted import OTHER, counted_families
 from flowgauge.exporter.families import family
 from flowgauge.metrics import DAG_PAIRS_DROPPED
-from flowgauge.store import Totals, totals
+from flowgauge.store import Totals
 from flowgauge.store.folding import fold_unseen
 
 __all__ = ["DagLoggingCollector"]
@@ -33,7 +33,7 @@ class DagLoggingCollector:
     def collect(self) -> Iterator[Family]:
         """Yield every metric that is counted by DAG and task, or by DAG, and how many are other."""
         counts = self.context.store.counts
-        found = {kind: list(totals(counts, *kind)) for kind in _KINDS}
+        found = {kind: list(counts.totals(*kind)) for kind in _KINDS}
         for kind, owners in found.items():
             yield from counted_families(*kind, totals=owners, shown=self._is_shown)
         others = sum(not self._is_shown(pair) for pair in found["dag_id", "task_id"])

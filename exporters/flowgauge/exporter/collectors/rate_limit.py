@@ -12,7 +12,7 @@ from flowgauge.metrics import (
     RATE_LIMIT_WINDOW_SECONDS,
     Metric,
 )
-from flowgauge.store import WindowState, totals
+from flowgauge.store import WindowState
 
 __all__ = ["RateLimitCollector"]
 
@@ -33,7 +33,7 @@ class RateLimitCollector:
 
     def collect(self) -> Iterator[Family]:
         """Yield every metric that is counted by key, and how full the windows are."""
-        limits = totals(self.context.store.counts, "key")
+        limits = self.context.store.counts.totals("key")
         yield from counted_families("key", totals=limits, shown=lambda _: True)
         windows = self.context.store.windows.states()
         for metric, value in _VALUES.items():

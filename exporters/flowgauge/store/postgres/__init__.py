@@ -1,5 +1,5 @@
 """The store in PostgreSQL: for everything that runs on many hosts."""
 
-from flowgauge.store.postgres.store import PostgresStore
+from flowgauge.store.postgres.engine import PostgresEngine
 
-__all__ = ["PostgresStore"]
+__all__ = ["PostgresEngine"]

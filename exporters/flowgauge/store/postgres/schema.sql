@@ -2,8 +2,8 @@
 -- rights of the schema's owner: whoever uses the store needs USAGE on the schema, and nothing else.
 --
 -- A function sees what was committed before each of its statements (READ COMMITTED), so that what
--- comes after a lock sees all that was done under it before. Whoever locks rows of counts locks them
--- in the order of `changes`: nobody waits in a circle.
+-- comes after a lock sees all that was done under it before. Whoever locks owners of counts locks
+-- them in the order of `changes`: nobody waits in a circle.
 
 SELECT pg_advisory_xact_lock(hashtextextended('flowgauge schema', 0));
 
@@ -29,18 +29,19 @@ CREATE TABLE IF NOT EXISTS tickets (
   UNIQUE (key, ticket)
 );
 
+-- Where rows change at each step, pages have room for their next version.
 CREATE TABLE IF NOT EXISTS owners (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   kind text NOT NULL,
   place bigint NOT NULL,
   labels text NOT NULL,
+  seen_us bigint NOT NULL,
   UNIQUE (kind, place),
   UNIQUE (kind, labels)
-);
+) WITH (fillfactor = 70);
 -- The places of owners that are gone.
 CREATE TABLE IF NOT EXISTS free_places (kind text, place bigint, PRIMARY KEY (kind, place));
 
--- Room in each page for the next version of its rows.
 CREATE TABLE IF NOT EXISTS counts (
   owner bigint NOT NULL,
   field text NOT NULL,
@@ -74,28 +75,40 @@ CREATE OR REPLACE FUNCTION now_us() RETURNS bigint LANGUAGE sql AS
 
 -- Counts.
 
--- Returns the id of an owner; a new one gets the place of one that is gone, or the last.
+-- Sees an owner, which nobody else does until this transaction ends, and returns its id. A new one
+-- gets the place of one that is gone, or the last.
 CREATE OR REPLACE FUNCTION owner_id(the_kind text, the_labels text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = flowgauge, pg_temp AS $$
 DECLARE
+  now bigint := now_us();
   found_id bigint;
   free bigint;
 BEGIN
-  SELECT id INTO found_id FROM owners WHERE kind = the_kind AND labels = the_labels;
-  IF NOT FOUND THEN
+  UPDATE owners SET seen_us = now WHERE kind = the_kind AND labels = the_labels
+    RETURNING id INTO found_id;
+  IF found_id IS NULL THEN
     PERFORM pg_advisory_xact_lock(hashtextextended('flowgauge owners ' || the_kind, 0));
-    SELECT id INTO found_id FROM owners WHERE kind = the_kind AND labels = the_labels;
+    UPDATE owners SET seen_us = now WHERE kind = the_kind AND labels = the_labels
+      RETURNING id INTO found_id;
   END IF;
   IF found_id IS NULL THEN
     DELETE FROM free_places WHERE kind = the_kind AND place = (
       SELECT min(place) FROM free_places WHERE kind = the_kind
     ) RETURNING place INTO free;
-    INSERT INTO owners (kind, place, labels)
-      SELECT the_kind, coalesce(free, max(place) + 1, 0), the_labels FROM owners
+    INSERT INTO owners (kind, place, labels, seen_us)
+      SELECT the_kind, coalesce(free, max(place) + 1, 0), the_labels, now FROM owners
       WHERE kind = the_kind RETURNING id INTO found_id;
   END IF;
   RETURN found_id;
 END $$;
+
+-- Makes the owners that are new, before any is locked that is not: whoever makes one holds up all who
+-- do until its transaction ends, and must not wait for what they hold.
+CREATE OR REPLACE FUNCTION make_owners(changes jsonb) RETURNS void
+LANGUAGE sql SET search_path = flowgauge, pg_temp AS $$
+  SELECT owner_id(change->>0, change->>1) FROM jsonb_array_elements(changes) AS change
+  WHERE NOT EXISTS (SELECT 1 FROM owners WHERE kind = change->>0 AND labels = change->>1)
+$$;
 
 CREATE OR REPLACE FUNCTION add(changes jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
@@ -103,49 +116,44 @@ DECLARE
   change jsonb;
   the_owner bigint;
 BEGIN
+  PERFORM make_owners(changes);
   FOR change IN SELECT jsonb_array_elements(changes) LOOP
-    LOOP
-      the_owner := owner_id(change->>0, change->>1);
-      INSERT INTO counts
-        SELECT the_owner, each->>0, (each->>2)::float8 FROM jsonb_array_elements(change->2) AS each
-        WHERE each->>1 = 'add' ORDER BY 2
-        ON CONFLICT (owner, field) DO UPDATE SET value = counts.value + excluded.value;
-      INSERT INTO counts
-        SELECT the_owner, each->>0,
-          CASE each->>1 WHEN 'now' THEN now_us() / 1e6 ELSE (each->>2)::float8 END
-        FROM jsonb_array_elements(change->2) AS each
-        WHERE each->>1 <> 'add' ORDER BY 2
-        ON CONFLICT (owner, field) DO UPDATE SET value = excluded.value;
-      -- The owner may have been folded meanwhile; from now on it cannot be.
-      EXIT WHEN EXISTS (SELECT 1 FROM owners WHERE id = the_owner);
-      DELETE FROM counts WHERE owner = the_owner;
-    END LOOP;
+    the_owner := owner_id(change->>0, change->>1);
+    INSERT INTO counts
+      SELECT the_owner, each->>0, (each->>2)::float8 FROM jsonb_array_elements(change->2) AS each
+      WHERE each->>1 = 'add'
+      ON CONFLICT (owner, field) DO UPDATE SET value = counts.value + excluded.value;
+    INSERT INTO counts
+      SELECT the_owner, each->>0,
+        CASE each->>1 WHEN 'now' THEN now_us() / 1e6 ELSE (each->>2)::float8 END
+      FROM jsonb_array_elements(change->2) AS each
+      WHERE each->>1 <> 'add'
+      ON CONFLICT (owner, field) DO UPDATE SET value = excluded.value;
   END LOOP;
 END $$;
 
--- Removes an owner unless a field of it has changed, counting elsewhere; returns whether it did.
-CREATE OR REPLACE FUNCTION fold(
-  the_kind text, the_labels text, the_field text, the_value float8, changes jsonb
-) RETURNS json
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+-- Removes an owner that was not seen since, counting elsewhere; returns whether.
+CREATE OR REPLACE FUNCTION fold(the_kind text, the_labels text, seen bigint, changes jsonb)
+RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 DECLARE
-  gone bigint;
+  gone record;
 BEGIN
-  SELECT id INTO gone FROM owners WHERE kind = the_kind AND labels = the_labels FOR UPDATE;
-  PERFORM 1 FROM counts WHERE owner = gone AND field = the_field AND value = the_value FOR UPDATE;
+  PERFORM make_owners(changes);
+  DELETE FROM owners WHERE kind = the_kind AND labels = the_labels AND seen_us = seen
+    RETURNING id, kind, place INTO gone;
   IF NOT FOUND THEN
     RETURN 'false';
   END IF;
-  DELETE FROM counts WHERE owner = gone;
-  WITH removed AS (DELETE FROM owners WHERE id = gone RETURNING kind, place)
-    INSERT INTO free_places SELECT * FROM removed;
+  DELETE FROM counts WHERE owner = gone.id;
+  INSERT INTO free_places VALUES (gone.kind, gone.place);
   PERFORM add(changes);
   RETURN 'true';
 END $$;
 
+-- Returns owner, place, time and values of the first owners beyond a place.
 CREATE OR REPLACE FUNCTION page(the_kind text, after bigint, most bigint) RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
-  SELECT coalesce(json_agg(json_build_array(labels, place, fields) ORDER BY place), '[]')
+  SELECT coalesce(json_agg(json_build_array(labels, place, seen_us, fields) ORDER BY place), '[]')
   FROM (SELECT * FROM owners WHERE kind = the_kind AND place > after ORDER BY place LIMIT most) AS o
   CROSS JOIN LATERAL (
     SELECT coalesce(json_object_agg(field, value), '{}') AS fields FROM counts WHERE owner = o.id

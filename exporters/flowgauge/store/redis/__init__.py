@@ -1,5 +1,5 @@
 """The store in Redis: for everything that runs on many hosts."""
 
-from flowgauge.store.redis.store import RedisStore
+from flowgauge.store.redis.engine import RedisEngine
 
-__all__ = ["RedisStore"]
+__all__ = ["RedisEngine"]

@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable, Sequence
 
 from flowgauge.metrics import DAG_LAST_LOGGED
-from flowgauge.store.counts import Change, Totals, as_json
+from flowgauge.store.counts import Change, as_json
+from flowgauge.store.engine import Step
 from flowgauge.store.from_0_1 import dag_changes, pair_changes, window_changes
-from flowgauge.store.steps import StepCounts
 
-__all__ = ["RedisCounts"]
+__all__ = ["take_over"]
 
 # Redis serves others in between.
 _AT_ONCE = 50
@@ -21,15 +21,10 @@ _FAILURE = "failure:"
 _SUM = "sum_us"
 
 
-class RedisCounts(StepCounts):
-    """The `Counts` in Redis, with what version 0.1 counted."""
-
-    def page(self, kind: str, after: int, limit: int) -> Sequence[Totals]:
-        """See `Counts.page`; the first page takes over first, a few in one atomic step."""
-        if after < 0:
-            while found := self._do("counted_by_0_1", _AT_ONCE, _LAST_LOGGED):
-                self._do("take_over", json.dumps([_moved(*each) for each in found]))
-        return super().page(kind, after, limit)
+def take_over(run: Step) -> None:
+    """Move all of it by scripts, a few in one atomic step."""
+    while found := run("counted_by_0_1", _AT_ONCE, _LAST_LOGGED):
+        run("take_over", json.dumps([_moved(*each) for each in found]))
 
 
 def _moved(kind: str, name: str, counted: str, *known: str | None) -> Sequence[str]:

@@ -1,5 +1,5 @@
 """The store in one SQLite file: the default, for everything that runs on one host."""
 
-from flowgauge.store.sqlite.store import SqliteStore
+from flowgauge.store.sqlite.engine import SqliteEngine
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteEngine"]

@@ -1,64 +1,79 @@
-"""Counts in one SQLite file."""
+"""The steps of the counts, each within a transaction."""
 
 import json
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
-from flowgauge.store.counts import SEEN, Change, Count, Totals, changes, read_totals
-from flowgauge.store.sqlite.file import SqliteFile
-from flowgauge.store.sqlite.from_0_1 import counted_by_0_1, take_over
-from flowgauge.store.sqlite.rows import count
+__all__ = ["add", "fold", "page"]
 
-__all__ = ["SqliteCounts"]
+Db = sqlite3.Connection
 
 
-class SqliteCounts:
-    """The `Counts` of *file*; *clock* gives Unix seconds."""
+def add(db: Db, now: int, counts: str) -> None:
+    """Count what `changes_json` says."""
+    for kind, labels, rows in json.loads(counts):
+        owner = _owner(db, now, kind, labels)
+        for field, how, value in rows:
+            db.execute(
+                "INSERT INTO counts VALUES (:owner, :field, :value) ON CONFLICT DO UPDATE"
+                " SET value = excluded.value + IIF(:adds, value, 0)",
+                {
+                    "owner": owner,
+                    "field": field,
+                    "value": now / 1e6 if how == "now" else float(value),
+                    "adds": how == "add",
+                },
+            )
 
-    def __init__(self, file: SqliteFile, clock: Callable[[], float]) -> None:
-        self._file = file
-        self._clock = clock
 
-    def add(self, *counts: Count) -> None:
-        """See `Counts.add`."""
-        with self._file.writing() as db:
-            count(db, changes(counts), self._clock())
+def page(db: Db, _: int, kind: str, after: int, limit: int) -> Sequence[Any]:
+    """Return owner, place, time and values of the first owners beyond a place."""
+    rows = db.execute(
+        "SELECT labels, place, seen_us, field, value FROM (SELECT * FROM owners"
+        " WHERE kind = ? AND place > ? AND labels IS NOT NULL ORDER BY place LIMIT ?)"
+        " LEFT JOIN counts ON owner = id ORDER BY place",
+        (kind, after, limit),
+    )
+    return [
+        (*owner, {field: value for *_, field, value in fields if field})
+        for owner, fields in groupby(rows, key=lambda row: row[:3])
+    ]
 
-    def page(self, kind: str, after: int, limit: int) -> Sequence[Totals]:
-        """See `Counts.page`."""
-        if after < 0:
-            self._take_over()
-        with self._file.reading() as db:
-            rows = db.execute(
-                "SELECT labels, place, field, value FROM (SELECT * FROM owners"
-                " WHERE kind = ? AND place > ? AND labels IS NOT NULL ORDER BY place LIMIT ?)"
-                " LEFT JOIN counts ON owner = id ORDER BY place",
-                (kind, after, limit),
-            ).fetchall()
-        return [
-            read_totals(labels, place, {field: value for *_, field, value in fields if field})
-            for (labels, place), fields in groupby(rows, key=lambda row: row[:2])
-        ]
 
-    def fold(self, kind: str, totals: Totals, other: Change) -> bool:
-        """See `Counts.fold`."""
-        with self._file.writing() as db:
-            unchanged = db.execute(
-                "SELECT id FROM owners JOIN counts ON owner = id"
-                " WHERE kind = ? AND labels = ? AND field = ? AND value = ?",
-                (kind, json.dumps(totals.labels), SEEN, totals.seen),
-            ).fetchone()
-            if unchanged:
-                db.execute("DELETE FROM counts WHERE owner = ?", unchanged)
-                db.execute("UPDATE owners SET labels = NULL WHERE id = ?", unchanged)
-                count(db, [other], self._clock())
-            return unchanged is not None
+def fold(db: Db, now: int, kind: str, labels: str, seen: int, counts: str) -> bool:
+    """Remove an owner that was not seen since, counting elsewhere; return whether."""
+    gone = db.execute(
+        "UPDATE owners SET labels = NULL WHERE kind = ? AND labels = ? AND seen_us = ?"
+        " RETURNING id",
+        (kind, labels, seen),
+    ).fetchone()
+    if gone:
+        db.execute("DELETE FROM counts WHERE owner = ?", gone)
+        add(db, now, counts)
+    return gone is not None
 
-    def _take_over(self) -> None:
-        while self._left_by_0_1():
-            with self._file.writing() as db:
-                take_over(db, self._clock())
 
-    def _left_by_0_1(self) -> bool:
-        with self._file.reading() as db:
-            return counted_by_0_1(db)
+def _owner(db: Db, now: int, kind: str, labels: str) -> int:
+    """See an owner and return its id; a new one gets the place of one that is gone, or the last."""
+    values = {"now": now, "kind": kind, "labels": labels}
+    known = db.execute(
+        "UPDATE owners SET seen_us = :now WHERE kind = :kind AND labels = :labels RETURNING id",
+        values,
+    ).fetchone()
+    if not known:
+        known = db.execute(
+            "UPDATE owners SET seen_us = :now, labels = :labels WHERE id = (SELECT id FROM owners"
+            " WHERE kind = :kind AND labels IS NULL ORDER BY place LIMIT 1) RETURNING id",
+            values,
+        ).fetchone()
+    if not known:
+        known = db.execute(
+            "INSERT INTO owners (kind, place, labels, seen_us) VALUES (:kind,"
+            " (SELECT IFNULL(MAX(place) + 1, 0) FROM owners WHERE kind = :kind), :labels, :now)"
+            " RETURNING id",
+            values,
+        ).fetchone()
+    identity: int = known[0]
+    return identity

@@ -8,8 +8,9 @@ import json
 import sqlite3
 
 from flowgauge.metrics import DAG_LAST_LOGGED
+from flowgauge.store.counts import as_json
 from flowgauge.store.from_0_1 import dag_changes, pair_changes, window_changes
-from flowgauge.store.sqlite.rows import count
+from flowgauge.store.sqlite.counts import add
 
 __all__ = ["counted_by_0_1", "take_over"]
 
@@ -32,14 +33,14 @@ def counted_by_0_1(db: sqlite3.Connection) -> bool:
     )
 
 
-def take_over(db: sqlite3.Connection, now: float) -> None:
+def take_over(db: sqlite3.Connection, now: int) -> None:
     """Move some of what version 0.1 counted, within a transaction."""
     _pairs(db, now)
     _durations(db, now)
     _windows(db, now)
 
 
-def _pairs(db: sqlite3.Connection, now: float) -> None:
+def _pairs(db: sqlite3.Connection, now: int) -> None:
     moved = db.execute(
         "SELECT place, dag_id, task_id, logs, rows, deferred, altered, null_ratio, last_logged"
         " FROM pairs ORDER BY place LIMIT ?",
@@ -67,17 +68,18 @@ def _pairs(db: sqlite3.Connection, now: float) -> None:
             last_logged=last_logged,
             known=known and known[0],
         )
-        count(db, changes, now)
+        add(db, now, as_json(changes))
         # A DAG was shown if one of its pairs was: it gets the place of its first.
         db.execute(
-            "INSERT OR IGNORE INTO owners (kind, place, labels) SELECT 'dag_id', place, ?"
-            " FROM owners WHERE kind = 'dag_id,task_id' AND labels = ?",
+            "INSERT OR IGNORE INTO owners (kind, place, labels, seen_us)"
+            " SELECT 'dag_id', place, ?, seen_us FROM owners"
+            " WHERE kind = 'dag_id,task_id' AND labels = ?",
             (json.dumps((dag_id,)), labels),
         )
         db.execute("DELETE FROM pairs WHERE place = ?", (place,))
 
 
-def _durations(db: sqlite3.Connection, now: float) -> None:
+def _durations(db: sqlite3.Connection, now: int) -> None:
     # Not before their DAG has its place.
     for (dag_id,) in db.execute(
         "SELECT DISTINCT dag_id FROM durations WHERE dag_id NOT IN (SELECT dag_id FROM pairs)"
@@ -88,12 +90,12 @@ def _durations(db: sqlite3.Connection, now: float) -> None:
             "DELETE FROM durations WHERE dag_id = ? RETURNING bound, count, seconds", (dag_id,)
         ).fetchall()
         observed = {repr(bound): number for bound, number, _ in rows}
-        count(db, dag_changes(dag_id, observed, sum(seconds for *_, seconds in rows)), now)
+        add(db, now, as_json(dag_changes(dag_id, observed, sum(seconds for *_, seconds in rows))))
 
 
-def _windows(db: sqlite3.Connection, now: float) -> None:
+def _windows(db: sqlite3.Connection, now: int) -> None:
     for counters in db.execute(f"{_USED_WINDOWS} LIMIT ?", (_AT_ONCE,)).fetchall():
-        count(db, window_changes(*counters), now)
+        add(db, now, as_json(window_changes(*counters)))
         db.execute(
             "UPDATE windows SET calls = 0, hits = 0, wait_seconds = 0, fail_open = 0 WHERE key = ?",
             (counters[0],),

@@ -1,158 +1,128 @@
-"""The outbox in one SQLite file."""
+"""The steps of the outbox, each within a transaction.
 
+Its table is that of version 0.1, whose times are seconds.
+"""
+
+import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from flowgauge.store.counts import Count, changes, changes_json
-from flowgauge.store.outbox import Lease, NewEntry, OutboxEntry, OutboxState
-from flowgauge.store.sqlite.file import SqliteFile
-from flowgauge.store.sqlite.rows import count, count_json
+from flowgauge.store.sqlite.counts import add
 
-__all__ = ["SqliteOutbox"]
+__all__ = ["claim", "drop", "entries", "put", "release", "retry", "set_aside", "settle", "state"]
 
-_COLUMNS = "entry_id, dag_id, task_id, body, reason, created, attempts, poison"
+Db = sqlite3.Connection
+
+_COLUMNS = ("entry_id", "dag_id", "task_id", "body", "reason", "created_us", "attempts", "poison")
+_SELECT = (
+    "SELECT entry_id, dag_id, task_id, body, reason, CAST(ROUND(created * 1e6) AS INTEGER),"
+    " attempts, poison, lapsed FROM outbox"
+)
 _TO_THE_END = "owner = NULL, leased_until = 0, place = (SELECT MAX(place) + 1 FROM outbox)"
 
 
-class SqliteOutbox:
-    """The `Outbox` of *file*; *clock* gives Unix seconds."""
-
-    def __init__(self, file: SqliteFile, clock: Callable[[], float]) -> None:
-        self._file = file
-        self._clock = clock
-
-    def put(
-        self,
-        entry: NewEntry,
-        counts: Sequence[Count] = (),
-        *,
-        lease: Lease | None = None,
-        lapsed: Sequence[Count] = (),
-    ) -> None:
-        """See `Outbox.put`."""
-        now = self._clock()
-        owner, leased_until = (lease.owner, now + lease.seconds) if lease else (None, 0)
-        with self._file.writing(durable=True) as db:
-            self._count_if(
-                db,
-                counts,
-                "INSERT INTO outbox (entry_id, dag_id, task_id, body, reason, created, owner,"
-                " leased_until, lapsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                entry.entry_id,
-                entry.dag_id,
-                entry.task_id,
-                entry.body,
-                entry.reason,
-                now,
-                owner,
-                leased_until,
-                changes_json(lapsed) if lapsed else None,
-            )
-
-    def claim(self, lease: Lease, limit: int) -> Sequence[OutboxEntry]:
-        """See `Outbox.claim`."""
-        now = self._clock()
-        with self._file.writing() as db:
-            rows = db.execute(
-                f"SELECT {_COLUMNS}, lapsed FROM outbox"  # noqa: S608 (a constant)
-                " WHERE poison IS NULL AND leased_until <= ? ORDER BY place LIMIT ?",
-                (now, limit),
-            ).fetchall()
-            for entry_id, *_, lapsed in rows:
-                db.execute(
-                    "UPDATE outbox SET owner = ?, leased_until = ?, lapsed = NULL"
-                    " WHERE entry_id = ?",
-                    (lease.owner, now + lease.seconds, entry_id),
-                )
-                if lapsed:
-                    count_json(db, lapsed, now)
-        return [OutboxEntry(*row[:-1]) for row in rows]
-
-    def settle(self, entry_id: str, counts: Sequence[Count] = ()) -> None:
-        """See `Outbox.settle`."""
-        with self._file.writing() as db:
-            self._count_if(db, counts, "DELETE FROM outbox WHERE entry_id = ?", entry_id)
-
-    def release(self, entry_id: str, owner: str, reason: str, counts: Sequence[Count] = ()) -> None:
-        """See `Outbox.release`."""
-        with self._file.writing() as db:
-            self._count_if(
-                db,
-                counts,
-                f"UPDATE outbox SET reason = ?, attempts = attempts + 1, lapsed = NULL,"  # noqa: S608 (a constant)
-                f" {_TO_THE_END} WHERE entry_id = ? AND owner = ? AND poison IS NULL",
-                reason,
-                entry_id,
-                owner,
-            )
-
-    def set_aside(
-        self, entry_id: str, reason: str, detail: str, counts: Sequence[Count] = ()
-    ) -> None:
-        """See `Outbox.set_aside`."""
-        with self._file.writing() as db:
-            self._count_if(
-                db,
-                counts,
-                "UPDATE outbox SET poison = ?, reason = ?, attempts = attempts + 1, lapsed = NULL"
-                " WHERE entry_id = ? AND poison IS NULL",
-                detail,
-                reason,
-                entry_id,
-            )
-
-    def retry(self, *entry_ids: str) -> Sequence[str]:
-        """See `Outbox.retry`."""
-        with self._file.writing() as db:
-            chosen = entry_ids or [
-                entry_id
-                for (entry_id,) in db.execute(
-                    "SELECT entry_id FROM outbox WHERE poison IS NOT NULL ORDER BY created, place"
-                )
-            ]
-            return _done(
-                db,
-                f"UPDATE outbox SET poison = NULL, {_TO_THE_END}"  # noqa: S608 (a constant)
-                " WHERE entry_id = ? AND poison IS NOT NULL",
-                chosen,
-            )
-
-    def drop(self, *entry_ids: str) -> Sequence[str]:
-        """See `Outbox.drop`."""
-        with self._file.writing() as db:
-            return _done(db, "DELETE FROM outbox WHERE entry_id = ?", entry_ids)
-
-    def entries(self, limit: int) -> Sequence[OutboxEntry]:
-        """See `Outbox.entries`."""
-        with self._file.reading() as db:
-            rows = db.execute(
-                f"SELECT {_COLUMNS} FROM outbox ORDER BY created, place LIMIT ?",  # noqa: S608 (a constant)
-                (limit,),
-            )
-            return [OutboxEntry(*row) for row in rows]
-
-    def state(self) -> OutboxState:
-        """See `Outbox.state`."""
-        with self._file.reading() as db:
-            row = db.execute(
-                "SELECT (SELECT COUNT(*) FROM outbox WHERE poison IS NULL),"
-                " (SELECT COUNT(*) FROM outbox WHERE poison IS NOT NULL),"
-                " (SELECT MIN(created) FROM outbox WHERE poison IS NULL)"
-            ).fetchone()
-        return OutboxState(*row)
-
-    def _count_if(
-        self,
-        db: sqlite3.Connection,
-        counts: Sequence[Count],
-        statement: str,
-        *values: str | float | None,
-    ) -> None:
-        """Execute *statement*, and count if it changed anything."""
-        if db.execute(statement, values).rowcount > 0:
-            count(db, changes(counts), self._clock())
+def put(
+    db: Db,
+    now: int,
+    entry_id: str,
+    dag_id: str,
+    task_id: str,
+    body: str,
+    reason: str,
+    owner: str,
+    lease: int,
+    if_lapsed: str,
+    counts: str,
+) -> None:
+    """Put an entry in, unless it is there."""
+    leased_until = (now + lease) / 1e6 if owner else 0
+    row = (entry_id, dag_id, task_id, body, reason, now / 1e6, owner, leased_until, if_lapsed)
+    added = db.execute(
+        "INSERT INTO outbox (entry_id, dag_id, task_id, body, reason, created, owner, leased_until,"
+        " lapsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        row,
+    )
+    _add_if(db, now, added, counts)
 
 
-def _done(db: sqlite3.Connection, statement: str, entry_ids: Sequence[str]) -> Sequence[str]:
-    """Execute *statement* for each id and return those for which it changed anything."""
-    return [each for each in entry_ids if db.execute(statement, (each,)).rowcount > 0]
+def claim(db: Db, now: int, owner: str, lease: int, limit: int) -> Sequence[Any]:
+    """Lease the first free entries."""
+    rows = db.execute(
+        f"{_SELECT} WHERE poison IS NULL AND leased_until <= ? ORDER BY place LIMIT ?",
+        (now / 1e6, limit),
+    ).fetchall()
+    for entry_id, *_, if_lapsed in rows:
+        db.execute(
+            "UPDATE outbox SET owner = ?, leased_until = ?, lapsed = NULL WHERE entry_id = ?",
+            (owner, (now + lease) / 1e6, entry_id),
+        )
+        add(db, now, if_lapsed or "[]")
+    return _entries(rows)
+
+
+def settle(db: Db, now: int, entry_id: str, counts: str) -> None:
+    """Remove an entry that arrived."""
+    _add_if(db, now, db.execute("DELETE FROM outbox WHERE entry_id = ?", (entry_id,)), counts)
+
+
+def release(db: Db, now: int, entry_id: str, owner: str, reason: str, counts: str) -> None:
+    """Send the entry that *owner* holds to the end of the line."""
+    released = db.execute(
+        "UPDATE outbox SET reason = ?, attempts = attempts + 1, lapsed = NULL,"  # noqa: S608 (a constant)
+        f" {_TO_THE_END} WHERE entry_id = ? AND owner = ? AND poison IS NULL",
+        (reason, entry_id, owner),
+    )
+    _add_if(db, now, released, counts)
+
+
+def set_aside(db: Db, now: int, entry_id: str, reason: str, detail: str, counts: str) -> None:
+    """Take an entry out of the line."""
+    put_aside = db.execute(
+        "UPDATE outbox SET poison = ?, reason = ?, attempts = attempts + 1, lapsed = NULL"
+        " WHERE entry_id = ? AND poison IS NULL",
+        (detail, reason, entry_id),
+    )
+    _add_if(db, now, put_aside, counts)
+
+
+def retry(db: Db, _: int, entry_ids: str) -> Sequence[str]:
+    """Put entries that were set aside back into line, all if no id is given; return their ids."""
+    aside = "SELECT entry_id FROM outbox WHERE poison IS NOT NULL ORDER BY created, place"
+    put_back = (
+        f"UPDATE outbox SET poison = NULL, {_TO_THE_END}"  # noqa: S608 (a constant)
+        " WHERE entry_id = ? AND poison IS NOT NULL"
+    )
+    chosen = json.loads(entry_ids) or [entry_id for (entry_id,) in db.execute(aside)]
+    return [each for each in chosen if db.execute(put_back, (each,)).rowcount > 0]
+
+
+def drop(db: Db, _: int, entry_ids: str) -> Sequence[str]:
+    """Remove entries; return the ids of those that were there."""
+    remove = "DELETE FROM outbox WHERE entry_id = ?"
+    return [each for each in json.loads(entry_ids) if db.execute(remove, (each,)).rowcount > 0]
+
+
+def entries(db: Db, _: int, limit: int) -> Sequence[Any]:
+    """Return the oldest entries."""
+    return _entries(db.execute(f"{_SELECT} ORDER BY created, place LIMIT ?", (limit,)))
+
+
+def state(db: Db, _: int) -> Sequence[Any]:
+    """Return how many wait, how many are set aside, and when the oldest of those waiting came."""
+    found: Sequence[Any] = db.execute(
+        "SELECT (SELECT COUNT(*) FROM outbox WHERE poison IS NULL),"
+        " (SELECT COUNT(*) FROM outbox WHERE poison IS NOT NULL),"
+        " (SELECT CAST(ROUND(MIN(created) * 1e6) AS INTEGER) FROM outbox WHERE poison IS NULL)"
+    ).fetchone()
+    return found
+
+
+def _entries(rows: Iterable[Sequence[Any]]) -> Sequence[Any]:
+    return [dict(zip(_COLUMNS, row, strict=False)) for row in rows]
+
+
+def _add_if(db: Db, now: int, done: sqlite3.Cursor, counts: str) -> None:
+    """Count if a statement changed anything."""
+    if done.rowcount > 0:
+        add(db, now, counts)

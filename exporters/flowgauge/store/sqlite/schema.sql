@@ -49,6 +49,7 @@ CREATE TABLE owners (
   kind TEXT NOT NULL,
   place INTEGER NOT NULL,
   labels TEXT,  -- none where the owner is gone: the next that is new gets its place
+  seen_us INTEGER NOT NULL DEFAULT 0,
   UNIQUE (kind, place),
   UNIQUE (kind, labels)
 );

@@ -1,10 +1,15 @@
--- Counts: for each kind of owner the owners by their place, and for each owner a hash of values.
+-- Counts: for each kind of owner the owners by their place and by when they last counted, and for
+-- each owner a hash of values.
 local function owners_of(kind)
   return prefix .. 'owners:' .. kind
 end
 
 local function counts_of(kind, owner)
   return prefix .. 'counts:' .. kind .. ':' .. owner
+end
+
+local function seen_of(kind)
+  return prefix .. 'seen:' .. kind
 end
 
 -- The places of owners that are gone.
@@ -36,6 +41,7 @@ local function count(changes)
   for _, change in ipairs(cjson.decode(changes)) do
     local kind, owner, rows = unpack(change)
     place(kind, owner)
+    redis.call('ZADD', seen_of(kind), now_us(), owner)
     local hash = counts_of(kind, owner)
     for _, row in ipairs(rows) do
       local field, how, value = unpack(row)

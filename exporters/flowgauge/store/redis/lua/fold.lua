@@ -1,11 +1,11 @@
--- Removes an owner unless a field of it has changed, counting elsewhere; returns whether it did.
-local kind, owner, field, value, counts = unpack(ARGV)
-local hash = counts_of(kind, owner)
-if tonumber(redis.call('HGET', hash, field) or 'nan') ~= tonumber(value) then
+-- Removes an owner that was not seen since, counting elsewhere; returns whether.
+local kind, owner, seen, counts = unpack(ARGV)
+if tonumber(redis.call('ZSCORE', seen_of(kind), owner) or 0) ~= tonumber(seen) then
   return 0
 end
 redis.call('ZADD', free_of(kind), redis.call('ZSCORE', owners_of(kind), owner), owner)
 redis.call('ZREM', owners_of(kind), owner)
-redis.call('DEL', hash)
+redis.call('ZREM', seen_of(kind), owner)
+redis.call('DEL', counts_of(kind, owner))
 count(counts)
 return 1

@@ -25,6 +25,7 @@ for _, each in ipairs(cjson.decode(ARGV[1])) do
     if kind == 'pair' then
       -- A DAG was shown if one of its pairs was: it gets the place of its first.
       place('dag_id', dag, redis.call('ZSCORE', owners_of('dag_id,task_id'), name))
+      redis.call('ZADD', seen_of('dag_id'), now_us(), dag)
     end
   end
 end

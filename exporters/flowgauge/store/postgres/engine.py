@@ -14,11 +14,12 @@ from psycopg.conninfo import make_conninfo
 
 from flowgauge.background import in_background
 from flowgauge.redact import quote, redact_url
+from flowgauge.store.engine import DURABLE_STEPS
 from flowgauge.store.errors import StoreError
 from flowgauge.store.postgres.client import Client, PostgresError, PostgresTimeoutError
 from flowgauge.store.postgres.sentences import refusal
 
-__all__ = ["PostgresConnection"]
+__all__ = ["PostgresEngine"]
 
 _SCHEMA_VERSION = "1"
 _SCHEMA = Path(__file__).with_name("schema.sql")
@@ -26,13 +27,11 @@ _SCHEMA = Path(__file__).with_name("schema.sql")
 _NO_SCHEMA = {"3F000", "42883"}
 # A process needs one connection, and one more for each thread that is in a step at the same moment.
 _KEPT = 4
-# Only a payload must not be lost with the server's power: no other step waits for the disk.
-_DURABLE = {"put"}
 # The server gives up before we do: its answer leaves the connection usable.
 _SERVERS_SHARE = 0.9
 
 
-class PostgresConnection:
+class PostgresEngine:
     """Runs functions atomically in the database at *url*, which is connected to on first use.
 
     Safe for threads and forks. Each step is one simple query, and so one transaction and one round
@@ -49,22 +48,24 @@ class PostgresConnection:
         except Error as error:
             raise StoreError(f"{self._name} is no PostgreSQL URL: {quote(str(error))}") from None
 
-    def step(self, name: str, *arguments: str | int) -> Any:
+    def step(self, name: str, /, *arguments: str | int) -> Any:
         """Call the function of that name and return its answer."""
         deadline = time.monotonic() + self._timeout
         with self._client(deadline) as client:
             call = f"SELECT flowgauge.{name}({', '.join(map(client.literal, arguments))})"
-            answer = client.query(_transaction(call, deadline, durable=name in _DURABLE), deadline)
+            answer = client.query(
+                _transaction(call, deadline, durable=name in DURABLE_STEPS), deadline
+            )
         return json.loads(answer) if answer else None
 
-    def version(self) -> str:
-        """Ask the server for its version."""
+    def about(self) -> str:
+        """See `Engine.about`."""
         deadline = time.monotonic() + self._timeout
         with self._client(deadline) as client:
             return f"PostgreSQL {client.query('SHOW server_version', deadline)}".split(" (")[0]
 
     def init(self, *roles: str) -> None:
-        """Make the schema, or bring its functions up to date; let *roles* use it."""
+        """See `Engine.init`; functions that are there are brought up to date."""
         deadline = time.monotonic() + self._timeout
         with self._sentences():
             client = self._connect(deadline)
@@ -75,7 +76,7 @@ class PostgresConnection:
             client.close()
 
     def close(self) -> None:
-        """Close this process's connections; a later step opens a new one."""
+        """See `Engine.close`."""
         for client in self._idle.pop(os.getpid(), []):
             client.close()
 

@@ -14,8 +14,10 @@ from redis.retry import Retry
 
 from flowgauge.redact import redact_text, redact_url
 from flowgauge.store.errors import StoreError, StoreUnavailableError
+from flowgauge.store.from_0_1 import is_first_page
+from flowgauge.store.redis.from_0_1 import take_over
 
-__all__ = ["RedisConnection"]
+__all__ = ["RedisEngine"]
 
 # The hash tag keeps all keys in one slot of a Redis Cluster: counting is one step with what is
 # counted. Windows and outbox are those of version 0.1, and shared with it.
@@ -37,7 +39,7 @@ _SENTENCES = (
 )
 
 
-class RedisConnection:
+class RedisEngine:
     """Scripts run atomically on the Redis at *url*, which is connected to on first use.
 
     Safe for threads and forks, as redis-py's connection pool is.
@@ -58,8 +60,14 @@ class RedisConnection:
         except ValueError as error:
             raise StoreError(f"{self._name} is no Redis URL: {redact_text(str(error))}") from None
 
-    def step(self, name: str, *arguments: str | int) -> Any:
-        """Run the script of that name atomically and return its answer."""
+    def step(self, name: str, /, *arguments: str | int) -> Any:
+        """See `Engine`; what version 0.1 counted is taken over before counts are read."""
+        if is_first_page(name, *arguments):
+            take_over(self._run)
+        return self._run(name, *arguments)
+
+    def _run(self, name: str, /, *arguments: str | int) -> Any:
+        """Run the script of that name, which is atomic, and return its answer."""
         source = _source(name)
         digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
         with self._sentences():
@@ -69,16 +77,22 @@ class RedisConnection:
                 reply = self._client.eval(source, 1, _PREFIX, *arguments)
         return json.loads(reply) if isinstance(reply, str) else reply
 
-    def version(self) -> str:
-        """Ask Redis which version of what it is."""
+    def about(self) -> str:
+        """See `Engine.about`; Valkey goes by its own name."""
         with self._sentences():
             info: dict[str, str] = self._client.info("server")
         if "valkey_version" in info:
             return f"Valkey {info['valkey_version']}"
         return f"Redis {info['redis_version']}"
 
+    def init(self, *roles: str) -> None:
+        """See `Engine.init`."""
+        if roles:
+            raise StoreError("flowgauge grants no roles in Redis: see Redis' own ACL SETUSER")
+        self.step("windows")
+
     def close(self) -> None:
-        """Close the connections; a later script opens a new one."""
+        """See `Engine.close`."""
         self._client.close()
 
     @contextmanager

@@ -1,0 +1,44 @@
+"""What an engine is: the atomic steps of a store, at one place."""
+
+from typing import Any, Protocol
+
+__all__ = ["DURABLE_STEPS", "Engine", "Step", "microseconds"]
+
+DURABLE_STEPS = {"put"}
+"""What these did survives a power failure; others may lose their last moment."""
+
+
+class Step(Protocol):
+    """Does the step of a name."""
+
+    def __call__(self, name: str, /, *arguments: str | int) -> Any:
+        """Do it with these arguments and return its answer, as from JSON."""
+
+
+class Engine(Protocol):
+    """Keeps one store, shared by many processes; connects when it is first used.
+
+    A step is atomic, one round trip, and ends within the engine's time-out. It is sent text and
+    whole numbers: times and lengths are microseconds, counts the text of `changes_json`. Which
+    steps there are, with which arguments and answers, is said by those who call them, `Windows`,
+    `Counts` and `Outbox`; what they must do, by the tests of the contract. Whatever a step counts
+    is part of it: granted and counted, settled and counted, deferred and counted.
+    """
+
+    @property
+    def step(self) -> Step:
+        """Does a step, or raises `StoreError`."""
+
+    def about(self) -> str:
+        """Return the engine and its version, as in `Redis 7.0.15`."""
+
+    def init(self, *roles: str) -> None:
+        """Make what the store needs, as the first step does, and let *roles* use it."""
+
+    def close(self) -> None:
+        """Let go of connections; the next step opens a new one."""
+
+
+def microseconds(seconds: float) -> int:
+    """Return *seconds* in whole microseconds, which compare exactly."""
+    return round(seconds * 1e6)

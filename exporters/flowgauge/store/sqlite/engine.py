@@ -1,0 +1,93 @@
+"""The steps of a store in one SQLite file."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flowgauge.redact import redact_url
+from flowgauge.store.engine import DURABLE_STEPS, microseconds
+from flowgauge.store.errors import StoreError
+from flowgauge.store.from_0_1 import is_first_page
+from flowgauge.store.sqlite import counts, outbox, windows
+from flowgauge.store.sqlite.file import SqliteFile
+from flowgauge.store.sqlite.from_0_1 import counted_by_0_1, take_over
+
+__all__ = ["SqliteEngine"]
+
+_SCHEME = "sqlite:///"
+_READING: dict[str, Callable[..., Any]] = {
+    "windows": windows.states,
+    "page": counts.page,
+    "entries": outbox.entries,
+    "outbox_state": outbox.state,
+}
+_WRITING: dict[str, Callable[..., Any]] = {
+    "acquire": windows.acquire,
+    "give_up": windows.give_up,
+    "reset_window": windows.reset,
+    "take_mirror_turn": windows.take_mirror_turn,
+    "mirror_written": windows.mirror_written,
+    "mirror_gone": windows.mirror_gone,
+    "add": counts.add,
+    "fold": counts.fold,
+    "put": outbox.put,
+    "claim": outbox.claim,
+    "settle": outbox.settle,
+    "release": outbox.release,
+    "set_aside": outbox.set_aside,
+    "retry": outbox.retry,
+    "drop": outbox.drop,
+}
+
+
+class SqliteEngine:
+    """The `Engine` of the file that *url* names; every step is one transaction.
+
+    *clock* gives Unix seconds.
+    """
+
+    def __init__(
+        self, url: str, *, timeout_seconds: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        path = url.removeprefix(_SCHEME)
+        if not url.startswith(_SCHEME) or not path:
+            raise StoreError(f"{redact_url(url)} names no file: use sqlite:///path/to/file.db")
+        self._file = SqliteFile(Path(path).expanduser(), timeout_seconds)
+        self._clock = clock
+        self.close = self._file.close
+
+    def step(self, name: str, /, *arguments: str | int) -> Any:
+        """See `Engine`; what version 0.1 counted is taken over before counts are read."""
+        if is_first_page(name, *arguments):
+            self._take_over()
+        if name in _READING:
+            with self._file.reading() as db:
+                return _READING[name](db, self._now(), *arguments)
+        with self._file.writing(durable=name in DURABLE_STEPS) as db:
+            # Once it is our turn: time passed while others wrote.
+            return _WRITING[name](db, self._now(), *arguments)
+
+    def about(self) -> str:
+        """See `Engine.about`."""
+        with self._file.reading():
+            return f"SQLite {sqlite3.sqlite_version}"
+
+    def init(self, *roles: str) -> None:
+        """See `Engine.init`."""
+        if roles:
+            raise StoreError("a SQLite file knows no roles: see to its permissions")
+        self.about()
+
+    def _take_over(self) -> None:
+        while self._left_by_0_1():
+            with self._file.writing() as db:
+                take_over(db, self._now())
+
+    def _left_by_0_1(self) -> bool:
+        with self._file.reading() as db:
+            return counted_by_0_1(db)
+
+    def _now(self) -> int:
+        return microseconds(self._clock())
