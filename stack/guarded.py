@@ -16,6 +16,7 @@ from stack.tls import Certificate, certificate
 
 __all__ = ["GuardedMlflow", "guarded_mlflow"]
 
+_USER = "admin"
 _version = Version(version("mlflow"))
 
 
@@ -45,7 +46,9 @@ def guarded_mlflow(folder: Path, app_name: str = "basic-auth") -> Iterator[Guard
 
     def ready() -> bool:
         try:
-            return httpx.get(f"{url}/health", verify=trust, timeout=2).is_success
+            # Below a prefix, MLflow 3.12 wants a login for that, too.
+            login = (_USER, password)
+            return httpx.get(f"{url}/health", verify=trust, auth=login, timeout=2).is_success
         except httpx.HTTPError:
             return False
 
@@ -54,7 +57,7 @@ def guarded_mlflow(folder: Path, app_name: str = "basic-auth") -> Iterator[Guard
         options += ["--static-prefix", prefix]
     config = folder / "auth.ini"
     config.write_text(
-        "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
+        f"[mlflow]\ndefault_permission = READ\nadmin_username = {_USER}\n"
         f"admin_password = {password}\n"  # before MLflow 3.16 there is no variable for it
         # Without it every request costs the hash of a password.
         "auth_cache_ttl_seconds = 600\n"
@@ -67,7 +70,7 @@ def guarded_mlflow(folder: Path, app_name: str = "basic-auth") -> Iterator[Guard
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "for the tests",
     }
     with mlflow_server(folder, options=options, env=env, port=port, ready=ready):
-        yield GuardedMlflow(url, certificate_, "admin", password)
+        yield GuardedMlflow(url, certificate_, _USER, password)
 
 
 def _tls(files: Certificate, app_name: str) -> list[str]:
