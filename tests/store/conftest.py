@@ -10,7 +10,7 @@ from flowgauge.store import Store, open_store
 from stack.postgres import Postgres, postgres
 from stack.redis import redis_server
 
-_TIMEOUT_SECONDS = 10
+_TIMEOUT_SECONDS = 30
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from queue import SimpleQueue
 from uuid import uuid4
 
 import hypothesis.strategies as st
@@ -153,7 +154,7 @@ def test_many_count_at_once_and_none_waits_in_a_circle(
     names = [f"dag {number}" for number in range(5)]
 
     def count(number: int) -> None:
-        for turn in range(40):
+        for turn in range(15):
             order = names if number % 2 else reversed(names)
             own = [f"dag {number} {turn}", f"a {turn} {number}"]
             stores[number].counts.add(*(Count(DAG_LOGS, (name, "t")) for name in (*order, *own)))
@@ -161,8 +162,8 @@ def test_many_count_at_once_and_none_waits_in_a_circle(
     with ThreadPoolExecutor() as pool:
         list(pool.map(count, range(4)))
     counted = {pair.dag_id: pair.logs for pair in pairs(store)}
-    assert [counted.pop(name) for name in names] == [160] * 5
-    assert list(counted.values()) == [1] * 320
+    assert [counted.pop(name) for name in names] == [60] * 5
+    assert list(counted.values()) == [1] * 120
 
 
 def test_a_store_says_what_it_is(store: Store, store_url: str) -> None:
@@ -190,8 +191,9 @@ def test_what_was_not_seen_is_folded_into_other(store: Store) -> None:
     for name in ("new", "dag0", "last"):
         _record(store, Logged(name, "t", 0.3))
     places = {each.labels[0]: each.place for each in store.counts.totals("dag_id", "task_id")}
-    assert places == {"other": 0, "dag1": 1, "new": 2, "dag0": 3, "last": 4}
-    assert pairs(store)[3].logs == 1
+    assert (places["dag1"], places["last"]) == (1, 4)
+    assert sorted(places.values()) == [0, 1, 2, 3, 4]
+    assert {pair.dag_id: pair.logs for pair in pairs(store)}["dag0"] == 1
 
 
 def test_other_itself_and_what_is_seen_are_not_folded(store: Store) -> None:
@@ -209,15 +211,18 @@ def test_what_is_counted_while_it_is_folded_is_not_lost(
 ) -> None:
     """Owners that are folded again and again while others count them: no count is lost."""
     counting = [another() for _ in range(3)]
+    counted: SimpleQueue[int] = SimpleQueue()
 
     def count(number: int) -> None:
-        for _ in range(40):
+        for _ in range(20):
             counting[number].counts.add(Count(DAG_LOGS, ("etl", "t")), Count(DAG_LOGS, ("ml", "t")))
+            counted.put(number)
 
     with ThreadPoolExecutor() as pool:
         work = [pool.submit(count, number) for number in range(3)]
-        while not all(each.done() for each in work):
+        for _ in range(3 * 20):
+            counted.get(timeout=60)
             found = list(store.counts.totals("dag_id", "task_id"))
             fold_unseen(store.counts, "dag_id,task_id", found, other="other", since=math.inf)
     assert [each.exception() for each in work] == [None] * 3
-    assert sum(pair.logs for pair in pairs(store)) == 3 * 40 * 2
+    assert sum(pair.logs for pair in pairs(store)) == 3 * 20 * 2
