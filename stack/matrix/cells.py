@@ -158,8 +158,8 @@ CELLS = (
     _python("3.13"),
     _python("3.14"),
     # Debian 12's, and sid's.
-    Cell("prometheus", "2.42", (_RULES, _INCIDENTS)),
-    Cell("prometheus", "3", (_RULES, _INCIDENTS), programs=("prometheus",)),
+    Cell("prometheus", "2.42", (_RULES, _INCIDENTS), ("mlflow", _EXPOSES)),
+    Cell("prometheus", "3", (_RULES, _INCIDENTS), ("mlflow", _EXPOSES), programs=("prometheus",)),
     Cell("alertmanager", "0.25", (_NOTIFICATIONS,)),
     Cell("alertmanager", "0.33", (_NOTIFICATIONS,), programs=("prometheus",)),
     Cell("redis", "7", (_STORE, _RATE_LIMIT)),

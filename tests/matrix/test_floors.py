@@ -1,9 +1,9 @@
 """What pyproject.toml promises is what the matrix ran."""
 
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -14,14 +14,14 @@ _PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_tex
 _DAGS = "DAG side, in every place where DAG code runs"
 
 
-def _passed(part: str, suite: str) -> list[Row]:
+def _rows(part: str) -> list[Row]:
+    return [row for row in read() if row.part == part]
+
+
+def _passed(part: str, suite: str) -> list[Version]:
     return [
-        row for row in read() if (row.part, row.result) == (part, "passed") and suite in row.ran
+        Version(row.version) for row in _rows(part) if row.result == "passed" and suite in row.ran
     ]
-
-
-def _oldest(rows: Iterable[Row]) -> Version:
-    return min(Version(row.version) for row in rows)
 
 
 def _floor(requirement: str) -> Version:
@@ -32,30 +32,27 @@ def _floor(requirement: str) -> Version:
     )
 
 
-def test_the_oldest_mlflow_is_one_that_the_server_app_ran_on() -> None:
-    """The extra `server` allows no MLflow older than the oldest that passed."""
-    (mlflow,) = _PROJECT["optional-dependencies"]["server"]
-    assert _floor(mlflow) == _oldest(_passed("mlflow", "server app"))
+@pytest.mark.parametrize(
+    ("extra", "part", "suite"), [("server", "mlflow", "server app"), ("airflow", "airflow", _DAGS)]
+)
+def test_no_extra_forbids_what_passed(extra: str, part: str, suite: str) -> None:
+    """What the extras `server` and `airflow` leave out, as too old, is nothing that passed."""
+    (requirement,) = _PROJECT["optional-dependencies"][extra]
+    assert all(version >= _floor(requirement) for version in _passed(part, suite))
 
 
-def test_the_oldest_airflow_is_one_that_the_dag_side_ran_on() -> None:
-    """The extra `airflow` allows no Airflow older than the oldest that passed."""
-    (airflow,) = _PROJECT["optional-dependencies"]["airflow"]
-    assert _floor(airflow) == _oldest(_passed("airflow", _DAGS))
+def test_no_python_is_named_that_failed() -> None:
+    """No Python of the classifiers failed where the matrix ran it; the oldest is required."""
+    failed = {Version(row.version).minor for row in _rows("python") if row.result != "passed"}
+    named = {int(name.rpartition(".")[2]) for name in _PROJECT["classifiers"] if ":: 3." in name}
+    assert not failed & named
+    assert _PROJECT["requires-python"] == f">=3.{min(named)}"
 
 
-def test_every_python_named_is_one_that_the_wheel_ran_on() -> None:
-    """The classifiers name the Pythons that passed, and the oldest is the one required."""
-    ran = [Version(row.version) for row in _passed("python", _DAGS)]
-    named = [name for name in _PROJECT["classifiers"] if "Python :: 3." in name]
-    assert named == [f"Programming Language :: Python :: 3.{each.minor}" for each in sorted(ran)]
-    assert _PROJECT["requires-python"] == f">=3.{min(ran).minor}"
-
-
-def test_the_oldest_packages_are_those_that_ran() -> None:
-    """The lower bounds of the dependencies are the versions that passed together."""
-    (row,) = _passed("floor", "exporter")
-    ran = dict(each.split() for each in row.version.split(", "))
-    assert set(ran) == {Requirement(each).name for each in _PROJECT["dependencies"]}
-    for each in _PROJECT["dependencies"]:
-        assert _floor(each) == Version(ran[Requirement(each).name])
+def test_the_lower_bounds_are_those_that_ran() -> None:
+    """Where the oldest packages passed together, they are the lower bounds of the dependencies."""
+    for row in _rows("floor"):
+        ran = dict(each.split() for each in row.version.split(", "))
+        assert {name: Version(version) for name, version in ran.items()} == {
+            Requirement(each).name: _floor(each) for each in _PROJECT["dependencies"]
+        }
