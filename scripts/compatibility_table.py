@@ -21,8 +21,8 @@ _PARTS = {
     "alertmanager": "Alertmanager",
     "redis": "Redis",
     "valkey": "Valkey",
-    "postgresql": "PostgreSQL below MLflow",
-    "mariadb": "MariaDB below MLflow",
+    "postgresql": "PostgreSQL, MLflow's and the store's",
+    "mariadb": "MariaDB, MLflow's",
     "floor": "Python packages, the oldest allowed",
 }
 _Row = Mapping[str, Any]

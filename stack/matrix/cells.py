@@ -171,8 +171,8 @@ CELLS = (
         programs=("valkey",),
         settings={"STACK_REDIS": "valkey-server"},
     ),
-    Cell("postgresql", "15", (_POOL,)),
-    Cell("postgresql", "18", (_POOL,), programs=("postgresql",)),
+    Cell("postgresql", "15", (_POOL, _STORE)),
+    Cell("postgresql", "18", (_POOL, _STORE), programs=("postgresql",)),
     Cell(
         "mariadb",
         "11",
