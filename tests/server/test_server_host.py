@@ -51,6 +51,19 @@ def test_a_name_that_is_gone_is_one_sentence(
     assert "\n" not in str(said.value)
 
 
+def test_a_module_that_does_not_load_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a login's configuration lacks, as its module says it, is no traceback."""
+    (tmp_path / "unconfigured_login.py").write_text("raise KeyError('admin_password')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(mlflow_host, "NAMES", (Name("unconfigured_login", "app", "…"),))
+    with pytest.raises(UsageError, match=r"not load \(KeyError: 'admin_password'\)") as said:
+        supported(None)
+    assert "MLFLOW_AUTH_CONFIG_PATH" in str(said.value)
+    assert "\n" not in str(said.value)
+
+
 def test_a_name_of_another_version_or_app_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that this version does not have yet, or this app does not need, is not asked for."""
     later = Name("mlflow.gone", "app", "…", since=(99, 0))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowgauge.server import prometheus_files
 from flowgauge.server.access import guard, own_address
 from flowgauge.server.apps import application, load
 from flowgauge.server.containment import Containment
@@ -32,6 +33,7 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     its first metric, *check* raises before anything is patched, and the pools are watched before
     MLflow opens its first connection.
     """
+    prometheus_files.supported()
     files = WorkerFiles(folder)
     files.bury_the_dead()
     serve_by_uvicorn()

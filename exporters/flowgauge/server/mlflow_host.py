@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.redact import quote
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import QueuePool
@@ -73,13 +74,19 @@ class Name:
     asked: bool = True
 
     def missing(self) -> bool:
-        """Return whether it is gone."""
+        """Return whether it is gone; raise `UsageError` if its module does not load at all."""
         if not self.asked:
             return False
         try:
             reduce(getattr, self.attribute.split("."), importlib.import_module(self.where))
         except (ImportError, AttributeError):
             return True
+        except Exception as error:  # noqa: BLE001 - a login's configuration fails as it likes
+            raise UsageError(
+                f"MLflow's {self.where} does not load ({type(error).__name__}: "
+                f"{quote(str(error))}): correct its configuration, which "
+                "MLFLOW_AUTH_CONFIG_PATH names for basic-auth"
+            ) from None
         return False
 
 
