@@ -200,7 +200,7 @@ def test_a_wrong_password_is_down_and_says_why(guarded: GuardedMlflow, folder: P
     ("options", "said", "status"),
     [
         (["--mlflow-uri", "ftp://h"], "give http://HOST:PORT or https://HOST", 2),
-        (["--store", "mysql://u:hunter2@h/d"], "use sqlite:///", 1),
+        (["--store", "mysql://u:hunter2@h/d"], "use one such as sqlite:///", 1),
         (["--web.listen-address", "9877"], "give HOST:PORT", 2),
         (["--web.listen-address", "192.0.2.1:0"], "does not have that address", 1),
         (["--web.telemetry-path", "metrics"], "give a path such as /metrics", 2),
