@@ -150,9 +150,11 @@ BEGIN
   RETURN 'true';
 END $$;
 
--- Returns owner, place, time and values of the first owners beyond a place.
+-- Returns owner, place, time and values of the first owners beyond a place. Before statistics of a
+-- new table are there, the planner would read and sort all owners for every page.
 CREATE OR REPLACE FUNCTION page(the_kind text, after bigint, most bigint) RETURNS json
-LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp
+SET enable_bitmapscan = off SET enable_sort = off AS $$
   SELECT coalesce(json_agg(json_build_array(labels, place, seen_us, fields) ORDER BY place), '[]')
   FROM (SELECT * FROM owners WHERE kind = the_kind AND place > after ORDER BY place LIMIT most) AS o
   CROSS JOIN LATERAL (
