@@ -51,7 +51,7 @@ def test_no_python_is_named_that_failed() -> None:
 
 def test_the_lower_bounds_are_those_that_ran() -> None:
     """Where the oldest packages passed together, they are the lower bounds of the dependencies."""
-    for row in _rows("floor"):
+    for row in (row for row in _rows("floor") if row.result == "passed"):
         ran = dict(each.split() for each in row.version.split(", "))
         assert {name: Version(version) for name, version in ran.items()} == {
             Requirement(each).name: _floor(each) for each in _PROJECT["dependencies"]
