@@ -121,6 +121,7 @@ def test_an_unreachable_server_says_which_step_failed(url: str, said: str) -> No
     assert said in sentence
 
 
+@pytest.mark.since(mlflow="3.3")  # gunicorn, which serves older ones, waits for more of it
 def test_the_wrong_scheme_is_recognised(mlflow: MlflowServer, guarded: GuardedMlflow) -> None:
     """The answer to https for http, and to http for https, names the other scheme."""
     assert "use http://" in _failure(mlflow.url.replace("http:", "https:"))
