@@ -85,7 +85,13 @@ def _get(program: str) -> None:
 
 def _install(cell: Cell, folder: Path) -> None:
     built = folder / "built"
+    python = str(folder / "bin" / "python")
     flowgauge = ["--editable", "."]
+    if cell.as_of:
+        dated = folder / "dated.txt"
+        options = ["--exclude-newer", cell.as_of, "--python", python, "--output-file", str(dated)]
+        _uv("pip", "compile", "--quiet", *options, "-", stdin="\n".join(cell.packages))
+        flowgauge += ["--constraint", str(dated)]
     if cell.wheel:
         _uv("build", "--quiet", "--wheel", "--out-dir", str(built))
         flowgauge = [str(wheel) for wheel in built.glob("*.whl")]
@@ -94,14 +100,25 @@ def _install(cell: Cell, folder: Path) -> None:
         options = ["--resolution", "lowest-direct", "--no-deps", "--output-file", str(lowest)]
         _uv("pip", "compile", "--quiet", *options, "pyproject.toml")
         flowgauge += ["--constraint", str(lowest)]
-    into = ["--quiet", "--python", str(folder / "bin" / "python")]
-    _uv("pip", "install", *into, "--group", "test", *flowgauge, *cell.packages)
+    _uv(
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        python,
+        "--group",
+        "test",
+        *flowgauge,
+        *cell.packages,
+    )
     if cell.wheel and not any(folder.glob("lib/python*/site-packages/flowgauge/__init__.py")):
         raise InstallError("the wheel did not bring flowgauge into the environment")
 
 
-def _uv(*arguments: str) -> None:
+def _uv(*arguments: str, stdin: str = "") -> None:
     command = [python_tool("uv"), *arguments]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=CHECKOUT, input=stdin, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise InstallError(" ".join(done.stderr.split()))

@@ -42,6 +42,7 @@ def test_a_whole_path_is_fine(whole: tuple[str, str], folder: Path) -> None:
     assert answer.message("version").startswith("MLflow 3.")
 
 
+@pytest.mark.since(apache_airflow="2.11")
 def test_versions_are_told(folder: Path) -> None:
     """Whatever else is broken, check says which flowgauge, Python, Airflow and store these are."""
     answer = check(folder, MLFLOW_TRACKING_URI=NOWHERE)
@@ -144,6 +145,7 @@ def test_the_environment_file_and_the_flag_are_sources(folder: Path) -> None:
     assert "from --mlflow-uri" in by_flag.message("tracking URI")
 
 
+@pytest.mark.since(apache_airflow="2.11")
 @pytest.mark.parametrize(
     ("told", "value", "shown"),
     [

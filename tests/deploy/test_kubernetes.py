@@ -11,7 +11,7 @@ import yaml
 from cloudcoil.models.prometheus_operator import v1 as operator
 
 from flowgauge.assets import asset
-from flowgauge.environment import Environment
+from flowgauge.environment import Environment, load_environment
 from flowgauge.render import render, replace_folder
 from tests.deploy.conftest import Manifests, kustomize
 
@@ -57,19 +57,35 @@ def test_the_schemas_find_a_mistake(manifests: Manifests) -> None:
             kubernetes_validate.validate({**deployment, "spec": spec}, "1.37.0", strict=True)
 
 
+_OPERATOR_TYPES: dict[str, Any] = {
+    "ServiceMonitor": operator.ServiceMonitor,
+    "PrometheusRule": operator.PrometheusRule,
+}
+
+
 def test_operator_kinds_follow_its_types(manifests: Manifests) -> None:
     """Monitors and rules are what the Prometheus operator expects, without unknown fields."""
-    types: dict[str, Any] = {
-        "ServiceMonitor": operator.ServiceMonitor,
-        "PrometheusRule": operator.PrometheusRule,
-    }
     found = [m for m in manifests.values() if m["apiVersion"] == _OPERATOR]
-    assert {manifest["kind"] for manifest in found} == set(types)
+    assert {manifest["kind"] for manifest in found} == set(_OPERATOR_TYPES)
     for manifest in found:
-        typed = types[manifest["kind"]].model_validate(manifest)
-        # The types drop what they do not know.
-        known = typed.model_dump(by_alias=True, exclude_unset=True, mode="json")
-        assert known["spec"] == manifest["spec"]
+        _check_operator_types(manifest)
+
+
+def test_a_monitor_that_logs_in_follows_the_operators_types(folder: Path) -> None:
+    """So is a monitor that sends the token of a Secret."""
+    text = "domains: {mlflow: h}\nkubernetes: {mlflow: {token_secret: mlflow-metrics}}\n"
+    (folder / "test.yaml").write_text(text)
+    files = render("test", load_environment("test", folder))
+    monitor = yaml.safe_load(files["kubernetes/monitors/mlflow.yaml"])
+    assert "mlflow-metrics" in str(monitor["spec"]["endpoints"])
+    _check_operator_types(monitor)
+
+
+def _check_operator_types(manifest: dict[str, Any]) -> None:
+    typed = _OPERATOR_TYPES[manifest["kind"]].model_validate(manifest)
+    # The types drop what they do not know.
+    known = typed.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    assert known["spec"] == manifest["spec"]
 
 
 def test_the_rules_in_the_cluster_are_valid(manifests: Manifests, folder: Path) -> None:
