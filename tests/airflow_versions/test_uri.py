@@ -12,8 +12,10 @@ from stack.airflow import AIRFLOW_PYTHON
 _ASK = """
 import airflow, json, os, sys
 from flowgauge.airflow.host.names import airflow_name
+from flowgauge.airflow.host.services import get_connection
 from flowgauge.airflow.uri import find_tracking_uri
 airflow_name("Connection"), airflow_name("Variable")
+get_connection("nobodys", seconds=120)
 for line in sys.stdin:
     os.environ.update(environ := json.loads(line))
     found = find_tracking_uri()

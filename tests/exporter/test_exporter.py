@@ -139,7 +139,7 @@ def test_mlflow_comes_hangs_and_goes(folder: Path) -> None:
         assert (ready.status_code, "refuses the connection" in ready.text) == (503, True)
         assert httpx.get(f"{url}/healthz", timeout=60).is_success
         with mlflow_server(folder / "mlflow", port=port) as server:
-            assert _sample(url, "mlflow_up") == 1
+            wait_for(lambda: _sample(url, "mlflow_up") == 1, "MLflow is up")
             assert httpx.get(f"{url}/readyz", timeout=60).text == "ok\n"
             processes = [psutil.Process(server.pid)]
             processes += processes[0].children(recursive=True)
