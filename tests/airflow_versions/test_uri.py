@@ -15,7 +15,8 @@ from flowgauge.airflow.host.names import airflow_name
 from flowgauge.airflow.host.services import get_connection
 from flowgauge.airflow.uri import find_tracking_uri
 airflow_name("Connection"), airflow_name("Variable")
-get_connection("nobodys", seconds=120)
+os.environ["AIRFLOW_CONN_FIRST"] = "http://me:pass@first"
+get_connection("first", seconds=120)
 for line in sys.stdin:
     os.environ.update(environ := json.loads(line))
     found = find_tracking_uri()
