@@ -7,6 +7,7 @@ slot and measures the application that would be there without it.
 import inspect
 from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from itertools import pairwise
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def check_arguments(arguments: Sequence[str], kept: str) -> None:
 
 
 def _app_names(arguments: Sequence[str]) -> Iterator[str]:
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in pairwise([*arguments, ""]):
         option, assigned, value = argument.partition("=")
         if option == _OPTION:
             yield value if assigned else following
