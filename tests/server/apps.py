@@ -9,6 +9,8 @@ PASSWORD = "open sesame"
 # A login of its own around MLflow's Flask and FastAPI apps, in each of the forms that an entry
 # point of `mlflow.app` may have.
 _CODE = f"""
+import functools
+
 from mlflow.server import app as flask_app
 
 class Asgi:
@@ -41,6 +43,15 @@ def wsgi_factory():
 async def asgi_function(scope, receive, send):
     await asgi_factory()(scope, receive, send)
 
+class FactoryClass(Asgi):
+    def __init__(self):
+        super().__init__(asgi_factory().app)
+
+cached_factory = functools.cache(asgi_factory)
+
+def forgetful_factory():
+    asgi_factory()
+
 asgi_object = asgi_factory()
 wsgi_object = Wsgi()
 """
@@ -50,8 +61,12 @@ _ENTRY_POINTS = """\
 asgi-object = own_login:asgi_object
 asgi-factory = own_login:asgi_factory
 asgi-function = own_login:asgi_function
+asgi-class = own_login:FactoryClass
+asgi-cached = own_login:cached_factory
+forgetful = own_login:forgetful_factory
 wsgi-object = own_login:wsgi_object
 wsgi-factory = own_login:wsgi_factory
+moody = moody_login:app
 broken = own_login_that_is_not_there:app
 mirror = flowgauge.server:create_app
 """
@@ -64,4 +79,5 @@ def install(folder: Path) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-login\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(_ENTRY_POINTS)
     (folder / "own_login.py").write_text(_CODE)
+    (folder / "moody_login.py").write_text("raise ConnectionError('the database is away')\n")
     return folder

@@ -122,6 +122,15 @@ def test_a_folder_that_is_not_ours_is_refused_and_left_as_it_is(
     assert _everything(folder) == before
 
 
+def test_uvicorn_alone_refuses_a_folder_that_is_not_its_own(folder: Path) -> None:
+    """What `mlflow server` refuses is refused where no command ran before the workers."""
+    _data(folder)
+    before = _everything(folder)
+    with a_process() as worker, pytest.raises(UsageError, match="which flowgauge did not make"):
+        worker.submit(join, folder).result()
+    assert _everything(folder) == before
+
+
 def test_a_link_to_a_folder_is_refused(folder: Path) -> None:
     """The folder itself must be named: where a link leads may change."""
     (folder / "real").mkdir()

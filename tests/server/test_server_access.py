@@ -73,6 +73,14 @@ def test_a_stranger_is_let_in_only_where_there_is_no_login(
     assert ask(page, "/metrics").status_code == status
 
 
+def test_two_tokens_are_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of two would count nobody could say, and no header has a line's end: it is refused."""
+    (folder / "token").write_text("first\nsecond\n")
+    monkeypatch.setenv("FLOWGAUGE_METRICS_TOKEN_FILE", str(folder / "token"))
+    with pytest.raises(UsageError, match="token', which holds more than one word: write one"):
+        check_access(None)
+
+
 def test_a_file_without_a_token_is_refused_at_the_start(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

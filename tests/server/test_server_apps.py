@@ -8,16 +8,18 @@ import httpx
 import pytest
 
 from flowgauge.errors import UsageError
-from flowgauge.server.apps import application, load, measured_app, named_app
+from flowgauge.server.apps import application, check_arguments, load, measured_app, named_app
 from flowgauge.server.logins import keep_login
 from stack.mlflow import mlflow_server
 from stack.process import LOOPBACK, answers, free_port, running
 from tests.server.apps import PASSWORD, install
 from tests.server.scrape import ask, parse
+from tests.server.test_server_start import failure
 
 API = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 REQUESTS = "mlflow_http_requests_total"
 LOGIN = {"password": PASSWORD}
+CREATE = "from flowgauge.server import create_app; create_app()"
 
 
 @pytest.fixture
@@ -30,7 +32,11 @@ def apps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    "name", ["asgi-object", "asgi-factory", "asgi-function", "wsgi-object", "wsgi-factory"]
+    "name",
+    [
+        *("asgi-object", "asgi-factory", "asgi-function", "asgi-class", "asgi-cached"),
+        *("wsgi-object", "wsgi-factory"),
+    ],
 )
 def test_every_form_of_an_app_is_served(apps: Path, name: str) -> None:
     """An object, a factory, a function, ASGI or WSGI: its login refuses, and MLflow is behind."""
@@ -38,6 +44,12 @@ def test_every_form_of_an_app_is_served(apps: Path, name: str) -> None:
     refused = ask(app, "/version")
     assert (refused.status_code, refused.text) == (401, name[:4])
     assert ask(app, "/version", headers=LOGIN).status_code == 200
+
+
+def test_what_is_no_app_is_one_sentence(apps: Path) -> None:
+    """A factory that forgets to return its app is named before any request fails."""
+    with pytest.raises(UsageError, match="a 'NoneType', which is neither an ASGI nor a WSGI"):
+        application(load("forgetful"))
 
 
 @pytest.mark.whole_system(seconds=25)
@@ -100,6 +112,14 @@ def test_the_earlier_app_of_the_command_line_is_found(arguments: str, app: str |
     assert named_app(["server", *arguments.split()]) == app
 
 
+@pytest.mark.parametrize("arguments", [[], ["-c"], ["server", "--app-name", "basic-auth"]])
+def test_arguments_that_click_did_not_read_are_refused(arguments: list[str]) -> None:
+    """A program that calls MLflow's command itself may have named a login that nobody sees."""
+    check_arguments(["server", "--app-name=basic-auth", "--app-name", "flowgauge"], "flowgauge")
+    with pytest.raises(UsageError, match=r"not started as a command .* set FLOWGAUGE_MLFLOW_APP"):
+        check_arguments(arguments, "flowgauge")
+
+
 def test_the_variable_and_the_command_line_agree_or_are_refused() -> None:
     """Either names the app; two different ones, or flowgauge itself, are a sentence."""
     assert measured_app(None, None) is None
@@ -128,6 +148,22 @@ def test_an_app_that_cannot_be_measured_is_one_sentence(
     with pytest.raises(UsageError, match=sentence) as refusal:
         load(name)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("app", "code"), [("moody", 1), ("broken", 3)])
+def test_a_worker_that_fails_for_a_while_takes_no_other_with_it(
+    folder: Path, app: str, code: int
+) -> None:
+    """By its exit code uvicorn tries again, unless the whole server could never start."""
+    env = {
+        "FLOWGAUGE_MLFLOW_APP": app,
+        "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+        "PYTHONPATH": str(install(folder / "site")),
+        "_FLOWGAUGE_SERVER_PREPARED": "true",  # as the command tells its workers
+    }
+    ended, said = failure([sys.executable, "-c", CREATE], folder, **env)
+    assert ended == code
+    assert f"the MLflow app {app!r}" in said
 
 
 @pytest.mark.parametrize(

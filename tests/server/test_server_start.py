@@ -104,8 +104,14 @@ def failure(command: Sequence[str], folder: Path, **env: str) -> tuple[int, str]
             "FLOWGAUGE_METRICS_TOKEN_FILE is 'nowhere', which cannot be read, No such file",
         ),
         ((), {"FLOWGAUGE_METRICS_ADDRESS": "9100"}, "FLOWGAUGE_METRICS_ADDRESS is '9100': give"),
+        ((), {"FLOWGAUGE_METRICS_ADDRESS": ":0"}, "port 0 is one that nobody knows: choose"),
+        (
+            ("--port", "6543"),
+            {"FLOWGAUGE_METRICS_ADDRESS": "127.0.0.1:6543"},
+            "is '127.0.0.1:6543', which is MLflow's own port: choose another one",
+        ),
     ],
-    ids=["gunicorn", "login", "unknown-app", "no-token", "no-address"],
+    ids=["gunicorn", "login", "unknown-app", "no-token", "no-address", "port-0", "own-port"],
 )
 def test_what_cannot_work_is_refused(
     folder: Path, options: tuple[str, ...], env: dict[str, str], sentence: str
@@ -128,6 +134,41 @@ def test_a_folder_that_cannot_be_written_is_refused(folder: Path) -> None:
     code, said = failure(_server(folder), folder, PROMETHEUS_MULTIPROC_DIR="/proc/metrics")
     assert code == 1
     assert "cannot be written to '/proc/metrics': No such file or directory: set PROM" in said
+
+
+def _hook(folder: Path, code: str) -> dict[str, str]:
+    """Have every Python of a server run *code* first."""
+    site = folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": str(site)}
+
+
+def test_a_read_only_root_is_one_sentence(folder: Path) -> None:
+    """Where no temporary folder can be made, the command says what to set."""
+    env = _hook(folder, "import tempfile; tempfile.tempdir = '/proc/nowhere'")
+    code, said = failure(_server(folder), folder, **env)
+    assert code == 1
+    assert "temporary folder, and none can be made" in said
+    assert "set PROMETHEUS_MULTIPROC_DIR to a folder that the server may write" in said
+
+
+def test_a_program_that_calls_mlflows_command_loses_no_login(folder: Path) -> None:
+    """Its arguments are not those of the process: a login named there is not dropped in silence."""
+    options = ["server", "--app-name", "basic-auth", *_server(folder)[2:]]
+    program = f"from mlflow.cli import cli; cli({options})"
+    code, said = failure([sys.executable, "-c", program], folder)
+    assert code == 2
+    assert "set FLOWGAUGE_MLFLOW_APP to the MLflow app that is to be measured" in said
+
+
+def test_metrics_that_would_be_kept_in_memory_are_refused(folder: Path) -> None:
+    """A page that could never show a number does not come up as if all were well."""
+    env = _hook(folder, "import prometheus_client")
+    uvicorn = [sys.executable, "-m", "uvicorn", *FACTORY, "--port", str(free_port())]
+    code, said = failure(uvicorn, folder, **env)
+    assert code == 3
+    assert "prometheus_client was imported before flowgauge's app was made" in said
 
 
 def test_a_taken_address_of_the_page_is_refused(folder: Path) -> None:

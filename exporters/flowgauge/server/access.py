@@ -31,7 +31,14 @@ def own_address() -> tuple[str, int] | None:
     Raises `UsageError` for what is no address.
     """
     text = os.environ.get(ADDRESS_VARIABLE)
-    return parse_address(text, ADDRESS_VARIABLE) if text else None
+    if not text:
+        return None
+    host, port = parse_address(text, ADDRESS_VARIABLE)
+    if not port:
+        raise UsageError(
+            f"{ADDRESS_VARIABLE} is {text!r}, and port 0 is one that nobody knows: choose another"
+        )
+    return host, port
 
 
 def guard(app: str | None) -> "Guard | None":
@@ -85,7 +92,7 @@ class TokenFile:
         self._path = path
 
     def read(self) -> bytes:
-        """Return the token; raise `UsageError` if the file cannot be read or is empty."""
+        """Return the token; raise `UsageError` if the file cannot be read or has not one."""
         try:
             token = self._path.read_bytes().strip()
         except OSError as error:
@@ -96,6 +103,11 @@ class TokenFile:
         if not token:
             raise UsageError(
                 f"{_TOKEN_VARIABLE} is {str(self._path)!r}, which is empty: write the token to it"
+            )
+        if len(token.split()) > 1:
+            raise UsageError(
+                f"{_TOKEN_VARIABLE} is {str(self._path)!r}, which holds more than one word: "
+                "write one token to it and nothing else"
             )
         return token
 

@@ -7,21 +7,32 @@ slot and measures the application that would be there without it.
 import inspect
 from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from itertools import pairwise
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from flowgauge.errors import UsageError
+from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.server.mlflow_host import BASIC_AUTH, from_wsgi
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-__all__ = ["APP_VARIABLE", "OURS", "application", "load", "measured_app", "named_app"]
+__all__ = [
+    "APP_VARIABLE",
+    "OURS",
+    "application",
+    "check_arguments",
+    "load",
+    "measured_app",
+    "named_app",
+]
 
 APP_VARIABLE = "FLOWGAUGE_MLFLOW_APP"
 
 _GROUP = "mlflow.app"
 _OPTION = "--app-name"
+_ASGI = ("scope", "receive", "send")
+_WSGI = ("environ", "start_response")
 OURS = {"flowgauge": None, "flowgauge-basic-auth": BASIC_AUTH}
 """The names of our own applications, and the application that each stands for."""
 
@@ -36,8 +47,22 @@ def named_app(arguments: Sequence[str]) -> str | None:
     return next((name for name in reversed(named) if name), None)
 
 
+def check_arguments(arguments: Sequence[str], kept: str) -> None:
+    """Return if *arguments* are those of which click *kept* the last --app-name.
+
+    Raises `UsageError` if click was given others, by a program that calls MLflow's command: an app
+    named there would be lost, and with it a login.
+    """
+    if list(_app_names(arguments))[-1:] != [kept]:
+        raise UsageError(
+            "this `mlflow server` was not started as a command of its own, so flowgauge cannot see "
+            f"whether its arguments name a login: start it as one, or set {APP_VARIABLE} to the "
+            "MLflow app that is to be measured"
+        )
+
+
 def _app_names(arguments: Sequence[str]) -> Iterator[str]:
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in pairwise([*arguments, ""]):
         option, assigned, value = argument.partition("=")
         if option == _OPTION:
             yield value if assigned else following
@@ -66,14 +91,17 @@ def measured_app(named: str | None, variable: str | None) -> str | None:
 def load(name: str) -> Any:
     """Return what the entry point *name* of `mlflow.app` names.
 
-    Raises `UsageError` if there is none, or it is flowgauge's own, or cannot be imported.
+    Raises `UsageError` if there is none, or it is flowgauge's own, or something that it imports is
+    missing, and `FlowgaugeError` if its import fails otherwise.
     """
     entry = _entry_point(name)
     try:
         return entry.load()
     except Exception as error:
+        # What is missing stays missing; the rest may pass, such as the absence of its database.
+        kind = UsageError if isinstance(error, ImportError) else FlowgaugeError
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UsageError(
+        raise kind(
             f"the MLflow app {name!r} ({entry.value}) cannot be imported, {said}: "
             "repair its installation, or leave it out"
         ) from error
@@ -97,13 +125,30 @@ def _entry_point(name: str) -> EntryPoint:
 def application(loaded: Any) -> "ASGIApp":
     """Return the ASGI application that *loaded* is, or makes, or wraps as a WSGI application.
 
-    A plain function is a factory, as for MLflow. An ASGI application takes three arguments and a
-    WSGI application two.
+    A plain function is a factory, as for MLflow, and so is whatever takes no arguments, as for
+    uvicorn. An ASGI application takes three and a WSGI application two. What a factory raises is
+    its own. Raises `UsageError` for what is none of these.
     """
-    is_factory = isinstance(loaded, FunctionType) and not inspect.iscoroutinefunction(loaded)
-    app: ASGIApp = loaded() if is_factory else loaded
-    try:
-        inspect.signature(app).bind("scope", "receive", "send")
-    except TypeError:
+    is_function = isinstance(loaded, FunctionType) and not inspect.iscoroutinefunction(loaded)
+    app = loaded() if is_function or (not _is_app(loaded) and _takes(loaded)) else loaded
+    if _takes(app, *_ASGI):
+        asgi_app: ASGIApp = app
+        return asgi_app
+    if _takes(app, *_WSGI):
         return from_wsgi(app)
-    return app
+    raise UsageError(
+        f"the MLflow app to measure is, or makes, a {type(app).__name__!r}, which is neither an "
+        "ASGI nor a WSGI application: name another app, or correct the package that brings it"
+    )
+
+
+def _is_app(candidate: Any) -> bool:
+    return _takes(candidate, *_ASGI) or _takes(candidate, *_WSGI)
+
+
+def _takes(candidate: Any, *arguments: str) -> bool:
+    try:
+        inspect.signature(candidate).bind(*arguments)
+    except (TypeError, ValueError):
+        return False
+    return True

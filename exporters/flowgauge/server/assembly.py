@@ -34,6 +34,7 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     MLflow opens its first connection.
     """
     prometheus_files.supported()
+    prometheus_files.require_files()
     files = WorkerFiles(folder)
     files.bury_the_dead()
     serve_by_uvicorn()

@@ -95,7 +95,7 @@ def join(named: Path) -> Path:
     """Return, in a worker, the folder that its command claimed, made again if a cleaner took it.
 
     A server that no command of ours started has claimed none; its workers share the one in
-    *named*, as they find it.
+    *named*, which may hold nothing else, as they find it.
 
     Raises `UsageError` for a folder that is not safe or is being claimed by another server, and
     `OSError` where it cannot be written.
@@ -104,6 +104,7 @@ def join(named: Path) -> Path:
     if folder.name != _folder_name():
         with _opened(named) as around:
             _check_around(around, named)
+            _check_entries(around, named)
         folder /= _folder_name()
     with _own(folder) as own:
         _hold(own, folder)

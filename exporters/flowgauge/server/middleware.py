@@ -6,7 +6,7 @@ from http import HTTPMethod
 from typing import TYPE_CHECKING
 
 from flowgauge.server.business import count_business
-from flowgauge.server.routes import OTHER, Routes
+from flowgauge.server.routes import OTHER, Routes, path_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -52,7 +52,7 @@ class MetricsMiddleware:
         """Serve one ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["path"] in self._page_paths:
+        elif path_of(scope) in self._page_paths:
             await self._page(scope, receive, send)
         else:
             await self._measure(scope, receive, send)

@@ -34,6 +34,7 @@ __all__ = [
     "Name",
     "admins_only",
     "bootstrap_basic_auth",
+    "check_basic_auth",
     "connection_limit",
     "fastapi_template",
     "flask_routes",
@@ -218,6 +219,15 @@ def _mount() -> type:
     return Mount
 
 
+def check_basic_auth() -> None:
+    """Raise `UsageError` if basic-auth could not start for want of its secret."""
+    if not os.environ.get("MLFLOW_FLASK_SERVER_SECRET_KEY"):
+        raise UsageError(
+            "basic-auth protects its forms with a secret that all workers share: set "
+            "MLFLOW_FLASK_SERVER_SECRET_KEY to a long random text, the same on every server"
+        )
+
+
 def bootstrap_basic_auth() -> None:
     """Do for basic-auth what `mlflow server` does for that one name, before any worker starts.
 
@@ -227,11 +237,6 @@ def bootstrap_basic_auth() -> None:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
     from mlflow.server import auth  # noqa: PLC0415
 
-    if not os.environ.get("MLFLOW_FLASK_SERVER_SECRET_KEY"):
-        raise UsageError(
-            "basic-auth protects its forms with a secret that all workers share: set "
-            "MLFLOW_FLASK_SERVER_SECRET_KEY to a long random text, the same on every server"
-        )
     if hasattr(auth, "bootstrap_admin_user"):
         try:
             auth.bootstrap_admin_user()

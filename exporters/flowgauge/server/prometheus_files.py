@@ -12,15 +12,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 from prometheus_client import mmap_dict, multiprocess
+from prometheus_client import values as value_classes
 from prometheus_client.metrics_core import Metric
 
 from flowgauge.errors import UsageError
 
-__all__ = ["NAMES", "MalformedFileError", "merge", "read", "supported", "write"]
+__all__ = ["NAMES", "MalformedFileError", "merge", "read", "require_files", "supported", "write"]
 
 NAMES = (
     ("prometheus_client.mmap_dict", "MmapedDict.read_all_values_from_file"),
     ("prometheus_client.multiprocess", "MultiProcessCollector.merge"),
+    ("prometheus_client.values", "MutexValue"),
+    ("prometheus_client.values", "ValueClass"),
 )
 """Modules, and names in them, that prometheus_client does not promise."""
 
@@ -50,6 +53,16 @@ def supported() -> None:
                 f"prometheus_client {version('prometheus_client')} lacks {module}.{name}, which "
                 f"flowgauge's server app needs: upgrade flowgauge, or use its versions {_KNOWN}"
             ) from None
+
+
+def require_files() -> None:
+    """Raise `UsageError` if prometheus_client keeps metrics in memory: it decides at its import."""
+    if value_classes.ValueClass is value_classes.MutexValue:
+        raise UsageError(
+            "prometheus_client was imported before flowgauge's app was made, and keeps metrics "
+            "where /metrics would not find them: set PROMETHEUS_MULTIPROC_DIR to an empty folder "
+            "before the server starts"
+        )
 
 
 def merge(files: Sequence[Path]) -> Iterable[Metric]:

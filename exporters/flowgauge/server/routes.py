@@ -11,12 +11,19 @@ if TYPE_CHECKING:
     from starlette.types import Scope
     from werkzeug.routing import Map
 
-__all__ = ["OTHER", "Routes"]
+__all__ = ["OTHER", "Routes", "path_of"]
 
 OTHER = "other"
 
 # Werkzeug spells a parameter <name> or <converter:name>.
 _WERKZEUG_PARAMETER = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
+
+
+def path_of(scope: "Scope") -> str:
+    """Return the path below where the application is mounted, by `uvicorn --root-path` or so."""
+    path: str = scope["path"]
+    root = scope.get("root_path", "").rstrip("/")
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 class Routes:
@@ -37,12 +44,12 @@ class Routes:
         MLflow refuses before it looks for a route, say for its Host header, is looked up in the
         Flask app alone, which has all routes but OTLP's, the gateway's and a few of the UI's.
         """
-        template = fastapi_template(scope) or self._flask(scope)
+        template = fastapi_template(scope) or self._flask(path_of(scope), scope["method"])
         return template.removeprefix(self._prefix) or "/" if template else OTHER
 
-    def _flask(self, scope: "Scope") -> str | None:
+    def _flask(self, path: str, method: str) -> str | None:
         try:
-            rule, _ = self._flask_urls.match(scope["path"], scope["method"], return_rule=True)
+            rule, _ = self._flask_urls.match(path, method, return_rule=True)
         except HTTPException:  # not found, wrong method, or a redirect to the right spelling
             return None
         return _WERKZEUG_PARAMETER.sub(r"{\1}", rule.rule)

@@ -19,13 +19,21 @@ import click
 
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.server import metrics_folder
-from flowgauge.server.apps import APP_VARIABLE, OURS, load, measured_app, named_app
+from flowgauge.server.apps import (
+    APP_VARIABLE,
+    OURS,
+    check_arguments,
+    load,
+    measured_app,
+    named_app,
+)
 from flowgauge.server.logins import keep_login
 from flowgauge.server.metrics_folder import FOLDER_VARIABLE
 from flowgauge.server.mlflow_host import (
     BASIC_AUTH,
     EXPOSE_VARIABLE,
     bootstrap_basic_auth,
+    check_basic_auth,
     server_options,
     supported,
 )
@@ -42,6 +50,9 @@ _PREPARED_VARIABLE = "_FLOWGAUGE_SERVER_PREPARED"
 # uvicorn's exit code for an app that cannot start: its supervisor then stops instead of starting
 # the worker again and again.
 _STARTUP_FAILURE = 3
+# With any other it starts the worker again. The command had found all well, so what is wrong may
+# pass, such as the absence of a database that a login asks at its start.
+_FAILURE = 1
 
 
 def prepare_server() -> None:
@@ -70,12 +81,16 @@ def _prepare(options: Mapping[str, Any]) -> None:
                 f"--{option.replace('_', '-')} cannot be combined with flowgauge, which measures "
                 "MLflow under uvicorn, its default server: leave it out"
             )
-    named = named_app([*sys.argv[1:], f"--app-name={options['app_name']}"])
-    app = measured_app(named, os.environ.get(APP_VARIABLE))
+    kept = options["app_name"]
+    wanted = os.environ.get(APP_VARIABLE)
+    if not wanted:
+        check_arguments(sys.argv[1:], kept)
+    app = measured_app(named_app([*sys.argv[1:], f"--app-name={kept}"]), wanted)
     exposed = os.environ.pop(EXPOSE_VARIABLE, None) or options.get("expose_prometheus")
     # Meanwhile unset: what the check imports would keep this process's own metrics there.
     folder = os.environ.pop(FOLDER_VARIABLE, None)
     _check(app)
+    _check_address(options.get("port"))
     if exposed:
         _warn("--expose-prometheus is on, and flowgauge takes over: /metrics is flowgauge's page.")
     folder = folder or exposed
@@ -94,6 +109,8 @@ def _check(app: str | None) -> None:
     """Raise `FlowgaugeError` if *app* cannot be measured, or not without harm."""
     supported(app)
     keep_login(app, os.environ)
+    if app == BASIC_AUTH:
+        check_basic_auth()
     if app:
         load(app)
     # Not at the top: it rests on starlette, which `mlflow server` has loaded by now.
@@ -102,17 +119,21 @@ def _check(app: str | None) -> None:
     warning = check_access(app)
     if warning:
         _warn(warning)
-    if multiprocessing.parent_process() is None:  # else another worker may listen there already
-        _check_address()
 
 
-def _check_address() -> None:
+def _check_address(port_of_mlflow: int | None = None) -> None:
     from flowgauge.address import listen  # noqa: PLC0415 - as above
     from flowgauge.server.access import ADDRESS_VARIABLE, own_address  # noqa: PLC0415
 
     address = own_address()
-    if address:
-        listen(*address, ADDRESS_VARIABLE).close()
+    if not address:
+        return
+    if address[1] == port_of_mlflow:  # the kernel would give half of MLflow's requests to the page
+        raise UsageError(
+            f"{ADDRESS_VARIABLE} is {os.environ[ADDRESS_VARIABLE]!r}, which is MLflow's own port: "
+            "choose another one, or leave it out to have /metrics on MLflow's port"
+        )
+    listen(*address, ADDRESS_VARIABLE).close()
 
 
 def create_app(named: str | None = None) -> "ASGIApp":
@@ -120,19 +141,28 @@ def create_app(named: str | None = None) -> "ASGIApp":
 
     Ends the process with a sentence that says what to do if that cannot be.
     """
+    prepared = os.environ.get(_PREPARED_VARIABLE)
     try:
         app = measured_app(named, os.environ.get(APP_VARIABLE))
         _join_workers()
         # Not at the top: prometheus_client decides at its import where metrics are kept.
         from flowgauge.server.assembly import assemble  # noqa: PLC0415
 
-        prepared = os.environ.get(_PREPARED_VARIABLE)
         return assemble(
-            app, Path(os.environ[FOLDER_VARIABLE]), lambda: None if prepared else _check(app)
+            app,
+            Path(os.environ[FOLDER_VARIABLE]),
+            lambda: keep_login(app, os.environ) if prepared else _check_alone(app),
         )
     except FlowgaugeError as error:
         _warn(str(error))
-        sys.exit(_STARTUP_FAILURE)
+        may_pass = prepared and not isinstance(error, UsageError)
+        sys.exit(_FAILURE if may_pass else _STARTUP_FAILURE)
+
+
+def _check_alone(app: str | None) -> None:
+    _check(app)
+    if multiprocessing.parent_process() is None:  # else another worker may listen there already
+        _check_address()
 
 
 def _join_workers() -> None:
@@ -155,7 +185,13 @@ def _join_workers() -> None:
 
 
 def _share_new_folder() -> None:
-    folder = tempfile.mkdtemp(prefix="flowgauge-")
+    try:
+        folder = tempfile.mkdtemp(prefix="flowgauge-")
+    except OSError as error:
+        raise FlowgaugeError(
+            "the workers' metrics need a temporary folder, and none can be made, "
+            f"{error.strerror}: set {FOLDER_VARIABLE} to a folder that the server may write"
+        ) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _share(metrics_folder.claim, folder)
 
