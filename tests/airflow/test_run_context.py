@@ -1,6 +1,8 @@
+import types
 import warnings
 
 import pytest
+from airflow.sdk import DAG, Param
 from mlflow.tracking.context.registry import resolve_tags
 
 from flowgauge.airflow.context import Task, current_task
@@ -26,6 +28,26 @@ def test_mlflow_in_a_program_of_a_task_is_tagged(monkeypatch: pytest.MonkeyPatch
         "airflow.run_id": "manual__1",
         "airflow.try_number": "2",
     }
+
+
+def _callback_of(dag: DAG) -> Task:
+    """Be called as Airflow calls a callback of *dag*, which is told of no task."""
+    airflow_code = types.FunctionType(
+        compile("def call(context, callback):\n    return callback()", "", "exec").co_consts[0],
+        {"__name__": "airflow.callbacks"},
+    )
+    task: Task = airflow_code({"dag": dag, "run_id": "manual__1"}, current_task)
+    return task
+
+
+@pytest.mark.parametrize(
+    ("default", "enabled"),
+    [(Param(type="boolean"), True), (Param(False, type="boolean"), False)],
+)
+def test_a_parameter_without_a_default_is_no_error(default: Param, enabled: bool) -> None:
+    """Whoever triggers the DAG must say `mlflow_enable`, and a callback of the DAG is not told."""
+    dag = DAG("etl", schedule=None, params={"mlflow_enable": default})
+    assert _callback_of(dag) == Task(dag_id="etl", run_id="manual__1", mlflow_enable=enabled)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`flowgauge check` names the first broken step, and its cure."""
 
+import os
 import platform
 import re
 import sqlite3
@@ -161,6 +162,30 @@ def test_airflow_is_a_source(folder: Path, told: str, value: str, shown: str) ->
     """Where Airflow is set up its Variable or Connection is found, as the tasks would find it."""
     answer = check(folder, AIRFLOW_HOME=str(folder), **{told: value})
     assert shown in answer.message("tracking URI")
+
+
+@pytest.mark.parametrize("script", ["#!/nowhere/python", "#!/bin/sh\nprintf '\\377\\n'; exit 1"])
+def test_an_airflow_command_that_does_not_work_is_no_source(folder: Path, script: str) -> None:
+    """One whose virtualenv was moved, or that prints what is no text, is passed over."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "airflow").write_text(script)
+    (folder / "bin" / "airflow").chmod(0o755)
+    answer = check(folder, AIRFLOW_HOME=str(folder), PATH=f"{folder}/bin:{os.defpath}")
+    assert answer.message("tracking URI").startswith("no MLflow is named")
+
+
+@pytest.mark.parametrize("options", [[], ["--skip", "server-app", "--prometheus-url", "https://p"]])
+@pytest.mark.parametrize("certificates", ["/missing.pem", "store.db"])
+def test_certificates_that_cannot_be_loaded_are_named(
+    folder: Path, certificates: str, options: list[str]
+) -> None:
+    """A bundle that is not there, or is none, is wrong usage, for MLflow and for Prometheus."""
+    (folder / "store.db").touch()
+    address = NOWHERE if options else NOWHERE.replace("http:", "https:")
+    answer = check(folder, *options, MLFLOW_TRACKING_URI=address, SSL_CERT_FILE=certificates)
+    step = "Prometheus" if options else "tracking URI"
+    assert answer.status(step) == "failed"
+    assert f"SSL_CERT_FILE={certificates} cannot be loaded" in answer.message(step)
 
 
 @pytest.mark.parametrize("environ", [{}, {"ENV": "missing"}])

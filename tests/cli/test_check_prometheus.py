@@ -85,13 +85,24 @@ _UP = '{"metric": {"job": "%s", "instance": "i"}, "value": [0, "1"]}'
 _QUERY = f'{{"data": {{"result": [{_UP % "mlflow"}, {_UP % "flowgauge"}]}}}}'
 
 
-def _with_configuration(server: CannedServer, configuration: str) -> str:
-    """Answer as a Prometheus 3 does whose configuration that is; return the URL."""
+def _with_configuration(
+    server: CannedServer, configuration: str, pools: Sequence[tuple[str, str]] = ()
+) -> str:
+    """Answer as a Prometheus 3 does whose configuration that is; return the URL.
+
+    *pools* are the label `job` and the configuration's job of the active targets.
+    """
+    targets = [{"labels": {"job": job}, "scrapePool": pool} for job, pool in pools]
     server.pages = {
         "/api/v1/query": _QUERY,
         "/api/v1/status/config": json.dumps({"data": {"yaml": configuration}}),
+        "/api/v1/targets": json.dumps({"data": {"activeTargets": targets}}),
     }
     return server.url
+
+
+_OURS = [("mlflow", "mlflow"), ("flowgauge", "mlflow")]
+_OPERATORS = [("mlflow", "serviceMonitor/a/b/0"), ("flowgauge", "serviceMonitor/a/b/0")]
 
 
 _CONVERT = "convert_classic_histograms_to_nhcb"
@@ -110,7 +121,7 @@ def test_histograms_that_are_converted_away_are_a_fault(
     target: CannedServer, configuration: str
 ) -> None:
     """Prometheus 3 may turn classic histograms into native ones, and our latency rules go blind."""
-    url = _with_configuration(target, configuration)
+    url = _with_configuration(target, configuration, _OURS)
     with pytest.raises(FlowgaugeError, match=f"set {_CONVERT} to false"):
         ask_prometheus(url)
 
@@ -120,15 +131,55 @@ def test_histograms_that_are_converted_away_are_a_fault(
     [
         f"global: {{{_CONVERT}: true, {_KEEP}: true}}\nscrape_configs: [{{job_name: mlflow}}]",
         f"global: {{{_CONVERT}: true}}\nscrape_configs: [{{job_name: mlflow, {_CONVERT}: false}}]",
-        f"scrape_configs: [{{job_name: other, {_CONVERT}: true}}]",
-        "global: {scrape_interval: 1m}",
+        f"scrape_configs: [{{job_name: other, {_CONVERT}: true}}, {{job_name: mlflow}}]",
+        "scrape_configs: [{job_name: mlflow, relabel_configs: [{separator: =}]}]",
     ],
 )
 def test_histograms_that_stay_are_none(target: CannedServer, configuration: str) -> None:
     """Kept beside, kept in our jobs, converted in others' only: that is fine."""
     assert "keeps the classic histograms" in ask_prometheus(
-        _with_configuration(target, configuration)
+        _with_configuration(target, configuration, _OURS)
     )
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        "scrape_configs: [{job_name: serviceMonitor/a/b/0, %s}]",
+        "{scrape_configs: [{job_name: serviceMonitor/a/b/0}], global: {%s}}",
+    ],
+)
+def test_the_operators_jobs_are_looked_at(target: CannedServer, configuration: str) -> None:
+    """Where `job` is a label that the Prometheus operator sets, its own job counts."""
+    converting = configuration % f"{_CONVERT}: true"
+    url = _with_configuration(target, converting, _OPERATORS)
+    with pytest.raises(FlowgaugeError, match=f"set {_CONVERT} to false"):
+        ask_prometheus(url)
+    keeping = configuration % f"{_CONVERT}: false"
+    assert "keeps the" in ask_prometheus(_with_configuration(target, keeping, _OPERATORS))
+
+
+@pytest.mark.parametrize("pools", [[], _OPERATORS])
+def test_jobs_that_the_configuration_does_not_hold_are_not_vouched_for(
+    target: CannedServer, pools: Sequence[tuple[str, str]]
+) -> None:
+    """Scraped by somebody else, or by a file of its own: nobody can say from here how."""
+    said = ask_prometheus(_with_configuration(target, "global: {scrape_interval: 1m}", pools))
+    assert "does not show how it scrapes them" in said
+
+
+@pytest.mark.parametrize("yaml", ["", "not for you", "a: [}", "scrape_configs: 1"])
+def test_a_configuration_that_nobody_can_read_is_not_shown(target: CannedServer, yaml: str) -> None:
+    """Services that speak Prometheus' language put other things in its place."""
+    assert "does not show its configuration" in ask_prometheus(_with_configuration(target, yaml))
+
+
+@pytest.mark.parametrize("groups", ["null", '[{"rules": null}]', '[{"name": "empty"}]'])
+def test_a_service_without_rules_has_none_of_ours(target: CannedServer, groups: str) -> None:
+    """Whether it says so with an empty list, with null, or not at all."""
+    target.pages = {"/api/v1/query": _QUERY, "/api/v1/rules": f'{{"data": {{"groups": {groups}}}}}'}
+    with pytest.raises(FlowgaugeError, match="has none of our rules"):
+        ask_prometheus(target.url)
 
 
 def test_what_is_not_shown_is_passed_over(target: CannedServer) -> None:

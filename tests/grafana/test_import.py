@@ -21,9 +21,11 @@ def server() -> Iterator[Grafana]:
         yield running
 
 
-def _import(url: str, *options: str, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
+def _import(
+    url: str, *options: str, token: str = TOKEN, **variables: str
+) -> subprocess.CompletedProcess[str]:
     command = [python_tool("flowgauge"), "dashboards", "import", "--grafana-url", url, *options]
-    environ = {"GRAFANA_TOKEN": token} if token else {}
+    environ = {**({"GRAFANA_TOKEN": token} if token else {}), **variables}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
 
 
@@ -181,6 +183,14 @@ def test_something_else_than_grafana_is_explained() -> None:
 def test_wrong_usage_is_one_sentence(url: str, token: str, says: str) -> None:
     """A wrong address or token is told before anything is asked."""
     _one_sentence(_import(url, token=token), 2, says)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("SSL_CERT_FILE", "/missing.pem"), ("ALL_PROXY", "ftp://proxy")]
+)
+def test_surroundings_that_cannot_be_used_are_one_sentence(variable: str, value: str) -> None:
+    """Certificates and proxies that the environment names wrongly are told by name."""
+    _one_sentence(_import("https://grafana", **{variable: value}), 2, variable)
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,22 @@ def test_prometheus_scrapes_what_the_environment_says(full: Path, rendered: _Ren
     assert exporter["job_name"] == "flowgauge"
 
 
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://[fd00::1]:5000/ml", "[fd00::1]:5000"),
+        ("https://[fd00::1]", "[fd00::1]:443"),
+        ("10.0.0.7", "10.0.0.7:443"),
+    ],
+)
+def test_prometheus_is_given_an_address_of_any_kind(
+    rendered: _Rendered, url: str, target: str
+) -> None:
+    """An IPv6 address keeps its brackets: without, its port cannot be told from it."""
+    config = _read(rendered(f"domains: {{mlflow: '{url}'}}") / "prometheus" / "prometheus.yml")
+    assert config["scrape_configs"][0]["static_configs"] == [{"targets": [target]}]
+
+
 def test_prometheus_sends_a_token_where_one_is_asked_for(
     rendered: _Rendered, accepts: Callable[..., str]
 ) -> None:
@@ -159,6 +175,14 @@ def test_an_mlflow_that_is_no_server_cannot_be_rendered() -> None:
     """A tracking URI that Prometheus cannot scrape is refused in one sentence."""
     environment = Environment.model_validate({"domains": {"mlflow": "sqlite:///mlflow.db"}})
     with pytest.raises(UsageError, match=r"domains\.mlflow is sqlite:.*only scrape http and https"):
+        render("test", environment)
+
+
+@pytest.mark.parametrize("rest", ["?a=b", "/ml#/experiments"])
+def test_an_address_copied_from_the_browser_cannot_be_rendered(rest: str) -> None:
+    """What follows the path is refused: no task or exporter could use it as a tracking URI."""
+    environment = Environment.model_validate({"domains": {"mlflow": f"https://mlflow{rest}"}})
+    with pytest.raises(UsageError, match=r"domains\.mlflow is .*leave out what follows the path"):
         render("test", environment)
 
 
@@ -217,5 +241,5 @@ def test_no_deployment_but_the_users_is_rendered(folder: Path) -> None:
     shutil.copytree(_EXAMPLES[0].parent, folder / "environments")
     assert refused() == (
         "flowgauge: environments/prod.yaml: domains.mlflow, urls.dashboards, image still have an "
-        "example's address: write your own, or leave the key out"
+        "example's address: write your own, or leave out what you do not need"
     )

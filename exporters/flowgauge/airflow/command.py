@@ -50,9 +50,11 @@ def _last_line(seconds: float, *arguments: str) -> str | None:
     """Return what `airflow` printed last, after its log lines; None if it failed."""
     try:
         done = subprocess.run(
-            ["airflow", *arguments], capture_output=True, text=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
+            ["airflow", *arguments],
+            capture_output=True, encoding="utf-8", errors="replace", timeout=seconds, check=False,
+        )  # fmt: skip
+    # OSError is a command whose interpreter is gone, as that of a virtualenv that was moved.
+    except (OSError, subprocess.TimeoutExpired):
         return None
     lines = done.stdout.splitlines()
     return lines[-1] if done.returncode == 0 and lines else None

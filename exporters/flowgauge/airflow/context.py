@@ -90,9 +90,17 @@ def _from_context(context: Mapping[str, Any]) -> Task:
         map_index=None if map_index is None or map_index < 0 else map_index,
         try_number=getattr(instance, "try_number", None),
         # Without a task, nor is it told the parameters of the run: the DAG's own count.
-        mlflow_enable=_is_on((context.get("params") or dag.params).get("mlflow_enable", True)),
+        mlflow_enable=_is_on(_parameter(context.get("params") or dag.params)),
         instance=instance,
     )
+
+
+def _parameter(params: Mapping[str, Any]) -> object:
+    try:
+        return params.get("mlflow_enable", True)
+    # The DAG's own has no default, or a wrong one, and Airflow looks at it only now.
+    except Exception:  # noqa: BLE001
+        return True
 
 
 def _from_environment(environ: Mapping[str, str]) -> Task:

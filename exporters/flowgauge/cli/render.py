@@ -42,7 +42,7 @@ def render_command(*, name: str, out: Path | None, diff: bool) -> None:
     if left := example_addresses(environment):
         raise UsageError(
             f"{file}: {', '.join(left)} still {'has' if len(left) == 1 else 'have'} an example's "
-            "address: write your own, or leave the key out"
+            "address: write your own, or leave out what you do not need"
         )
     try:
         files = render(name, environment)

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import httpx
 
-from flowgauge import __version__
 from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.http_client import http_client
 from flowgauge.redact import redact_url
 
 __all__ = ["GrafanaClient", "GrafanaError"]
@@ -37,7 +37,8 @@ class GrafanaError(FlowgaugeError):
 class GrafanaClient:
     """Asks the Grafana at *url* with the *token* of a service account.
 
-    Raises `UsageError` for an address or a token that cannot be one. Every call raises
+    Raises `UsageError` for an address or a token that cannot be one, and for proxies or
+    certificates of the environment that cannot be used. Every call raises
     `GrafanaError` when Grafana cannot be reached or refuses.
     """
 
@@ -46,16 +47,11 @@ class GrafanaClient:
         if not (token.isascii() and token.isprintable()) or " " in token:
             raise UsageError("Grafana's token has characters that no token has: give it alone")
         try:
-            self._http = httpx.Client(
-                base_url=url.rstrip("/"),
-                headers={
-                    "Authorization": f"Bearer {token}",
-                    "User-Agent": f"flowgauge/{__version__}",
-                },
-                timeout=timeout_seconds,
-            )
+            base_url = httpx.URL(url.rstrip("/"))
         except httpx.InvalidURL as error:
             raise UsageError(f"{self._shown} is no address: {error}") from None
+        login = {"Authorization": f"Bearer {token}"}
+        self._http = http_client(login, base_url=base_url, timeout=timeout_seconds)
 
     def __enter__(self) -> Self:
         return self

@@ -43,8 +43,13 @@ def _mlflow_job(endpoint: Endpoint, url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"}:
         raise UsageError(f"domains.mlflow is {url}: Prometheus can only scrape http and https")
+    if parts.query or parts.fragment:
+        raise UsageError(
+            f"domains.mlflow is {url}: leave out what follows the path, from ? or # on"
+        )
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    job = _job("mlflow", endpoint, [f"{parts.hostname}:{port}"])
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    job = _job("mlflow", endpoint, [f"{host}:{port}"])
     job["scheme"] = parts.scheme
     if prefix := parts.path.rstrip("/"):
         job["metrics_path"] = f"{prefix}/metrics"

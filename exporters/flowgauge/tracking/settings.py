@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from flowgauge.errors import UsageError
+from flowgauge.http_client import trusting_context
 
 __all__ = ["Settings", "read_settings", "speaks_rest", "ssl_context"]
 
@@ -79,7 +80,7 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
     elif settings.certificates:
         context = _trusting(settings.certificates)
     else:
-        context = httpx.create_ssl_context()
+        context = trusting_context()
     if settings.client_certificate:
         _load_client_certificate(context, settings.client_certificate)
     return context
