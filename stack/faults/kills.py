@@ -35,14 +35,27 @@ class Aftermath:
     failures: Mapping[str, float]
 
     @property
+    def early(self) -> Sequence[int]:
+        """The calls killed before they had written anything down: those before all with a run."""
+        first = next(index for index, call in enumerate(self.calls[1:], 1) if self.runs.get(call))
+        return self.calls[1:first]
+
+    @property
     def lost(self) -> Sequence[int]:
-        """The calls without a run."""
-        return [call for call in self.calls if not self.runs.get(call)]
+        """The other calls without a run."""
+        rest = [self.calls[0], *self.calls[len(self.early) + 1 :]]
+        return [call for call in rest if not self.runs.get(call)]
 
     @property
     def doubled(self) -> Sequence[int]:
         """The calls with more than one run."""
         return [call for call in self.calls if self.runs.get(call, 0) > 1]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all that was written down is one finished run, and counted as one."""
+        arrived = len(self.calls) - len(self.early)
+        return not (self.lost or self.doubled or self.unfinished) and self.logs == arrived
 
 
 def kill_log_calls(
