@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -144,3 +145,25 @@ def test_several_killed_at_random_send_each_once(surroundings: Surroundings) -> 
     assert numbers == list(range(30))
     (pair,) = surroundings.pairs()
     assert pair.logs == 30
+
+
+def test_a_backlog_leaves_room_for_new_calls(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the relay empties a long outbox, calls at half of what the limit allows get through."""
+    (surroundings.folder / "environments" / "limited.yaml").write_text(
+        "domains: {mlflow: mlflow.example.com}\n"
+        "rate_limits: {mlflow_api: {max_calls: 8, window_seconds: 8}}\n"
+    )
+    monkeypatch.setenv("ENV", "limited")
+    _leave(surroundings, 30)
+    store = os.environ["FLOWGAUGE_STORE"]
+    with relay(surroundings.folder, mlflow_uri=surroundings.mlflow_url, store=store) as running:
+        wait_for(lambda: _sample(running.url, "flowgauge_relay_sent_total") > 1, "it sends")
+        for number in range(6):
+            due = time.monotonic() + 2
+            payload = {"metrics": {"number": 100 + number}}
+            assert log_with_mlflow(payload, experiment=surroundings.experiment, budget_seconds=30)
+            wait_for(lambda due=due: time.monotonic() > due, "the next call is due")
+        assert _sample(running.url, "flowgauge_relay_sent_total") > 4
+    assert not surroundings.failures()

@@ -155,7 +155,7 @@ def test_the_parts_find_each_other(manifests: Manifests, name: str) -> None:
 
 
 def test_the_jobs_have_the_names_the_rules_know(manifests: Manifests) -> None:
-    """The scrape jobs are called mlflow, flowgauge and flowgauge-relay, whatever their Services are called."""
+    """The scrape jobs are mlflow, flowgauge and flowgauge-relay, whatever their Services are."""
     jobs = {
         name: monitor["spec"]["endpoints"][0]["relabelings"]
         for name, monitor in _of_kind(manifests, "ServiceMonitor").items()
