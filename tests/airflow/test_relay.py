@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 import httpx
 import pytest
@@ -34,6 +35,10 @@ def _leave(surroundings: Surroundings, count: int) -> None:
 def _is_empty() -> bool:
     with closing(open_store()) as store:
         return store.outbox.state().entries == 0
+
+
+def _is_past(moment: float) -> bool:
+    return time.monotonic() > moment
 
 
 def _sample(url: str, name: str) -> float:
@@ -161,9 +166,9 @@ def test_a_backlog_leaves_room_for_new_calls(
     with relay(surroundings.folder, mlflow_uri=surroundings.mlflow_url, store=store) as running:
         wait_for(lambda: _sample(running.url, "flowgauge_relay_sent_total") > 1, "it sends")
         for number in range(6):
-            due = time.monotonic() + 2
+            due = partial(_is_past, time.monotonic() + 2)
             payload = {"metrics": {"number": 100 + number}}
             assert log_with_mlflow(payload, experiment=surroundings.experiment, budget_seconds=30)
-            wait_for(lambda due=due: time.monotonic() > due, "the next call is due")
+            wait_for(due, "the next call is due")
         assert _sample(running.url, "flowgauge_relay_sent_total") > 4
     assert not surroundings.failures()
