@@ -39,6 +39,10 @@ test: setup ## run every test, on real parts
 	@scripts/newer-programs prometheus || true  # the rules' tests go on with what is there
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
+.PHONY: faults
+faults: setup ## kill log calls at every line of theirs: nothing may be lost or doubled (half an hour)
+	@$(BIN)/python -m stack.faults $(ARGS)
+
 .PHONY: test-airflow2
 test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 too
 	@AIRFLOW_PYTHON=$(CURDIR)/.run/airflow2/bin/python $(BIN)/python -m pytest tests/airflow_versions

@@ -1,6 +1,6 @@
 """`make run`: the whole system on loopback, with a real DAG logging real rows.
 
-MLflow with the server app, the exporter, Prometheus with the rules, Alertmanager and Airflow run
+MLflow with the server app, exporter, relay, Prometheus with the rules, Alertmanager and Airflow run
 until Ctrl-C. SIGUSR1 (`make outage`) takes MLflow away for 30 seconds while the DAGs go on.
 """
 
@@ -26,6 +26,7 @@ from stack.exporter import exporter
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.process import LOOPBACK, StackError
 from stack.prometheus import Prometheus, alertmanager, prometheus
+from stack.relay import relay
 from stack.rules import scaled_rules
 
 __all__ = ["DEFAULT_FOLDER", "main", "running_demo"]
@@ -45,6 +46,7 @@ class _Ports:
 
     mlflow: int
     exporter: int
+    relay: int
     prometheus: int
     alertmanager: int
     airflow: int
@@ -96,6 +98,7 @@ class _Mlflow:
 )
 @click.option("--mlflow-port", default=5000, help="Port of MLflow.")
 @click.option("--exporter-port", default=9877, help="Port of the flowgauge exporter.")
+@click.option("--relay-port", default=9878, help="Port of the flowgauge relay.")
 @click.option("--prometheus-port", default=9090, help="Port of Prometheus.")
 @click.option("--alertmanager-port", default=9093, help="Port of Alertmanager.")
 @click.option("--airflow-port", default=8080, help="Port of Airflow.")
@@ -165,7 +168,7 @@ def _signals() -> Iterator[list[int]]:
 def _run(folder: Path, ports: _Ports, outages: list[int]) -> None:
     store = f"sqlite:///{folder}/store.db"
     with ExitStack() as parts:
-        progress = _Progress(total=5)
+        progress = _Progress(total=6)
         mlflow = _Mlflow(folder / "mlflow", ports.mlflow)
         parts.callback(mlflow.stop)
         with progress("MLflow with the server app"):
@@ -173,6 +176,10 @@ def _run(folder: Path, ports: _Ports, outages: list[int]) -> None:
         with progress("exporter"):
             exporter_url = parts.enter_context(
                 exporter(folder / "exporter", mlflow_uri=uri, store=store, port=ports.exporter)
+            )
+        with progress("relay"):
+            sending = parts.enter_context(
+                relay(folder / "relay", mlflow_uri=uri, store=store, port=ports.relay)
             )
         with progress("Alertmanager"):
             notifier = parts.enter_context(
@@ -186,7 +193,11 @@ def _run(folder: Path, ports: _Ports, outages: list[int]) -> None:
             monitor = parts.enter_context(
                 prometheus(
                     folder / "prometheus",
-                    {"mlflow": f"{LOOPBACK}:{ports.mlflow}", "flowgauge": exporter_url[7:]},
+                    {
+                        "mlflow": f"{LOOPBACK}:{ports.mlflow}",
+                        "flowgauge": exporter_url[7:],
+                        "flowgauge-relay": sending.url[7:],
+                    },
                     rules=scaled_rules(folder / "rules", _RULES_FASTER),
                     alertmanager_address=notifier,
                     interval="2s",
@@ -207,6 +218,7 @@ def _run(folder: Path, ports: _Ports, outages: list[int]) -> None:
                 "MLflow": uri,
                 "its metrics": f"{uri}/metrics",
                 "exporter": exporter_url,
+                "relay": sending.url,
                 "Prometheus": f"{monitor.url}/alerts",
                 "Alertmanager": f"http://{notifier}",
                 "Airflow": scheduler.url,

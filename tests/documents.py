@@ -12,7 +12,7 @@ import click
 
 from flowgauge.assets import asset
 from flowgauge.cli.main import _cli
-from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS
+from flowgauge.metrics import ALL_METRICS
 from flowgauge.rules import promql
 from flowgauge.rules.files import read_rules
 from flowgauge.rules.vocabulary import Vocabulary
@@ -36,7 +36,7 @@ _BLOCK = re.compile(
 
 VOCABULARY = Vocabulary(
     (rule for one in read_rules([str(asset("alerts") / "*.yaml")]) for rule in one.file.rules),
-    (*SERVER_METRICS, *EXPORTER_METRICS),
+    ALL_METRICS,
 )
 """Every series and label that there is."""
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS
+from flowgauge.metrics import ALL_METRICS
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -22,7 +22,7 @@ def test_names_follow_prometheus_conventions() -> None:
 
     https://prometheus.io/docs/practices/naming/
     """
-    metrics = [*SERVER_METRICS, *EXPORTER_METRICS]
+    metrics = list(ALL_METRICS)
     assert len({metric.name for metric in metrics}) == len(metrics)
     for metric in metrics:
         assert re.fullmatch(r"(mlflow|flowgauge)_[a-z_]+", metric.name)

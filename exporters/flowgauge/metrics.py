@@ -10,7 +10,14 @@ README's table, the dashboards' and the rules' checks read it.
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["COUNTED_METRICS", "EXPORTER_METRICS", "SERVER_METRICS", "Metric"]
+__all__ = [
+    "ALL_METRICS",
+    "COUNTED_METRICS",
+    "EXPORTER_METRICS",
+    "RELAY_METRICS",
+    "SERVER_METRICS",
+    "Metric",
+]
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -256,6 +263,25 @@ BUILD_INFO = Metric(
     ("version", "python_version"),
 )
 
+RELAY_SENT = Metric(
+    "flowgauge_relay_sent_total", "counter", "Payloads that this relay sent to MLflow."
+)
+RELAY_SET_ASIDE = Metric(
+    "flowgauge_relay_set_aside_total",
+    "counter",
+    "Payloads that MLflow refused for good when this relay sent them.",
+)
+RELAY_LAG = Metric(
+    "flowgauge_relay_lag_seconds",
+    "gauge",
+    "Age of the oldest payload in the outbox when this relay last looked; 0 if there is none.",
+)
+RELAY_UP = Metric(
+    "flowgauge_relay_up",
+    "gauge",
+    "1 if store and MLflow answered this relay the last time, else 0.",
+)
+
 COUNTED_METRICS: tuple[Metric, ...] = (
     RATE_LIMIT_CALLS,
     RATE_LIMIT_HITS,
@@ -290,3 +316,7 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     COLLECTOR_DURATION,
     BUILD_INFO,
 )
+
+RELAY_METRICS: tuple[Metric, ...] = (RELAY_SENT, RELAY_SET_ASIDE, RELAY_LAG, RELAY_UP)
+
+ALL_METRICS: tuple[Metric, ...] = (*SERVER_METRICS, *EXPORTER_METRICS, *RELAY_METRICS)

@@ -58,6 +58,17 @@ def test_a_log_call_loads_no_mlflow(folder: Path) -> None:
     assert not _loaded_after(call) & {"mlflow", "airflow", "pandas", "numpy", "redis", "pydantic"}
 
 
+def test_a_log_call_for_later_loads_no_http_client(folder: Path) -> None:
+    """What only writes its payload down is spared the HTTP client, TLS and all that they load."""
+    call = (
+        "import os\n"
+        f"os.environ['AIRFLOW_HOME'] = {str(folder)!r}\n"
+        "from flowgauge.airflow import log_with_mlflow\n"
+        "assert log_with_mlflow({'rows': 1}, delivery='later') is None"
+    )
+    assert not _loaded_after(call) & {"httpx", "ssl", "asyncio", "pydantic", "yaml", "click"}
+
+
 def test_unknown_names_are_unknown() -> None:
     """A name the package does not have is an AttributeError, as in any module."""
     with pytest.raises(AttributeError, match="no attribute 'log_to_mlflow'"):

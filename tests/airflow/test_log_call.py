@@ -170,6 +170,31 @@ def test_payload_survives_an_outage(
     assert (pair.logs, pair.deferred, pair.rows) == (2, 1, 3)
 
 
+def test_a_call_for_later_only_writes_down(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With FLOWGAUGE_DELIVERY=later nothing is sent; `delivery` of the call has the last word."""
+    monkeypatch.setenv("FLOWGAUGE_DELIVERY", "later")
+    assert log_with_mlflow({"rows": 1}, experiment=surroundings.experiment) is None
+    assert (len(surroundings.outbox()), surroundings.runs()) == (1, [])
+    (pair,) = surroundings.pairs()
+    assert (pair.logs, pair.deferred, pair.failures) == (0, 1, {})
+    assert log_with_mlflow({"rows": 2}, experiment=surroundings.experiment, delivery="now")
+    assert len(surroundings.runs()) == 2
+    monkeypatch.setenv("FLOWGAUGE_DELIVERY", "tomorrow")
+    assert log_with_mlflow({"rows": 3}, experiment=surroundings.experiment)
+    assert "'tomorrow' is neither now nor later" in caplog.text
+
+
+def test_a_call_for_later_is_sent_while_the_store_is_down(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be written down for later, the payload is sent at once."""
+    monkeypatch.setenv("FLOWGAUGE_STORE", "redis://127.0.0.1:9/0")
+    assert log_with_mlflow({"rows": 1}, experiment=surroundings.experiment, delivery="later")
+    assert len(surroundings.runs()) == 1
+
+
 def test_silent_mlflow_takes_no_more_than_the_budget(
     surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

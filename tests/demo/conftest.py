@@ -13,7 +13,7 @@ from stack.process import answers, free_port, wait_for
 from stack.prometheus import Prometheus
 
 CHECKOUT = Path(__file__).parents[2]
-PARTS = ("mlflow", "exporter", "prometheus", "alertmanager", "airflow")
+PARTS = ("mlflow", "exporter", "relay", "prometheus", "alertmanager", "airflow")
 
 
 @dataclass

@@ -114,7 +114,7 @@ def test_the_services_work_together(
     Grafana is not run. What containers call each other is replaced by addresses on loopback.
     """
     services = compose["services"]
-    ports = {name: free_port() for name in ("redis", "mlflow", "exporter", "prometheus")}
+    ports = {name: free_port() for name in ("redis", "mlflow", "exporter", "prometheus", "relay")}
     ports |= {"alertmanager": free_port(), "postgres": database.port}
     here = _Replacements(
         {
@@ -158,13 +158,15 @@ def test_the_services_work_together(
         start("mlflow", [], [], lambda: answers(url("mlflow", "/health")))
         start("exporter", _exporter_command(), [address("exporter")],
               lambda: answers(url("exporter", "/readyz")))  # fmt: skip
+        start("relay", _exporter_command()[:1], [address("relay")],
+              lambda: answers(url("relay", "/readyz")))  # fmt: skip
         start("alertmanager", ["prometheus-alertmanager"], [address("alertmanager")],
               lambda: answers(url("alertmanager", "/-/ready")))  # fmt: skip
         start("prometheus", ["prometheus"], [address("prometheus")],
               lambda: answers(url("prometheus", "/-/ready")))  # fmt: skip
 
         monitor = Prometheus(url("prometheus"))
-        for job in ("mlflow", "flowgauge"):
+        for job in ("mlflow", "flowgauge", "flowgauge-relay"):
             wait_for(partial(monitor.value, f'up{{job="{job}"}} == 1'), f"{job} is scraped")
         wait_for(lambda: monitor.value("mlflow_up") == 1, "the exporter reaches MLflow")
         told = httpx.get(url("prometheus", "/api/v1/alertmanagers")).json()["data"]
@@ -175,7 +177,14 @@ def test_the_services_work_together(
         assert len(rules) >= len(list(asset("alerts").glob("*.yaml")))
 
 
-_PORTS = {"redis": 6379, "mlflow": 5000, "exporter": 9877, "alertmanager": 9093, "postgres": 5432}
+_PORTS = {
+    "redis": 6379,
+    "mlflow": 5000,
+    "exporter": 9877,
+    "relay": 9878,
+    "alertmanager": 9093,
+    "postgres": 5432,
+}
 
 
 class _Replacements:

@@ -22,7 +22,12 @@ _CORE = {
     ("Service", "flowgauge-exporter"),
     ("PodDisruptionBudget", "flowgauge-exporter"),
     ("NetworkPolicy", "flowgauge-exporter"),
+    ("ServiceAccount", "flowgauge-relay"),
+    ("Deployment", "flowgauge-relay"),
+    ("Service", "flowgauge-relay"),
+    ("NetworkPolicy", "flowgauge-relay"),
 }
+_PROGRAMS = pytest.mark.parametrize("name", ["flowgauge-exporter", "flowgauge-relay"])
 
 
 def _pod(manifests: Manifests, name: str = "flowgauge-exporter") -> dict[str, Any]:
@@ -110,9 +115,10 @@ def test_everything_is_where_it_belongs(manifests: Manifests) -> None:
             assert manifest["metadata"]["labels"]["release"] == "kube-prometheus-stack"
 
 
-def test_the_exporter_can_do_no_harm(manifests: Manifests) -> None:
-    """Its pod meets the restricted Pod Security Standard, has limits, and no token."""
-    pod, container = _pod(manifests)["spec"], _container(manifests)
+@_PROGRAMS
+def test_the_programs_can_do_no_harm(manifests: Manifests, name: str) -> None:
+    """Their pods meet the restricted Pod Security Standard, have limits, and no token."""
+    pod, container = _pod(manifests, name)["spec"], _container(manifests, name)
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] > 0
@@ -126,29 +132,30 @@ def test_the_exporter_can_do_no_harm(manifests: Manifests) -> None:
     assert not {"hostNetwork", "hostPID", "volumes"} & pod.keys()
 
 
-def test_the_parts_find_each_other(manifests: Manifests) -> None:
-    """Service, monitor, budget and policy select the exporter's pods, by ports that exist."""
-    labels = _pod(manifests)["metadata"]["labels"].items()
-    service = manifests["Service", "flowgauge-exporter"]
-    budget = manifests["PodDisruptionBudget", "flowgauge-exporter"]["spec"]
-    policy = manifests["NetworkPolicy", "flowgauge-exporter"]["spec"]
+@_PROGRAMS
+def test_the_parts_find_each_other(manifests: Manifests, name: str) -> None:
+    """Service, monitor and policy select the program's pods, by ports that exist; so a budget."""
+    labels = _pod(manifests, name)["metadata"]["labels"].items()
+    service = manifests["Service", name]
+    policy = manifests["NetworkPolicy", name]["spec"]
     assert service["spec"]["selector"].items() <= labels
-    assert budget["selector"]["matchLabels"].items() <= labels
     assert policy["podSelector"]["matchLabels"].items() <= labels
+    if budget := manifests.get(("PodDisruptionBudget", name)):
+        assert budget["spec"]["selector"]["matchLabels"].items() <= labels
 
-    monitor = manifests["ServiceMonitor", "flowgauge-exporter"]["spec"]
+    monitor = manifests["ServiceMonitor", name]["spec"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    [port] = _container(manifests)["ports"]
+    [port] = _container(manifests, name)["ports"]
     used = [service["spec"]["ports"][0]["targetPort"], monitor["endpoints"][0]["port"],
             policy["ingress"][0]["ports"][0]["port"],
-            _container(manifests)["livenessProbe"]["httpGet"]["port"]]  # fmt: skip
+            _container(manifests, name)["livenessProbe"]["httpGet"]["port"]]  # fmt: skip
     assert set(used) == {port["name"]}
     # MLflow that is down makes the exporter unready; it must be scraped all the more.
     assert service["spec"]["publishNotReadyAddresses"] is True
 
 
 def test_the_jobs_have_the_names_the_rules_know(manifests: Manifests) -> None:
-    """The scrape jobs are called mlflow and flowgauge, whatever their Services are called."""
+    """The scrape jobs are mlflow, flowgauge and flowgauge-relay, whatever their Services are."""
     jobs = {
         name: monitor["spec"]["endpoints"][0]["relabelings"]
         for name, monitor in _of_kind(manifests, "ServiceMonitor").items()
@@ -156,6 +163,7 @@ def test_the_jobs_have_the_names_the_rules_know(manifests: Manifests) -> None:
     assert jobs == {
         "flowgauge-mlflow": [{"targetLabel": "job", "replacement": "mlflow"}],
         "flowgauge-exporter": [{"targetLabel": "job", "replacement": "flowgauge"}],
+        "flowgauge-relay": [{"targetLabel": "job", "replacement": "flowgauge-relay"}],
     }
     mlflow = manifests["ServiceMonitor", "flowgauge-mlflow"]["spec"]
     assert mlflow["namespaceSelector"] == {"matchNames": ["mlflow"]}

@@ -25,6 +25,7 @@ _SECTION = README.read_text().partition("## Put it into production")[2].partitio
 _SHELL = [block.text for block in blocks(README, language="sh") if block.text in _SECTION]
 [_SERVER] = [text for text in _SHELL if "mlflow server" in text]
 [_EXPORTER] = [text for text in _SHELL if "flowgauge exporter" in text]
+[_RELAY] = [text for text in _SHELL if "flowgauge relay" in text]
 [_IMPORT] = [text for text in _SHELL if "dashboards import" in text]
 _URI = re.findall(r"--backend-store-uri (\S+)", _SERVER)[0]
 
@@ -90,6 +91,12 @@ def test_the_commands_run_and_prometheus_gets_in(database: Postgres, folder: Pat
         up = partial(_has, f"http://{LOOPBACK}:{exporter}/metrics", "mlflow_up 1.0")
         with running(["bash", "-euc", command], log=log, env=own, cwd=folder, ready=lambda: True):
             wait_for(up, "the exporter sees MLflow", timeout=120)
+        command = _RELAY.replace(f"https://{asked}", mlflow).replace(shown_store, store)
+        own = {**env, "FLOWGAUGE_RELAY_LISTEN_ADDRESS": f"{LOOPBACK}:{exporter}"}
+        up = partial(_has, f"http://{LOOPBACK}:{exporter}/metrics", "flowgauge_relay_up 1.0")
+        log = folder / "relay.log"
+        with running(["bash", "-euc", command], log=log, env=own, cwd=folder, ready=lambda: True):
+            wait_for(up, "the relay reaches the store", timeout=120)
         page = httpx.get(f"{mlflow}/metrics", headers={"Host": host}, timeout=60)
         assert "mlflow_db_pool_limit{" in page.raise_for_status().text
 

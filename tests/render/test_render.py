@@ -125,19 +125,23 @@ def test_links_lead_to_the_environments_own_addresses(full: Path) -> None:
 def test_prometheus_scrapes_what_the_environment_says(full: Path, rendered: _Rendered) -> None:
     """The domain, or the listed instances, become targets; the path prefix and the scheme stay."""
     config = _read(full / "prometheus" / "prometheus.yml")
-    mlflow, exporter = config["scrape_configs"]
+    mlflow, exporter, relay = config["scrape_configs"]
     assert mlflow["static_configs"] == [{"targets": ["mlflow-0:5000", "mlflow-1:5000"]}]
     assert (mlflow["scheme"], mlflow["metrics_path"]) == ("https", "/ml/metrics")
     assert mlflow["basic_auth"]["password_file"] == "/run/secrets/mlflow"
     assert exporter["static_configs"] == [{"targets": ["exporter-a:9877", "exporter-b:9877"]}]
+    assert relay["static_configs"] == [{"targets": ["relay:9878"]}]
     assert config["global"]["external_labels"] == {"environment": "test"}
     assert config["remote_write"][0]["url"] == "https://mimir.example.com/api/v1/push"
 
-    mlflow, exporter = _read(rendered(_MINIMAL) / "prometheus" / "prometheus.yml")["scrape_configs"]
+    minimal = _read(rendered(_MINIMAL) / "prometheus" / "prometheus.yml")
+    mlflow, exporter, relay = minimal["scrape_configs"]
     assert mlflow["static_configs"] == [{"targets": ["mlflow.example.com:443"]}]
     assert mlflow["job_name"] == "mlflow"
     assert exporter["static_configs"] == [{"targets": ["exporter:9877"]}]
     assert exporter["job_name"] == "flowgauge"
+    assert relay["static_configs"] == [{"targets": ["relay:9878"]}]
+    assert relay["job_name"] == "flowgauge-relay"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from flowgauge.store import Count, Lease, NewEntry, OutboxEntry, OutboxState, Store
 from flowgauge.store.log_calls import Logged, arrived, failed
+from stack.process import wait_for
 from tests.counting import defer, durations, pairs
 
 _LONG = 60.0
@@ -59,6 +60,21 @@ def test_claims_are_in_order_and_exclusive(store: Store, another: Callable[[], S
     assert _ids(store.outbox.claim(Lease("one", _LONG), 2)) == ["a", "b"]
     assert _ids(another().outbox.claim(Lease("two", _LONG), 2)) == ["c"]
     assert store.outbox.claim(Lease("one", _LONG), 2) == []
+
+
+def test_due_is_what_could_be_claimed(store: Store) -> None:
+    """An entry is due while it is in line, or its lease is over; not while held, aside or gone."""
+    assert not store.outbox.is_due()
+    _put(store, "a")
+    assert store.outbox.is_due()
+    store.outbox.claim(Lease("me", _LONG), 1)
+    assert not store.outbox.is_due()
+    store.outbox.release("a", "me", "unreachable")
+    assert store.outbox.is_due()
+    store.outbox.claim(Lease("dead", 0.001), 1)
+    wait_for(store.outbox.is_due, "the lease is over")
+    store.outbox.set_aside("a", "rejected", "no")
+    assert not store.outbox.is_due()
 
 
 def test_many_claim_at_once_and_none_gets_the_others(

@@ -1,8 +1,8 @@
 """Delivery through MLflow's own client: for stores that are not HTTP, and for its login plugins."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.delivery import deliver
@@ -20,6 +20,8 @@ from flowgauge.tracking.tags import LOG_ID_TAG
 
 __all__ = ["ClientConnection"]
 
+_T = TypeVar("_T")
+
 
 class ClientConnection:
     """One MLflow, as `mlflow.MlflowClient` reaches it.
@@ -35,11 +37,21 @@ class ClientConnection:
     def send(self, entry: Entry, *, again: bool, seconds: float) -> str:
         """Deliver *entry* within *seconds* and return its run id; raise `TrackingError`."""
         tracking = _ClientTracking(self._uri, Deadline(seconds))
-        delivery = in_background(
-            lambda: deliver(tracking, entry, self._experiment_ids, again=again), "mlflow-client"
+        return self._in_time(
+            lambda: deliver(tracking, entry, self._experiment_ids, again=again), seconds
         )
+
+    def probe(self, seconds: float) -> None:
+        """Return if it answers within *seconds*, else raise `TrackingError`."""
+        tracking = _ClientTracking(self._uri, Deadline(seconds))
+        self._in_time(tracking.probe, seconds)
+
+    def run_url(self, run_id: str) -> None:
+        """Return None: a store of any other kind has no UI that its URI would name."""
+
+    def _in_time(self, work: Callable[[], _T], seconds: float) -> _T:
         try:
-            return delivery.result(seconds)
+            return in_background(work, "mlflow-client").result(seconds)
         except TimeoutError:
             raise TrackingUnreachableError(
                 f"MLflow at {redact_url(self._uri)} did not answer within {seconds:.3g} s"
@@ -49,9 +61,6 @@ class ClientConnection:
         # Below MLflow lie SQLAlchemy, requests and people's plugins: they raise what they like.
         except Exception as error:
             raise _translate(self._uri, error) from error
-
-    def run_url(self, run_id: str) -> None:
-        """Return None: a store of any other kind has no UI that its URI would name."""
 
 
 class _ClientTracking:
@@ -71,6 +80,10 @@ class _ClientTracking:
     def _client(self) -> Any:
         self._deadline.allot()
         return self._connected
+
+    def probe(self) -> None:
+        """Make a real call."""
+        self._client.search_experiments(max_results=1)
 
     def experiment_id(self, name: str) -> str:
         """Return the id of the experiment *name*, which is made if it is not there."""

@@ -23,6 +23,9 @@ class Connection(Protocol):
         *again* says that an earlier attempt may have got anywhere.
         """
 
+    def probe(self, seconds: float) -> None:
+        """Return if it answers within *seconds*, else raise `TrackingError`."""
+
     def run_url(self, run_id: str) -> str | None:
         """Return the address of a run's page in MLflow's UI, None if there is no UI."""
 

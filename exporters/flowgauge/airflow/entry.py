@@ -65,8 +65,8 @@ class Entry:
             pass
         raise ValueError("not an outbox entry of this version of flowgauge")
 
-    def to_keep(self, reason: str) -> NewEntry:
-        """Return what the outbox keeps of it; *reason* is why."""
+    def to_keep(self, reason: str | None) -> NewEntry:
+        """Return what the outbox keeps of it; *reason* is why, if sending it has failed."""
         return NewEntry(self.log_id, self.dag_id, self.task_id, self.to_json(), reason)
 
     def logged(self, duration_seconds: float, reason: str | None = None) -> Logged:

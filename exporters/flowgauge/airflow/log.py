@@ -19,12 +19,17 @@ def log_with_mlflow(
     tags: Mapping[str, Any] | None = None,
     *,
     budget_seconds: float = _BUDGET_SECONDS,
+    delivery: str | None = None,
 ) -> str | None:
     """Log *payload* (see `ExtractPayload`) as one MLflow run, tagged with the running task.
 
     Returns the run's id, or None if there is no run yet: then the payload is in the outbox and
-    becomes a run later. Raises nothing and returns within *budget_seconds*, whatever state MLflow,
-    the store and the payload are in; an invalid payload is logged as an error and counted.
+    becomes a run later. It is there before anything is sent, so a task that is killed loses
+    nothing. Raises nothing and returns within *budget_seconds*, whatever state MLflow, the store
+    and the payload are in; an invalid payload is logged as an error and counted.
+
+    *delivery* is "now", or "later": then the call ends once the payload is in the outbox, in
+    milliseconds, and whoever empties it makes the run. It defaults to FLOWGAUGE_DELIVERY, else now.
 
     *experiment* defaults to MLFLOW_EXPERIMENT_NAME, else to the DAG's id; *run_name* to task and
     DAG run. The DAG parameter `mlflow_enable: false` turns the call off. No more than 20 payloads
@@ -40,6 +45,7 @@ def log_with_mlflow(
             experiment=experiment,
             tags=tags or {},
             budget_seconds=budget_seconds,
+            delivery=delivery,
         )
     # The promise to the task comes before everything, flowgauge's own defects included.
     except Exception:  # noqa: BLE001

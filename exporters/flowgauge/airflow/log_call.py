@@ -1,36 +1,26 @@
-"""The log call: a payload becomes an MLflow run, now or later."""
+"""The log call: a payload is written down, and becomes an MLflow run now or later."""
 
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from typing import Any
 
-from flowgauge.airflow.connection import Connection, connect
 from flowgauge.airflow.context import Task, current_task
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.entry import Entry, make_entry
 from flowgauge.airflow.host import stats
-from flowgauge.airflow.outbox import flush
 from flowgauge.airflow.payload import PayloadError, validate_payload_schema
-from flowgauge.airflow.permit import wait_for_permit
-from flowgauge.airflow.reasons import Reason, reason_for
-from flowgauge.airflow.run_link import push_run_link
-from flowgauge.airflow.spool import spool
-from flowgauge.redact import redact_text
-from flowgauge.store.errors import StoreError
+from flowgauge.airflow.reasons import Reason
+from flowgauge.airflow.shared_store import tell_store
+from flowgauge.airflow.write_ahead import WriteAhead
 from flowgauge.store.log_calls import Logged, deferred, ended
-from flowgauge.store.opening import open_store
-from flowgauge.store.store import Store
 
 __all__ = ["log_payload"]
 
-# Kept back for the store: it may take this long to take in what MLflow did not.
-_STORE_SECONDS = 1.5
-# A call that went well sends some of what earlier ones left behind.
-_FLUSH_SECONDS = 2.0
-_FLUSH_ENTRIES = 5
+_NOW, _LATER = "now", "later"
+# How much longer than its budget a call may take before others send its payload.
+_LEASE_SECONDS = 20.0
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +31,7 @@ def log_payload(
     experiment: str | None,
     tags: Mapping[str, Any],
     budget_seconds: float,
+    delivery: str | None,
 ) -> str | None:
     """See `log_with_mlflow`, which calls this and keeps from the task whatever it raises."""
     deadline = Deadline(budget_seconds)
@@ -66,45 +57,36 @@ def log_payload(
     if changes:
         _log.warning("Changed to suit MLflow: %s", "; ".join(changes))
         stats.count("mlflow.dag_log.altered", entry.dag_id, entry.task_id)
+    if _is_for_later(delivery) and _leave(entry, deadline):
+        return None
     return _send(entry, task, deadline)
 
 
+def _is_for_later(delivery: str | None) -> bool:
+    chosen = delivery or os.environ.get("FLOWGAUGE_DELIVERY") or _NOW
+    if chosen not in (_NOW, _LATER):
+        _log.warning(
+            "The delivery %r is neither %s nor %s: taken as %s", chosen, _NOW, _LATER, _NOW
+        )
+    return chosen == _LATER
+
+
+def _leave(entry: Entry, deadline: Deadline) -> bool:
+    """Leave *entry* to the relay, and return whether it is written down."""
+    counts = deferred(entry.logged(deadline.spent))
+    if not tell_store(lambda store: store.outbox.put(entry.to_keep(None), counts)):
+        return False
+    stats.count("mlflow.dag_log.deferred", entry.dag_id, entry.task_id, reason=_LATER)
+    return True
+
+
 def _send(entry: Entry, task: Task, deadline: Deadline) -> str | None:
-    try:
-        connection = connect(seconds=deadline.left - _STORE_SECONDS)
-        wait_for_permit(deadline.left - _STORE_SECONDS)
-        run_id = connection.send(entry, again=False, seconds=deadline.left - _STORE_SECONDS)
-    # MlflowClient, SQLAlchemy and login plugins raise what they like.
-    except Exception as error:  # noqa: BLE001
-        _keep(entry, error, deadline)
-        return None
-    stats.count("mlflow.dag_log.logged", entry.dag_id, entry.task_id)
-    stats.time_taken("mlflow.dag_log.duration", deadline.spent, entry.dag_id, entry.task_id)
-    push_run_link(task, connection.run_url(run_id), deadline.left)
-    _tell_store(lambda store: _record_and_flush(store, connection, entry, deadline))
-    return run_id
+    ahead = WriteAhead(entry, deadline.left + _LEASE_SECONDS)
+    tell_store(ahead.put)
+    # Loads the HTTP client, which a call for later does without.
+    from flowgauge.airflow.sending import send_now  # noqa: PLC0415
 
-
-def _record_and_flush(
-    store: Store, connection: Connection, entry: Entry, deadline: Deadline
-) -> None:
-    store.counts.add(*ended(entry.logged(deadline.spent)))
-    seconds = min(deadline.left - _STORE_SECONDS, _FLUSH_SECONDS)
-    flush(store, connection, seconds=seconds, most=_FLUSH_ENTRIES)
-
-
-def _keep(entry: Entry, error: Exception, deadline: Deadline) -> None:
-    reason = reason_for(error)
-    _log.warning(
-        "MLflow did not take the payload %s, it is kept and sent later: %s",
-        entry.log_id,
-        redact_text(str(error)),
-        exc_info=error if reason is Reason.UNEXPECTED else None,
-    )
-    stats.count("mlflow.dag_log.deferred", entry.dag_id, entry.task_id, reason=reason)
-    logged = entry.logged(deadline.spent, reason)
-    if not _tell_store(lambda store: store.outbox.put(entry.to_keep(reason), deferred(logged))):
-        spool(entry, logged.duration_seconds, reason)
+    return send_now(entry, ahead, task, deadline)
 
 
 def _refuse(task: Task, error: PayloadError, deadline: Deadline) -> None:
@@ -112,15 +94,4 @@ def _refuse(task: Task, error: PayloadError, deadline: Deadline) -> None:
     reason = Reason.INVALID_PAYLOAD
     stats.count("mlflow.dag_log.failed", task.dag_id, task.task_id, reason=reason)
     logged = Logged(task.dag_id, task.task_id, deadline.spent, reason=reason)
-    _tell_store(lambda store: store.counts.add(*ended(logged)))
-
-
-def _tell_store(action: Callable[[Store], None]) -> bool:
-    """Do *action* on the store and return whether it worked."""
-    try:
-        with closing(open_store()) as store:
-            action(store)
-    except StoreError as error:
-        _log.warning("The log call could not be counted: %s", error)
-        return False
-    return True
+    tell_store(lambda store: store.counts.add(*ended(logged)))

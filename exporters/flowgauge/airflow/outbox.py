@@ -1,23 +1,23 @@
 """Sending what the outbox holds."""
 
 import logging
-import os
-import socket
 from dataclasses import dataclass
-from uuid import uuid4
 
 from flowgauge.airflow.connection import Connection
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.failures import reason_for
 from flowgauge.airflow.permit import wait_for_permit
-from flowgauge.airflow.reasons import Reason, reason_for
+from flowgauge.airflow.rate_limiter import RateLimitExceeded
+from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.spool import drain_spool
+from flowgauge.airflow.write_ahead import new_owner
 from flowgauge.redact import redact_text
 from flowgauge.store.log_calls import arrived, failed
 from flowgauge.store.outbox import Lease, OutboxEntry
 from flowgauge.store.store import Store
 
-__all__ = ["Flushed", "flush"]
+__all__ = ["Flushed", "Sender", "flush"]
 
 # One entry's share of the time, and how long others leave a claimed one alone: the sender may be
 # killed, but one that lives must be done well before.
@@ -47,41 +47,49 @@ def flush(
     Several processes may flush at once; each entry is sent by one. Raises `StoreError`.
     """
     drain_spool(store)
-    flushing = _Flushing(store, connection, Deadline(seconds))
-    while flushing.goes_on(most) and flushing.send_oldest():
-        pass
-    return flushing.flushed
+    deadline = Deadline(seconds)
+    sender = Sender(store, connection)
+    flushed = sender.flushed
+    while (
+        deadline.left > _TOO_SHORT_SECONDS
+        and flushed.problem is None
+        and (most is None or flushed.sent + flushed.set_aside < most)
+        and store.outbox.is_due()
+    ):
+        try:
+            # First the permit: an entry that is claimed is kept from everybody else.
+            wait_for_permit(deadline.left)
+        except RateLimitExceeded as error:
+            flushed.problem = error
+        else:
+            sender.send_oldest(deadline.left)
+    return flushed
 
 
-class _Flushing:
-    def __init__(self, store: Store, connection: Connection, deadline: Deadline) -> None:
+class Sender:
+    """Claims entries of *store* for itself, one at a time, and sends them to *connection*.
+
+    `flushed` says what came of them.
+    """
+
+    def __init__(self, store: Store, connection: Connection) -> None:
         self.flushed = Flushed()
         self._store = store
         self._connection = connection
-        self._deadline = deadline
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._owner = new_owner()
 
-    def goes_on(self, most: int | None) -> bool:
-        done = self.flushed.sent + self.flushed.set_aside
-        in_time = self._deadline.left > _TOO_SHORT_SECONDS
-        return in_time and self.flushed.problem is None and (most is None or done < most)
-
-    def send_oldest(self) -> bool:
-        """Return whether there was one."""
-        claimed = self._store.outbox.claim(Lease(self._owner, _LEASE_SECONDS), 1)
-        for kept in claimed:
+    def send_oldest(self, seconds: float) -> None:
+        """Send the oldest entry that nobody holds within *seconds*; raises `StoreError`."""
+        for kept in self._store.outbox.claim(Lease(self._owner, _LEASE_SECONDS), 1):
             try:
                 entry = Entry.from_json(kept.body)
             except ValueError as error:
                 self._set_aside(kept, Reason.UNREADABLE, error)
             else:
-                self._send(kept, entry)
-        return bool(claimed)
+                self._send(kept, entry, min(seconds, _SEND_SECONDS))
 
-    def _send(self, kept: OutboxEntry, entry: Entry) -> None:
+    def _send(self, kept: OutboxEntry, entry: Entry, seconds: float) -> None:
         try:
-            wait_for_permit(self._deadline.left)
-            seconds = min(self._deadline.left, _SEND_SECONDS)
             run_id = self._connection.send(entry, again=True, seconds=seconds)
         # Whatever goes wrong with one entry must not be the end of all others.
         except Exception as error:  # noqa: BLE001

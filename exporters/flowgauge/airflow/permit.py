@@ -1,13 +1,24 @@
 """The rate limit that every delivery to MLflow keeps."""
 
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
 from flowgauge.airflow.rate_limiter import RateLimit
 
-__all__ = ["wait_for_permit"]
+__all__ = ["permit_interval", "wait_for_permit"]
 
-_MAX_CALLS = 20
-_WINDOW_SECONDS = 60
+_LIMIT = RateLimit("mlflow_api", max_calls=20, window_seconds=60)
 
 
-def wait_for_permit(seconds: float) -> None:
+def wait_for_permit(
+    seconds: float | None = None, sleep: Callable[[float], object] = time.sleep
+) -> None:
     """Return once a payload may be sent; raise `RateLimitExceeded` if none may within *seconds*."""
-    RateLimit("mlflow_api", _MAX_CALLS, _WINDOW_SECONDS, max_wait_seconds=seconds).wait()
+    replace(_LIMIT, max_wait_seconds=seconds).wait(sleep)
+
+
+def permit_interval() -> float:
+    """Return the seconds between two payloads that are sent at an even pace."""
+    limit = _LIMIT.as_configured()
+    return limit.window_seconds / limit.max_calls

@@ -16,10 +16,10 @@ from flowgauge.airflow.context import current_task
 from flowgauge.airflow.fail_open import FailOpen
 from flowgauge.airflow.host import stats
 from flowgauge.airflow.limit_settings import limit_settings
+from flowgauge.airflow.shared_store import shared_store
 from flowgauge.airflow.variable_mirror import VariableMirror
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.store.errors import StoreError
-from flowgauge.store.opening import open_store, store_url
 from flowgauge.store.store import Store
 from flowgauge.store.windows import RECHECK_SECONDS
 
@@ -105,7 +105,8 @@ class RateLimit:
             async for seconds in _found_in_thread(waits):
                 await asyncio.sleep(seconds)
 
-    def _as_configured(self) -> "RateLimit":
+    def as_configured(self) -> "RateLimit":
+        """Return it with the numbers that the environment's file sets, if it does."""
         setting = limit_settings().get(self.key)
         if setting is None:
             return self
@@ -115,8 +116,8 @@ class RateLimit:
     def _waits(self) -> Generator[float]:
         """Yield the seconds to sleep, again and again, and end when the call may go ahead."""
         try:
-            store = _store(store_url())
-            yield from _Turn(self._as_configured(), store).waits()
+            store = shared_store()
+            yield from _Turn(self.as_configured(), store).waits()
         except StoreError as error:
             _fail_open(self.key).let_through(error)
         else:
@@ -186,11 +187,6 @@ async def _found_in_thread(waits: Generator[float]) -> AsyncIterator[float]:
         if seconds is None:
             return
         yield seconds
-
-
-@functools.cache
-def _store(url: str) -> Store:
-    return open_store(url)
 
 
 @functools.cache

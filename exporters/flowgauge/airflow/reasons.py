@@ -2,20 +2,11 @@
 
 from enum import StrEnum
 
-from flowgauge.airflow.rate_limiter import RateLimitExceeded
-from flowgauge.errors import UsageError
-from flowgauge.tracking.errors import (
-    TrackingRejectedError,
-    TrackingUnauthorizedError,
-    TrackingUnavailableError,
-    TrackingUnreachableError,
-)
-
-__all__ = ["Reason", "reason_for"]
+__all__ = ["Reason"]
 
 
 class Reason(StrEnum):
-    """The values of the label."""
+    """The values of the label; `KILLED` is the task's own end, in the middle of its log call."""
 
     INVALID_PAYLOAD = "invalid_payload"
     RATE_LIMITED = "rate_limited"
@@ -26,20 +17,4 @@ class Reason(StrEnum):
     REJECTED = "rejected"
     UNREADABLE = "unreadable"
     UNEXPECTED = "unexpected"
-
-
-_REASONS = {
-    RateLimitExceeded: Reason.RATE_LIMITED,
-    UsageError: Reason.MISCONFIGURED,
-    TrackingUnreachableError: Reason.UNREACHABLE,
-    TrackingUnauthorizedError: Reason.UNAUTHORIZED,
-    TrackingUnavailableError: Reason.UNAVAILABLE,
-    TrackingRejectedError: Reason.REJECTED,
-}
-
-
-def reason_for(error: Exception) -> Reason:
-    """Return the reason *error* stands for."""
-    return next(
-        (reason for kind, reason in _REASONS.items() if isinstance(error, kind)), Reason.UNEXPECTED
-    )
+    KILLED = "killed"

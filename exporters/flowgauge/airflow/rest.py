@@ -34,6 +34,10 @@ class RestConnection:
         tracking = _RestTracking(self._client, Deadline(seconds))
         return deliver(tracking, entry, self._experiment_ids, again=again)
 
+    def probe(self, seconds: float) -> None:
+        """Return if it answers within *seconds*, else raise `TrackingError`."""
+        Queries(self._client, seconds_left=Deadline(seconds).allot).probe()
+
     def run_url(self, run_id: str) -> str:
         """Return the address of a run's page in MLflow's UI."""
         return f"{self._client.address}/#/runs/{run_id}"

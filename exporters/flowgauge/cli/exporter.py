@@ -7,14 +7,22 @@ from pathlib import Path
 import click
 
 from flowgauge.address import listen, parse_address
-from flowgauge.cli.options import mlflow_uri_option, store_option, tracking_uri
+from flowgauge.cli.options import (
+    log_level_option,
+    mlflow_uri_option,
+    set_up_logging,
+    store_option,
+    telemetry_path_option,
+    tracking_uri,
+    web_config_option,
+)
 from flowgauge.exporter.auth import BasicAuth
 from flowgauge.exporter.collector import Context
 from flowgauge.exporter.collectors import make_collectors
 from flowgauge.exporter.scrape import Scrape
 from flowgauge.exporter.serve import serve
 from flowgauge.exporter.tls import server_context
-from flowgauge.exporter.web import Check, web_app
+from flowgauge.exporter.web import Check, Page, web_app
 from flowgauge.exporter.web_config import WebConfigFile
 from flowgauge.store import open_store
 from flowgauge.tracking.client import TrackingClient
@@ -25,6 +33,11 @@ _READY_SECONDS = 4.0
 # Reading all totals takes longer than a task's half second for one count.
 _STORE_SECONDS = 4.0
 _DAY_SECONDS = 24 * 3600
+_PAGE = Page(
+    "flowgauge exporter",
+    "Metrics of MLflow and of the Airflow DAGs that log to it.",
+    "MLflow and the store answer",
+)
 _log = logging.getLogger("flowgauge.exporter")
 
 
@@ -58,31 +71,9 @@ _log = logging.getLogger("flowgauge.exporter")
     show_envvar=True,
     help="Where to listen; without HOST on all interfaces, as Prometheus' exporters do.",
 )
-@click.option(
-    "--web.telemetry-path",
-    "metrics_path",
-    default="/metrics",
-    envvar="FLOWGAUGE_WEB_TELEMETRY_PATH",
-    show_envvar=True,
-    help="Path of the metrics.",
-)
-@click.option(
-    "--web.config.file",
-    "web_config",
-    type=click.Path(path_type=Path),
-    envvar="FLOWGAUGE_WEB_CONFIG_FILE",
-    show_envvar=True,
-    help="TLS and basic auth, in the format of Prometheus' exporter-toolkit.",
-)
-@click.option(
-    "--log.level",
-    "log_level",
-    type=click.Choice(["debug", "info", "warn", "error"]),
-    default="info",
-    envvar="FLOWGAUGE_LOG_LEVEL",
-    show_envvar=True,
-    help="Log messages of this level and above.",
-)
+@telemetry_path_option
+@web_config_option
+@log_level_option
 def exporter(
     *,
     mlflow_uri: str | None,
@@ -99,7 +90,7 @@ def exporter(
     Every option may be given by its environment variable. MLflow and the store may be down: the
     exporter then says so, and recovers with them.
     """
-    _set_up_logging(log_level)
+    set_up_logging(log_level)
     host, port = parse_address(listen_address, "--web.listen-address")
     uri = tracking_uri(mlflow_uri)
     tracking = TrackingClient(uri.value)
@@ -109,7 +100,7 @@ def exporter(
         max_pairs,
         forget_days * _DAY_SECONDS,
     )
-    app = web_app(Scrape(make_collectors(context)), _checks(context), metrics_path)
+    app = web_app(Scrape(make_collectors(context)), _checks(context), metrics_path, _PAGE)
     config = WebConfigFile(web_config)
     tls = server_context(config.tls)
     with listen(host, port, "--web.listen-address") as listener:
@@ -127,13 +118,3 @@ def _checks(context: Context) -> Mapping[str, Check]:
         ),
         "store": context.store.windows.states,
     }
-
-
-def _set_up_logging(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper().replace("WARN", "WARNING"),
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
-    # A line for every request, in and out, says nothing that a metric does not say better.
-    for chatty in ("httpx", "httpcore", "uvicorn.error"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -21,6 +21,7 @@ _COMMANDS = {
     "outbox": "flowgauge.cli.outbox:outbox",
     "render": "flowgauge.cli.render:render_command",
     "rate-limit": "flowgauge.cli.rate_limit:rate_limit",
+    "relay": "flowgauge.cli.relay:relay",
     "runs": "flowgauge.cli.runs:runs",
     "store": "flowgauge.cli.store:store",
 }

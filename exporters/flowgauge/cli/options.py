@@ -1,10 +1,22 @@
 """Options that several subcommands share."""
 
+import logging
+from pathlib import Path
+
 import click
 
 from flowgauge.tracking.uri import TrackingUri, require_tracking_uri
 
-__all__ = ["mlflow_uri_option", "output_option", "store_option", "tracking_uri"]
+__all__ = [
+    "log_level_option",
+    "mlflow_uri_option",
+    "output_option",
+    "set_up_logging",
+    "store_option",
+    "telemetry_path_option",
+    "tracking_uri",
+    "web_config_option",
+]
 
 mlflow_uri_option = click.option(
     "--mlflow-uri",
@@ -21,6 +33,42 @@ store_option = click.option(
 output_option = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", help="For people or scripts."
 )
+telemetry_path_option = click.option(
+    "--web.telemetry-path",
+    "metrics_path",
+    default="/metrics",
+    envvar="FLOWGAUGE_WEB_TELEMETRY_PATH",
+    show_envvar=True,
+    help="Path of the metrics.",
+)
+web_config_option = click.option(
+    "--web.config.file",
+    "web_config",
+    type=click.Path(path_type=Path),
+    envvar="FLOWGAUGE_WEB_CONFIG_FILE",
+    show_envvar=True,
+    help="TLS and basic auth, in the format of Prometheus' exporter-toolkit.",
+)
+log_level_option = click.option(
+    "--log.level",
+    "log_level",
+    type=click.Choice(["debug", "info", "warn", "error"]),
+    default="info",
+    envvar="FLOWGAUGE_LOG_LEVEL",
+    show_envvar=True,
+    help="Log messages of this level and above.",
+)
+
+
+def set_up_logging(level: str) -> None:
+    """Log to stderr what is of *level*, as `log_level_option` gives it, and above."""
+    logging.basicConfig(
+        level=level.upper().replace("WARN", "WARNING"),
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    # A line for every request, in and out, says nothing that a metric does not say better.
+    for chatty in ("httpx", "httpcore", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def tracking_uri(flag: str | None) -> TrackingUri:

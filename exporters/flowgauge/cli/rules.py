@@ -12,7 +12,7 @@ import click
 
 from flowgauge.assets import asset
 from flowgauge.links import AS_WRITTEN
-from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS
+from flowgauge.metrics import ALL_METRICS
 from flowgauge.rules import promql
 from flowgauge.rules.checks import check_rules
 from flowgauge.rules.files import read_rules
@@ -77,7 +77,7 @@ def check_rules_command(
         read_tests(tests),
         runbooks,
         find(promtool),
-        metrics=(*SERVER_METRICS, *EXPORTER_METRICS),
+        metrics=ALL_METRICS,
         links=AS_WRITTEN,
         jobs=jobs,
     )

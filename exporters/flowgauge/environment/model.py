@@ -133,6 +133,8 @@ class PrometheusSettings(_Section):
     """Default target: the host of domains.mlflow."""
     exporter: Endpoint = Field(default_factory=Endpoint)
     """Default target: exporter:9877."""
+    relay: Endpoint = Field(default_factory=Endpoint)
+    """Default target: relay:9878."""
     alertmanagers: list[HostPort] = Field(default_factory=lambda: ["alertmanager:9093"])
     remote_write: list[RemoteWrite] = Field(default_factory=list)
     url: HttpUrl = "http://prometheus:9090"
@@ -232,7 +234,7 @@ class Environment(_Section):
     """`page` is told of critical alerts, `ticket` of warnings; without one they are only shown."""
     prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
     image: Image = f"flowgauge:{__version__}"
-    """The exporter's container image."""
+    """The container image of exporter and relay."""
     kubernetes: Kubernetes | None = None
 
     @model_validator(mode="after")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from threading import Lock
 
 from flowgauge.background import in_background
+from flowgauge.complaint import Complaint
 from flowgauge.errors import FlowgaugeError
 from flowgauge.exporter.collector import Collector, Family
-from flowgauge.exporter.complaint import Complaint
 from flowgauge.exporter.families import Labels, family
 from flowgauge.metrics import COLLECTOR_DURATION, COLLECTOR_SUCCESS
 

@@ -1,10 +1,12 @@
-"""What the exporter answers over HTTP."""
+"""What the exporter, and the relay, answer over HTTP."""
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import TypeVar
 
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -13,10 +15,9 @@ from starlette.routing import Route
 from flowgauge import __version__
 from flowgauge.background import in_background
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.exporter.scrape import Scrape
 from flowgauge.exposition import exposition
 
-__all__ = ["Check", "web_app"]
+__all__ = ["Check", "Page", "web_app"]
 
 _READY_SECONDS = 5.0
 
@@ -25,24 +26,35 @@ Check = Callable[[], object]
 
 _T = TypeVar("_T")
 
-_PAGE = """<!DOCTYPE html>
+_LANDING = """<!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"><title>flowgauge exporter</title></head>
+<head><meta charset="utf-8"><title>{page.name}</title></head>
 <body>
-<h1>flowgauge exporter</h1>
-<p>Version {version}. Metrics of MLflow and of the Airflow DAGs that log to it.</p>
+<h1>{page.name}</h1>
+<p>Version {version}. {page.purpose}</p>
 <ul>
 <li><a href="{metrics}">Metrics</a></li>
 <li><a href="/healthz">Health</a>: this process answers</li>
-<li><a href="/readyz">Readiness</a>: MLflow and the store answer</li>
+<li><a href="/readyz">Readiness</a>: {page.ready}</li>
 </ul>
 </body>
 </html>
 """
 
 
-def web_app(scrape: Scrape, checks: Mapping[str, Check], metrics_path: str) -> Starlette:
-    """Return the application: `/`, *metrics_path*, `/healthz` and `/readyz`.
+@dataclass(frozen=True)
+class Page:
+    """What `/` says: the program's name, what it is for, and what `/readyz` asks."""
+
+    name: str
+    purpose: str
+    ready: str
+
+
+def web_app(
+    collector: Collector, checks: Mapping[str, Check], metrics_path: str, page: Page
+) -> Starlette:
+    """Return the application: *page* at `/`, *collector*'s *metrics_path*, `/healthz`, `/readyz`.
 
     `/healthz` answers 200 as long as the process does. `/readyz` runs *checks*, by the name of
     what they ask, and answers 503 with a sentence for each that fails; an orchestrator that stops
@@ -57,10 +69,11 @@ def web_app(scrape: Scrape, checks: Mapping[str, Check], metrics_path: str) -> S
         )
 
     async def landing(_request: Request) -> Response:
-        return HTMLResponse(_PAGE.format(version=__version__, metrics=escape(metrics_path)))
+        path = escape(metrics_path)
+        return HTMLResponse(_LANDING.format(page=page, version=__version__, metrics=path))
 
     async def metrics(request: Request) -> Response:
-        return await _beside(lambda: exposition(scrape, request), "scrape")
+        return await _beside(lambda: exposition(collector, request), "scrape")
 
     async def health(_request: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -1,4 +1,4 @@
-"""A kustomize overlay over `deploy/kubernetes/base`, and the Prometheus operator's kinds.
+"""A kustomize overlay over `deploy/kubernetes`, and the Prometheus operator's kinds.
 
 The overlay's `kustomization.yaml` is the rendered folder's own, because kustomize reads no file
 above it: `kubectl apply -k build/prod`.
@@ -18,21 +18,23 @@ from flowgauge.render.rules import RULES
 
 __all__ = ["kubernetes_files"]
 
-_BASE = "kubernetes/base"
+_BASES = ("kubernetes/base", "kubernetes/relay")
 _EXPORTER = "flowgauge-exporter"
-_EXPORTER_LABELS = {"app.kubernetes.io/name": _EXPORTER}
+_RELAY = "flowgauge-relay"
 
 
 def kubernetes_files(environment: Environment, settings: Kubernetes, files: Files) -> Files:
     """Return base and overlay; *files* hold the rules and dashboards that go into the cluster."""
     base = {
-        f"{_BASE}/{path.name}": path.read_text()
-        for path in sorted((asset("deploy") / _BASE).glob("*.yaml"))
+        f"{base}/{path.name}": path.read_text()
+        for base in _BASES
+        for path in sorted((asset("deploy") / base).glob("*.yaml"))
     }
     interval = environment.prometheus.scrape_interval
     monitors = {
-        "kubernetes/monitors/exporter.yaml": _exporter_monitor(settings, interval),
+        "kubernetes/monitors/exporter.yaml": _monitor(_EXPORTER, "flowgauge", settings, interval),
         "kubernetes/monitors/mlflow.yaml": _mlflow_monitor(settings, interval),
+        "kubernetes/monitors/relay.yaml": _monitor(_RELAY, _RELAY, settings, interval),
     }
     rules = {
         f"kubernetes/rules/{PurePosixPath(path).name}": _rule(path, text, settings)
@@ -59,7 +61,7 @@ def _overlay(
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": settings.namespace,
-        "resources": [_BASE, *manifests],
+        "resources": [*_BASES, *manifests],
         "images": [_image(environment.image)],
         "replicas": [{"name": _EXPORTER, "count": settings.replicas}],
         "configMapGenerator": [
@@ -94,12 +96,12 @@ def _rule(path: str, text: str, settings: Kubernetes) -> dict[str, Any]:
     return _operator_kind("PrometheusRule", name, settings, yaml.safe_load(text))
 
 
-def _exporter_monitor(settings: Kubernetes, interval: str) -> dict[str, Any]:
+def _monitor(name: str, job: str, settings: Kubernetes, interval: str) -> dict[str, Any]:
     spec = {
-        "selector": {"matchLabels": _EXPORTER_LABELS},
-        "endpoints": [_endpoint("flowgauge", "http", interval)],
+        "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
+        "endpoints": [_endpoint(job, "http", interval)],
     }
-    return _operator_kind("ServiceMonitor", _EXPORTER, settings, spec)
+    return _operator_kind("ServiceMonitor", name, settings, spec)
 
 
 def _mlflow_monitor(settings: Kubernetes, interval: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from flowgauge.render.files import Files, to_yaml
 __all__ = ["prometheus_files"]
 
 _DEFAULT_EXPORTER = "exporter:9877"
+_DEFAULT_RELAY = "relay:9878"
 
 
 def prometheus_files(name: str, environment: Environment) -> Files:
@@ -32,6 +33,7 @@ def prometheus_files(name: str, environment: Environment) -> Files:
         "scrape_configs": [
             _mlflow_job(settings.mlflow, environment.domains.mlflow),
             _job("flowgauge", settings.exporter, [_DEFAULT_EXPORTER]),
+            _job("flowgauge-relay", settings.relay, [_DEFAULT_RELAY]),
         ],
     }
     if settings.remote_write:

@@ -18,7 +18,7 @@ from flowgauge.metrics import (
 )
 from flowgauge.store.counts import Count
 
-__all__ = ["Logged", "arrived", "deferred", "ended", "failed"]
+__all__ = ["Logged", "abandoned", "arrived", "deferred", "ended", "failed"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,15 @@ def ended(logged: Logged) -> Sequence[Count]:
 
 def deferred(logged: Logged) -> Sequence[Count]:
     """Return what a log call counts whose payload went into the outbox."""
-    failure = () if logged.reason is None else failed(*logged.pair, logged.reason)
-    return (*_called(logged), Count(DAG_LOGS_DEFERRED, logged.pair), *failure)
+    return (Count(DAG_LOG_DURATION, (logged.dag_id,), logged.duration_seconds), *_kept(logged))
+
+
+def abandoned(logged: Logged) -> Sequence[Count]:
+    """Return what a log call counts that was killed, its payload in the outbox.
+
+    Nobody knows how long it took.
+    """
+    return _kept(logged)
 
 
 def arrived(logged: Logged) -> Sequence[Count]:
@@ -73,6 +80,12 @@ def arrived(logged: Logged) -> Sequence[Count]:
 def failed(dag_id: str, task_id: str, reason: str) -> Sequence[Count]:
     """Return what an attempt counts that failed."""
     return (Count(DAG_LOG_FAILURES, (dag_id, task_id, reason)),)
+
+
+def _kept(logged: Logged) -> Sequence[Count]:
+    failure = () if logged.reason is None else failed(*logged.pair, logged.reason)
+    altered = Count(DAG_LOGS_ALTERED, logged.pair, int(logged.altered))
+    return (altered, Count(DAG_LOGS_DEFERRED, logged.pair), *failure)
 
 
 def _called(logged: Logged) -> Sequence[Count]:

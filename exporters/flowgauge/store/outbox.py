@@ -99,6 +99,10 @@ class Outbox:
         """
         return _entries(self._do("claim", lease.owner, microseconds(lease.seconds), limit))
 
+    def is_due(self) -> bool:
+        """Return whether there is an entry that could be claimed now."""
+        return bool(self._do("due"))
+
     def settle(self, entry_id: str, counts: Sequence[Count] = ()) -> None:
         """Remove an entry that arrived and count; an entry already gone counts nothing."""
         self._do("settle", entry_id, changes_json(counts))

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from flowgauge.complaint import Complaint
 from flowgauge.exporter.collector import MAX_TIME_LIMIT_SECONDS, Context, Family
-from flowgauge.exporter.complaint import Complaint
 from flowgauge.exporter.families import family
 from flowgauge.metrics import (
     DAG_RUNS,

@@ -331,6 +331,11 @@ BEGIN
   RETURN claimed;
 END $$;
 
+CREATE OR REPLACE FUNCTION due() RETURNS json
+LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+  SELECT to_json(EXISTS (SELECT FROM outbox WHERE poison IS NULL AND leased_us <= now_us()))
+$$;
+
 CREATE OR REPLACE FUNCTION settle(the_id text, counts jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 BEGIN

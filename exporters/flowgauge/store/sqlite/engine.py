@@ -20,6 +20,7 @@ _SCHEME = "sqlite:///"
 _READING: dict[str, Callable[..., Any]] = {
     "windows": windows.states,
     "page": counts.page,
+    "due": outbox.due,
     "entries": outbox.entries,
     "outbox_state": outbox.state,
 }

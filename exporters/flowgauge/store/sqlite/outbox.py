@@ -10,7 +10,18 @@ from typing import Any
 
 from flowgauge.store.sqlite.counts import add
 
-__all__ = ["claim", "drop", "entries", "put", "release", "retry", "set_aside", "settle", "state"]
+__all__ = [
+    "claim",
+    "drop",
+    "due",
+    "entries",
+    "put",
+    "release",
+    "retry",
+    "set_aside",
+    "settle",
+    "state",
+]
 
 Db = sqlite3.Connection
 
@@ -59,6 +70,13 @@ def claim(db: Db, now: int, owner: str, lease: int, limit: int) -> Sequence[Any]
         )
         add(db, now, if_lapsed or "[]")
     return _entries(rows)
+
+
+def due(db: Db, now: int) -> int:
+    """Return 1 if an entry could be claimed now, else 0."""
+    found = "SELECT EXISTS (SELECT 1 FROM outbox WHERE poison IS NULL AND leased_until <= ?)"
+    is_due: int = db.execute(found, (now / 1e6,)).fetchone()[0]
+    return is_due
 
 
 def settle(db: Db, now: int, entry_id: str, counts: str) -> None:

@@ -1,0 +1,64 @@
+"""Sending a payload while its task waits: what `FLOWGAUGE_DELIVERY=later` leaves to others."""
+
+import logging
+
+from flowgauge.airflow.connection import connect
+from flowgauge.airflow.context import Task
+from flowgauge.airflow.deadline import Deadline
+from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.failures import reason_for
+from flowgauge.airflow.host import stats
+from flowgauge.airflow.outbox import flush
+from flowgauge.airflow.permit import wait_for_permit
+from flowgauge.airflow.reasons import Reason
+from flowgauge.airflow.run_link import push_run_link
+from flowgauge.airflow.shared_store import tell_store
+from flowgauge.airflow.spool import spool
+from flowgauge.airflow.write_ahead import WriteAhead
+from flowgauge.redact import redact_text
+from flowgauge.store.log_calls import deferred, ended
+
+__all__ = ["send_now"]
+
+# Kept back for the store: it may take this long to take in what MLflow did not.
+_STORE_SECONDS = 1.5
+# A call that went well sends some of what earlier ones left behind.
+_FLUSH_SECONDS = 2.0
+_FLUSH_ENTRIES = 5
+_log = logging.getLogger(__name__)
+
+
+def send_now(entry: Entry, ahead: WriteAhead, task: Task, deadline: Deadline) -> str | None:
+    """Make the run of *entry* before *deadline* and return its id; None if it is left for later."""
+    try:
+        connection = connect(seconds=deadline.left - _STORE_SECONDS)
+        wait_for_permit(deadline.left - _STORE_SECONDS)
+        run_id = connection.send(entry, again=False, seconds=deadline.left - _STORE_SECONDS)
+    # MlflowClient, SQLAlchemy and login plugins raise what they like.
+    except Exception as error:  # noqa: BLE001
+        _keep(entry, ahead, error, deadline)
+        return None
+    stats.count("mlflow.dag_log.logged", entry.dag_id, entry.task_id)
+    stats.time_taken("mlflow.dag_log.duration", deadline.spent, entry.dag_id, entry.task_id)
+    counts = ended(entry.logged(deadline.spent))
+    tell_store(lambda store: ahead.settle(store, counts))
+    push_run_link(task, connection.run_url(run_id), deadline.left)
+    seconds = min(deadline.left - _STORE_SECONDS, _FLUSH_SECONDS)
+    tell_store(lambda store: flush(store, connection, seconds=seconds, most=_FLUSH_ENTRIES))
+    return run_id
+
+
+def _keep(entry: Entry, ahead: WriteAhead, error: Exception, deadline: Deadline) -> None:
+    reason = reason_for(error)
+    _log.warning(
+        "MLflow did not take the payload %s, it is kept and sent later: %s",
+        entry.log_id,
+        redact_text(str(error)),
+        exc_info=error if reason is Reason.UNEXPECTED else None,
+    )
+    stats.count("mlflow.dag_log.deferred", entry.dag_id, entry.task_id, reason=reason)
+    logged = entry.logged(deadline.spent, reason)
+    left = tell_store(lambda store: ahead.leave(store, reason, deferred(logged)))
+    # Once it is in the outbox it stays there; the store counts it when the lease ends.
+    if not left and not ahead.is_there:
+        spool(entry, logged.duration_seconds, reason)
