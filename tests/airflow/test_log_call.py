@@ -207,6 +207,16 @@ def test_silent_mlflow_takes_no_more_than_the_budget(
     assert surroundings.failures() == {"unreachable": 1}
 
 
+def test_a_budget_too_small_to_send_asks_nobody(
+    surroundings: Surroundings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call whose budget leaves no time for MLflow writes its payload down, and says why."""
+    assert log_with_mlflow({"rows": 1}, budget_seconds=1) is None
+    assert "the time budget of the call is used up" in caplog.text
+    assert surroundings.failures() == {"out_of_time": 1}
+    assert surroundings.flush().sent == 1
+
+
 def test_full_window_defers_instead_of_blocking(
     surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 from flowgauge.airflow.rate_limiter import RateLimitExceeded
 from flowgauge.airflow.reasons import Reason
-from flowgauge.errors import UsageError
+from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.tracking.errors import (
     TrackingRejectedError,
     TrackingUnauthorizedError,
@@ -10,9 +10,15 @@ from flowgauge.tracking.errors import (
     TrackingUnreachableError,
 )
 
-__all__ = ["reason_for"]
+__all__ = ["OutOfTimeError", "reason_for"]
+
+
+class OutOfTimeError(FlowgaugeError):
+    """The call's time was over before MLflow was asked."""
+
 
 _REASONS = {
+    OutOfTimeError: Reason.OUT_OF_TIME,
     RateLimitExceeded: Reason.RATE_LIMITED,
     UsageError: Reason.MISCONFIGURED,
     TrackingUnreachableError: Reason.UNREACHABLE,

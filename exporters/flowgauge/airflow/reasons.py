@@ -9,6 +9,7 @@ class Reason(StrEnum):
     """The values of the label; `KILLED` is the task's own end, in the middle of its log call."""
 
     INVALID_PAYLOAD = "invalid_payload"
+    OUT_OF_TIME = "out_of_time"
     RATE_LIMITED = "rate_limited"
     MISCONFIGURED = "misconfigured"
     UNREACHABLE = "unreachable"

@@ -6,7 +6,7 @@ from flowgauge.airflow.connection import connect
 from flowgauge.airflow.context import Task
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.entry import Entry
-from flowgauge.airflow.failures import reason_for
+from flowgauge.airflow.failures import OutOfTimeError, reason_for
 from flowgauge.airflow.host import stats
 from flowgauge.airflow.outbox import flush
 from flowgauge.airflow.permit import wait_for_permit
@@ -31,9 +31,9 @@ _log = logging.getLogger(__name__)
 def send_now(entry: Entry, ahead: WriteAhead, task: Task, deadline: Deadline) -> str | None:
     """Make the run of *entry* before *deadline* and return its id; None if it is left for later."""
     try:
-        connection = connect(seconds=deadline.left - _STORE_SECONDS)
-        wait_for_permit(deadline.left - _STORE_SECONDS)
-        run_id = connection.send(entry, again=False, seconds=deadline.left - _STORE_SECONDS)
+        connection = connect(seconds=_left(deadline))
+        wait_for_permit(_left(deadline))
+        run_id = connection.send(entry, again=False, seconds=_left(deadline))
     # MlflowClient, SQLAlchemy and login plugins raise what they like.
     except Exception as error:  # noqa: BLE001
         _keep(entry, ahead, error, deadline)
@@ -46,6 +46,13 @@ def send_now(entry: Entry, ahead: WriteAhead, task: Task, deadline: Deadline) ->
     seconds = min(deadline.left - _STORE_SECONDS, _FLUSH_SECONDS)
     tell_store(lambda store: flush(store, connection, seconds=seconds, most=_FLUSH_ENTRIES))
     return run_id
+
+
+def _left(deadline: Deadline) -> float:
+    seconds = deadline.left - _STORE_SECONDS
+    if seconds <= 0:
+        raise OutOfTimeError("the time budget of the call is used up: see on what, or raise it")
+    return seconds
 
 
 def _keep(entry: Entry, ahead: WriteAhead, error: Exception, deadline: Deadline) -> None:
