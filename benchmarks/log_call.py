@@ -1,4 +1,4 @@
-"""What a log call costs a task: flowgauge against MLflow's fluent API, side by side.
+"""What a log call costs a task: flowgauge on each store against MLflow's fluent API.
 
     python -m benchmarks.log_call
 
@@ -14,11 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from stack.mlflow import mlflow_server
+from stack.postgres import postgres
+from stack.redis import redis_server
 
 _TRIALS = 5
 # With the first, what the rate limit allows a minute.
@@ -28,10 +31,16 @@ _FACTS = {"checksum": "9f86d081", "source": "diabetes"}
 _TAGS = {"environment": "dev", "component": "etl"}
 
 
-def _flowgauge() -> None:
+def _now() -> None:
     from flowgauge.airflow import log_with_mlflow  # noqa: PLC0415 - is measured
 
     assert log_with_mlflow({**_PAYLOAD, **_FACTS}, "run", "benchmark", _TAGS)
+
+
+def _later() -> None:
+    from flowgauge.airflow import log_with_mlflow  # noqa: PLC0415 - is measured
+
+    log_with_mlflow({**_PAYLOAD, **_FACTS}, "run", "benchmark", _TAGS, delivery="later")
 
 
 def _fluent() -> None:
@@ -47,7 +56,8 @@ def _fluent() -> None:
             mlflow.set_tag(name, value)
 
 
-_WAYS: dict[str, Callable[[], None]] = {"flowgauge": _flowgauge, "fluent API": _fluent}
+_FLUENT = "fluent API"
+_WAYS: dict[str, Callable[[], None]] = {"now": _now, "later": _later, _FLUENT: _fluent}
 
 
 def _trial(way: str) -> dict[str, float]:
@@ -71,25 +81,44 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _compare(folder: Path) -> dict[str, dict[str, float]]:
-    with mlflow_server(folder / "mlflow") as server:
+@contextmanager
+def _stores(folder: Path) -> Iterator[Mapping[str, str]]:
+    """Yield the URLs of the stores, by name."""
+    with ExitStack() as parts:
+        yield {
+            "SQLite": f"sqlite:///{folder}/store.db",
+            "Redis": parts.enter_context(redis_server(folder / "redis")),
+            "PostgreSQL": parts.enter_context(postgres(folder / "postgres")).url,
+        }
+
+
+def _compare(folder: Path) -> Mapping[tuple[str, str], Mapping[str, float]]:
+    """Return the medians by store and way; the fluent API has no store."""
+    # The rate limit is not what is measured.
+    (folder / "benchmark.yaml").write_text(
+        "domains: {mlflow: mlflow.example.com}\n"
+        "rate_limits: {mlflow_api: {max_calls: 1000000, window_seconds: 1}}\n"
+    )
+    with mlflow_server(folder / "mlflow") as server, _stores(folder) as stores:
         env = {
             **os.environ,
             "MLFLOW_TRACKING_URI": server.url,
             "AIRFLOW_HOME": str(folder / "airflow"),
+            "ENV": "benchmark",
+            "FLOWGAUGE_ENVIRONMENTS": str(folder),
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
-        trials: dict[str, list[dict[str, float]]] = {way: [] for way in _WAYS}
-        # In turn, so that what else the machine does hits both alike; the first round warms up.
-        for number in range(_TRIALS + 1):
-            # Its own, so that no trial waits for the calls of another.
-            env["FLOWGAUGE_STORE"] = f"sqlite:///{folder}/store{number}.db"
-            for way, results in trials.items():
-                results.append(_in_new_process(way, env))
-    return {way: _medians(results[1:]) for way, results in trials.items()}
+        measured = [("", _FLUENT), *((store, way) for store in stores for way in ("now", "later"))]
+        trials: dict[tuple[str, str], list[dict[str, float]]] = {each: [] for each in measured}
+        # In turn, so that what else the machine does hits all alike; the first round warms up.
+        for _ in range(_TRIALS + 1):
+            for (store, way), results in trials.items():
+                own = {**env, "FLOWGAUGE_STORE": stores.get(store, stores["SQLite"])}
+                results.append(_in_new_process(way, own))
+    return {each: _medians(results[1:]) for each, results in trials.items()}
 
 
-def _in_new_process(way: str, env: dict[str, str]) -> Any:
+def _in_new_process(way: str, env: Mapping[str, str]) -> Any:
     command = [sys.executable, __file__, way]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -99,20 +128,20 @@ def _medians(results: list[dict[str, float]]) -> dict[str, float]:
     return {name: statistics.median(each[name] for each in results) for name in results[0]}
 
 
+_ROW = "{:22}{:>14}{:>8}{:>14}{:>8}{:>12}"
+
+
 def main() -> None:
     """Run the comparison and print it as a table."""
     with tempfile.TemporaryDirectory() as folder:
         medians = _compare(Path(folder))
-    ours, theirs = medians["flowgauge"], medians["fluent API"]
-    print(f"{'':24}{'flowgauge':>12}{'fluent API':>12}{'':>4}")
-    for title, name in (("first call, ms", "cold"), ("later call, ms", "warm")):
-        ratio = theirs[name] / ours[name]
-        print(f"{title:24}{ours[name] * 1e3:12.1f}{theirs[name] * 1e3:12.1f}   {ratio:.1f}x")
-    saved = theirs["megabytes"] - ours["megabytes"]
-    print(
-        f"{'memory on top, MB':24}{ours['megabytes']:12.1f}{theirs['megabytes']:12.1f}"
-        f"   {saved:.0f} MB less"
-    )
+    theirs = medians["", _FLUENT]
+    print(_ROW.format("", "first call", "", "later call", "", "memory"))
+    for (store, way), ours in medians.items():
+        figures = []
+        for name in ("cold", "warm"):
+            figures += [f"{ours[name] * 1e3:.1f} ms", f"{theirs[name] / ours[name]:.1f}x"]
+        print(_ROW.format(f"{store} {way}".strip(), *figures, f"{ours['megabytes']:.0f} MB"))
 
 
 if __name__ == "__main__":
