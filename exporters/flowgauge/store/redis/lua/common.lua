@@ -1,5 +1,5 @@
 -- Every key starts with the prefix, whose hash tag keeps them together in a Redis Cluster.
-local prefix = KEYS[1]
+local prefix = string.match(KEYS[1], '^{.-}:')
 
 -- A store that version 0.1 made keeps its version, so that 0.1 may go on using it.
 local version = redis.call('GET', prefix .. 'version')
