@@ -172,18 +172,18 @@ def _recorded_in_postgres(job: _Job, grants: dict[str, list[int]]) -> Iterator[N
 
 @contextmanager
 def _recorded_in_redis(job: _Job, grants: dict[str, list[int]]) -> Iterator[None]:
-    seen: dict[tuple[str, str], int] = {}
+    seen: set[tuple[str, str, int]] = set()
     stop = Event()
     sampler = Thread(target=_sample, args=(job, stop, seen))
     sampler.start()
     yield
     stop.set()
     sampler.join()
-    for (key, _), granted_us in seen.items():
+    for key, _, granted_us in seen:
         grants[key].append(granted_us)
 
 
-def _sample(job: _Job, stop: Event, seen: dict[tuple[str, str], int]) -> None:
+def _sample(job: _Job, stop: Event, seen: set[tuple[str, str, int]]) -> None:
     # A grant stays for a whole window: looking several times in each misses none.
     with closing(client_at(job.store_url)) as client:
         last = False
@@ -194,7 +194,7 @@ def _sample(job: _Job, stop: Event, seen: dict[tuple[str, str], int]) -> None:
                 for key in job.keys:
                     grants = f"{{flowgauge}}:grants:{key}"
                     for number, at in client.zrange(grants, 0, -1, withscores=True):
-                        seen[key, number] = round(at)
+                        seen.add((key, number, round(at)))
 
 
 _RECORDERS = {

@@ -18,6 +18,7 @@ from redis.sentinel import Sentinel
 from stack.process import LOOPBACK, free_port, running, wait_for
 
 __all__ = [
+    "LASTING",
     "RedisCluster",
     "SentinelSet",
     "client_at",
@@ -26,6 +27,9 @@ __all__ = [
     "redis_server",
     "sentinel_set",
 ]
+
+LASTING = ("--appendonly", "yes")
+"""Options of a server whose data survive it."""
 
 _MASTER = "flowgauge"
 _SENTINELS = 3
@@ -164,6 +168,31 @@ class RedisCluster:
         for port in self.masters():
             with closing(client_of(port)) as node:
                 node.flushall()
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Move the slot to another master, half of its keys before the block, half after it."""
+        source = self.owner
+        masters = self.masters()
+        target = next(port for port in masters if port != source)
+        with closing(client_of(source)) as giving, closing(client_of(target)) as taking:
+            slot = ("CLUSTER", "SETSLOT", self.slot)
+            taking.execute_command(*slot, "IMPORTING", masters[source])
+            giving.execute_command(*slot, "MIGRATING", masters[target])
+            half = giving.execute_command("CLUSTER", "COUNTKEYSINSLOT", self.slot) // 2
+            self._move_keys(giving, target, half)
+            yield
+            while self._move_keys(giving, target, 100):
+                pass
+            for node in (taking, giving):
+                node.execute_command(*slot, "NODE", masters[target])
+        wait_for(lambda: self.owner == target, "the slot has moved")
+
+    def _move_keys(self, giving: Any, target: int, number: int) -> int:
+        keys = giving.execute_command("CLUSTER", "GETKEYSINSLOT", self.slot, number)
+        if keys:
+            giving.execute_command("MIGRATE", LOOPBACK, target, "", 0, 10_000, "KEYS", *keys)
+        return len(keys)
 
     def kill_owner(self) -> None:
         """Kill the node that has the slot, and return once its replica has taken over."""

@@ -16,9 +16,11 @@ from flowgauge.store.errors import StoreError, StoreUnavailableError
 from flowgauge.store.from_0_1 import is_first_page
 from flowgauge.store.redis.connections import deadline, seconds_left
 from flowgauge.store.redis.from_0_1 import take_over
+from flowgauge.store.redis.risks import ask_risks
 from flowgauge.store.redis.sentences import is_elsewhere, refusal
 from flowgauge.store.redis.servers import Server, server_at
 from flowgauge.store.redis.url import read_url
+from flowgauge.store.risks import Risk
 
 __all__ = ["RedisEngine"]
 
@@ -79,6 +81,10 @@ class RedisEngine:
         if "valkey_version" in info:
             return f"Valkey {info['valkey_version']}"
         return f"Redis {info['redis_version']}"
+
+    def risks(self) -> Sequence[Risk]:
+        """See `Engine.risks`."""
+        return self._in_time(ask_risks)
 
     def init(self, *roles: str) -> None:
         """See `Engine.init`."""

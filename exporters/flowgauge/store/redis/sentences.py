@@ -32,7 +32,11 @@ _BY_CLASS = (
     (redis.BusyLoadingError, StoreUnavailableError, "is still loading its data"),
     (redis.ReadOnlyError, StoreUnavailableError, "is a read-only replica: name the primary"),
     (redis.OutOfMemoryError, StoreUnavailableError, "is out of memory: raise its maxmemory"),
-    (MasterNotFoundError, StoreUnavailableError, "has no master that its Sentinels see up: {}"),
+    (
+        MasterNotFoundError,
+        StoreUnavailableError,
+        "has no master that a Sentinel sees up: check its name, and where the Sentinels are",
+    ),
     (redis.exceptions.MovedError, StoreError, "is a node of a cluster: use redis+cluster://"),
     (
         (
@@ -48,8 +52,9 @@ _BY_CLASS = (
     (InvalidResponse, StoreError, "answers, but not as Redis does: name host and port of a Redis"),
     (redis.ConnectionError, StoreUnavailableError, "cannot be reached: {}"),
 )
+_HUNG_UP = "Connection closed by server."
 # What else a server says, by how it begins.
-_BY_WORDS = {
+_BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
     "MISCONF": (StoreUnavailableError, "cannot be written: Redis cannot save it, see to its disk"),
     "NOREPLICAS": (StoreUnavailableError, "cannot be written: Redis has too few replicas"),
     "MOVED": (StoreError, "is a node of a cluster: use redis+cluster://"),
@@ -79,7 +84,7 @@ def is_elsewhere(error: Exception) -> bool:
 
 def refusal(store: str, error: Exception) -> StoreError:
     """Return what is wrong with *store*."""
-    text = quote(str(error))
+    text = quote(str(error)).replace(_HUNG_UP, "it hung up, is it a Redis?")
     for cause, kind, sentence in _BY_CLASS:
         if isinstance(error, cause):
             return kind(f"{store} {sentence.format(text)}")
