@@ -3,8 +3,6 @@
 -- and of those set aside.
 local line, leased = prefix .. 'outbox:line', prefix .. 'outbox:leased'
 local waiting, aside = prefix .. 'outbox:waiting', prefix .. 'outbox:aside'
--- Entries looked after at a time, beside those asked for: it takes Redis a millisecond.
-local SOME = 200
 
 local function hash_of(id)
   return prefix .. 'entry:' .. id
