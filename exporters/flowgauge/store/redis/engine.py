@@ -26,12 +26,11 @@ __all__ = ["RedisEngine"]
 
 # The hash tag keeps all keys in one slot of a cluster: counting is one step with what is counted.
 # Windows and outbox are those of version 0.1, and shared with it.
+# A script finds most of its keys by itself, those of an entry in line or of a page of owners: the
+# prefix, which is told to Redis as the only one, says which slot they are in. No key has that name. So
+# while the slot moves between two nodes of a cluster, the one that gives it answers ASK, which is not
+# followed: no script runs on half of the keys.
 _PREFIX = "{flowgauge}:"
-# A script finds most of its keys by itself: those of an entry in line, of a page of owners. These
-# two say which slot they are in. Once the store is used, there is always the one and never the
-# other. So while the slot moves to another node, neither of the two lets a script run on its half
-# of the keys: a cluster answers TRYAGAIN when some of the keys that it is told are not there.
-_KEYS = (f"{_PREFIX}version", f"{_PREFIX}never")
 
 _SCHEMA_VERSION = "2"
 _NEWER = "FLOWGAUGE "
@@ -155,7 +154,7 @@ def _call(
     source = _source(name)
     digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
     for command, script in (("EVALSHA", digest), ("EVAL", source)):
-        call = (command, script, len(_KEYS), *_KEYS, *arguments)
+        call = (command, script, 1, _PREFIX, *arguments)
         try:
             return _written(client, call, replicas) if replicas else (_reply(client, call), 0)
         except redis.exceptions.NoScriptError:

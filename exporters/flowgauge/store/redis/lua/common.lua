@@ -1,5 +1,5 @@
 -- Every key starts with the prefix, whose hash tag keeps them together in a Redis Cluster.
-local prefix = string.match(KEYS[1], '^{.-}:')
+local prefix = KEYS[1]
 
 -- What a script looks after at a time beside what it was asked for, so that others wait for it for
 -- no longer than a millisecond or two.
