@@ -27,9 +27,9 @@ __all__ = ["RedisEngine"]
 # The hash tag keeps all keys in one slot of a cluster: counting is one step with what is counted.
 # Windows and outbox are those of version 0.1, and shared with it.
 # A script finds most of its keys by itself, those of an entry in line or of a page of owners: the
-# prefix, which is told to Redis as the only one, says which slot they are in. No key has that name. So
-# while the slot moves between two nodes of a cluster, the one that gives it answers ASK, which is not
-# followed: no script runs on half of the keys.
+# prefix, the only one that is named, says which slot they are in. No key has that name. So while
+# the slot moves between two nodes of a cluster, the one that gives it away answers ASK, which is
+# not followed: no script runs on half of the keys.
 _PREFIX = "{flowgauge}:"
 
 _SCHEMA_VERSION = "2"
