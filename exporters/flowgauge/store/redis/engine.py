@@ -117,6 +117,7 @@ class RedisEngine:
     def _in_time(self, ask: Callable[[redis.Redis], _T]) -> _T:
         """Ask the Redis that has the store, wherever it goes, and end within the time-out."""
         server = self._server()
+        moved: Exception | None = None
         with deadline(time.monotonic() + self._timeout):
             while True:
                 try:
@@ -124,8 +125,12 @@ class RedisEngine:
                 # Of what is no Redis, redis-py raises what it likes.
                 except Exception as error:
                     server.look_again()
-                    if not server.moves or not is_elsewhere(error) or _is_over():
-                        raise self._in_a_sentence(error) from error
+                    if is_elsewhere(error):
+                        moved = error
+                    if not server.moves or moved is not error or _is_over():
+                        # Where it went says more than that there was no time left to find it.
+                        why = moved if moved and isinstance(error, redis.TimeoutError) else error
+                        raise self._in_a_sentence(why) from error
 
     def _in_a_sentence(self, error: Exception) -> StoreError:
         if str(error).startswith(_NEWER):

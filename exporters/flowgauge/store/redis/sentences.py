@@ -24,6 +24,7 @@ _ELSEWHERE_CLASSES = (
     redis.ReadOnlyError,
     redis.BusyLoadingError,
 )
+_BETWEEN = "is between two nodes, or its cluster is down: {}"
 # The first that fits; the class says whether Redis may answer later.
 _BY_CLASS = (
     (redis.TimeoutError, StoreUnavailableError, "does not answer in time"),
@@ -47,7 +48,7 @@ _BY_CLASS = (
             redis.exceptions.SlotNotCoveredError,
         ),
         StoreUnavailableError,
-        "is between two nodes, or its cluster is down: {}",
+        _BETWEEN,
     ),
     (InvalidResponse, StoreError, "answers, but not as Redis does: name host and port of a Redis"),
     (redis.ConnectionError, StoreUnavailableError, "cannot be reached: {}"),
@@ -58,7 +59,9 @@ _BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
     "MISCONF": (StoreUnavailableError, "cannot be written: Redis cannot save it, see to its disk"),
     "NOREPLICAS": (StoreUnavailableError, "cannot be written: Redis has too few replicas"),
     "MOVED": (StoreError, "is a node of a cluster: use redis+cluster://"),
-    "CLUSTERDOWN": (StoreUnavailableError, "is in a cluster that is down"),
+    **dict.fromkeys(
+        ("ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"), (StoreUnavailableError, _BETWEEN)
+    ),
     "Cluster mode is not enabled": (
         StoreError,
         "is no Redis Cluster: use redis:// for a single server",
