@@ -7,12 +7,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.synchronize import Barrier
 from threading import Event, Thread
-from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -20,6 +19,7 @@ import redis
 
 from flowgauge.airflow.rate_limiter import RateLimit, RateLimitExceeded
 from flowgauge.store import open_store
+from stack.redis import client_at
 
 __all__ = ["Outcome", "run_fleet"]
 
@@ -172,32 +172,35 @@ def _recorded_in_postgres(job: _Job, grants: dict[str, list[int]]) -> Iterator[N
 
 @contextmanager
 def _recorded_in_redis(job: _Job, grants: dict[str, list[int]]) -> Iterator[None]:
-    seen: dict[tuple[str, str], int] = {}
+    seen: set[tuple[str, str, int]] = set()
     stop = Event()
     sampler = Thread(target=_sample, args=(job, stop, seen))
     sampler.start()
     yield
     stop.set()
     sampler.join()
-    for (key, _), granted_us in seen.items():
+    for key, _, granted_us in seen:
         grants[key].append(granted_us)
 
 
-def _sample(job: _Job, stop: Event, seen: dict[tuple[str, str], int]) -> None:
+def _sample(job: _Job, stop: Event, seen: set[tuple[str, str, int]]) -> None:
     # A grant stays for a whole window: looking several times in each misses none.
-    client: Any = redis.Redis.from_url(job.store_url, decode_responses=True)
-    with closing(client):
+    with closing(client_at(job.store_url)) as client:
         last = False
         while not last:
             last = stop.wait(job.window_seconds / _SAMPLES_A_WINDOW)
-            for key in job.keys:
-                grants = f"{{flowgauge}}:grants:{key}"
-                for number, at in client.zrange(grants, 0, -1, withscores=True):
-                    seen[key, number] = round(at)
+            # While it fails over there is nothing to see.
+            with suppress(redis.RedisError, redis.exceptions.RedisClusterException):
+                for key in job.keys:
+                    grants = f"{{flowgauge}}:grants:{key}"
+                    for number, at in client.zrange(grants, 0, -1, withscores=True):
+                        seen.add((key, number, round(at)))
 
 
 _RECORDERS = {
     "sqlite": _recorded_in_sqlite,
     "redis": _recorded_in_redis,
+    "redis+sentinel": _recorded_in_redis,
+    "redis+cluster": _recorded_in_redis,
     "postgresql": _recorded_in_postgres,
 }

@@ -51,8 +51,11 @@ class Postgres:
 
 
 @contextmanager
-def postgres(folder: Path, *, port: int | None = None) -> Iterator[Postgres]:
-    """Run PostgreSQL on loopback until the block ends; its data vanish with *folder*."""
+def postgres(folder: Path, *settings: str, port: int | None = None) -> Iterator[Postgres]:
+    """Run PostgreSQL on loopback until the block ends; its data vanish with *folder*.
+
+    It does not wait for its disk unless *settings*, as in `fsync=on`, say so.
+    """
     binaries = _binaries()
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
@@ -66,6 +69,7 @@ def postgres(folder: Path, *, port: int | None = None) -> Iterator[Postgres]:
         initdb = [str(binaries / "initdb"), "-D", str(data), "-U", _USER, "--auth=trust", "-N"]
         subprocess.run(initdb, check=True, capture_output=True, user=account, cwd=folder)
     options = ["-p", str(port), "-h", LOOPBACK, "-k", "", "-c", "fsync=off"]
+    options += [word for setting in settings for word in ("-c", setting)]
     server = [str(binaries / "postgres"), "-D", str(data), *options]
     ready = [str(binaries / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port)]
     with running(

@@ -18,6 +18,12 @@ from flowgauge.redact import quote, redact_text, redact_url
         ("sqlite:////var/lib/store.db", "sqlite:////var/lib/store.db"),
         ("https://h:5000/a?b=c#d", "https://h:5000/a?b=c#d"),
         ("http://[hunter2", "http://[hunter2"),
+        ("redis://:hun/ter2@h:6379/0", "redis://:***@h:6379/0"),
+        ("redis://u:1/ter2@h/0", "redis://u:***@h/0"),
+        ("postgresql://u:hun#ter2@h/d", "postgresql://u:***@h/d"),
+        ("https://a:hun?ter2@h/", "https://a:***@h/"),
+        ("https://h:5000/@alice?mail=a@b", "https://h:5000/@alice?mail=a@b"),
+        ("sqlite:////home/a@b/store.db", "sqlite:////home/a@b/store.db"),
     ],
 )
 def test_a_url_loses_its_secrets_and_nothing_else(url: str, shown: str) -> None:

@@ -226,6 +226,12 @@ OUTBOX_POISON = Metric(
     "gauge",
     "Payloads set aside because MLflow refused them for good.",
 )
+STORE_RISK = Metric(
+    "flowgauge_store_risk",
+    "gauge",
+    "1 if the store may lose the outbox in this way, else 0; none where it could not be asked.",
+    ("risk",),
+)
 UP = Metric("mlflow_up", "gauge", "1 if MLflow answered a real API call, else 0.")
 PROBE_DURATION = Metric(
     "mlflow_probe_duration_seconds", "gauge", "Time MLflow took to answer the probe."
@@ -306,6 +312,7 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     OUTBOX_ENTRIES,
     OUTBOX_OLDEST,
     OUTBOX_POISON,
+    STORE_RISK,
     UP,
     PROBE_DURATION,
     SERVER_INFO,

@@ -1,7 +1,7 @@
 """Keep passwords and tokens out of everything that people read."""
 
 import re
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 __all__ = ["quote", "redact_text", "redact_url"]
 
@@ -18,6 +18,10 @@ def redact_url(url: str) -> str:
     except ValueError:
         return redact_text(url)
     masked = parts
+    if _hides_a_login(parts):
+        scheme, _, rest = url.partition("://")
+        userinfo, _, host = rest.rpartition("@")
+        return f"{scheme}://{_mask_userinfo(userinfo)}@{host}"
     if "@" in parts.netloc:
         userinfo, host = parts.netloc.rsplit("@", 1)
         masked = masked._replace(netloc=f"{_mask_userinfo(userinfo)}@{host}")
@@ -41,6 +45,16 @@ def quote(text: str, longest: int = 300) -> str:
     printable = "".join(c if c.isprintable() else " " for c in redact_text(text))
     line = " ".join(printable.split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _hides_a_login(parts: SplitResult) -> bool:
+    """Return whether a character that should be encoded ends the host within the login."""
+    if not parts.netloc or "@" in parts.netloc:
+        return False
+    _, _, port = parts.netloc.partition(":")
+    # An address of the web may well have an @ in its path.
+    is_clear = parts.scheme in ("http", "https") and (not port or port.isdigit())
+    return not is_clear and "@" in f"{parts.path}?{parts.query}#{parts.fragment}"
 
 
 def _mask_userinfo(userinfo: str) -> str:

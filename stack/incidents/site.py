@@ -15,7 +15,7 @@ from stack.postgres import Postgres, postgres
 from stack.process import LOOPBACK, free_port
 from stack.prometheus import Prometheus, alertmanager, prometheus
 from stack.proxy import Proxy, proxy
-from stack.redis import redis_server
+from stack.redis import LASTING, redis_server
 from stack.rules import scaled_alertmanager, scaled_rules
 from stack.webhook import Webhook, webhook
 
@@ -95,7 +95,7 @@ def site(folder: Path) -> Iterator[Site]:
         database = parts.enter_context(postgres(folder / "postgres"))
         way = parts.enter_context(proxy(database.port))
         notifications = parts.enter_context(webhook())
-        store = part(partial(redis_server, folder / "redis", port=redis_port))
+        store = part(partial(redis_server, folder / "redis", *LASTING, port=redis_port))
         server = part(partial(_server, folder / "mlflow", port, way))
         exporter_ = part(
             partial(

@@ -12,7 +12,7 @@ import pytest
 
 from stack.exporter import exporter
 from stack.mlflow import MlflowServer, mlflow_server
-from stack.redis import redis_server
+from stack.redis import LASTING, redis_server
 from stack.unwell import canned_server
 from tests.cli.checking import NOWHERE, check, run_check
 
@@ -53,7 +53,7 @@ def test_versions_are_told(folder: Path) -> None:
     assert f"sqlite:///{folder}/store.db answers, SQLite {sqlite3.sqlite_version}" in (
         answer.message("store")
     )
-    with redis_server(folder / "redis") as store:
+    with redis_server(folder / "redis", *LASTING) as store:
         in_redis = check(folder, MLFLOW_TRACKING_URI=NOWHERE, FLOWGAUGE_STORE=store)
     assert re.search(r"answers, Redis \d+\.\d+\.\d+", in_redis.message("store"))
 

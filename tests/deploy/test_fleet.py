@@ -16,7 +16,7 @@ from stack.mlflow import mlflow_server
 from stack.postgres import Postgres
 from stack.process import LOOPBACK, answers, free_port, running, wait_for
 from stack.prometheus import Prometheus
-from stack.redis import redis_server
+from stack.redis import LASTING, redis_server
 
 pytestmark = pytest.mark.whole_system(seconds=25)
 
@@ -52,7 +52,7 @@ def fleet(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The fleet, after all tasks have ended."""
     folder = tmp_path_factory.mktemp("fleet")
     with ExitStack() as parts, ExitStack() as first_exporter:
-        store = parts.enter_context(redis_server(folder / "redis"))
+        store = parts.enter_context(redis_server(folder / "redis", *LASTING))
         servers = [
             parts.enter_context(
                 mlflow_server(

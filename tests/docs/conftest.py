@@ -20,7 +20,7 @@ from stack.airflow import airflow_home
 from stack.dag_test import run_dags
 from stack.process import answers, free_port, python_tool, running, wait_for
 from stack.prometheus import Prometheus, prometheus
-from stack.redis import redis_server
+from stack.redis import LASTING, redis_server
 from tests.documents import Block, blocks
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -72,7 +72,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     with ExitStack() as parts:
-        store = parts.enter_context(redis_server(folder / "redis"))
+        store = parts.enter_context(redis_server(folder / "redis", *LASTING))
         addresses["redis://127.0.0.1:6379/0"] = store
         # All at once: they wait for each other no longer than they must.
         urls = [

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from flowgauge.assets import asset
 from stack.postgres import Postgres
 from stack.process import LOOPBACK, answers, free_port, python_tool, running, wait_for
-from stack.redis import redis_server
+from stack.redis import LASTING, redis_server
 from tests.docs.conftest import README
 from tests.documents import blocks, commands
 from tests.grafana.stand_in import TOKEN, grafana
@@ -72,7 +72,7 @@ def test_the_commands_run_and_prometheus_gets_in(database: Postgres, folder: Pat
     server = _SERVER.replace(_URI, database.uri).replace("0.0.0.0", LOOPBACK)
     server = server.replace(asked, f"{LOOPBACK}:{port}")
     with (
-        redis_server(folder / "redis") as store,
+        redis_server(folder / "redis", *LASTING) as store,
         running(
             ["bash", "-euc", f"pip() {{ :; }}\n{server}"],
             log=folder / "mlflow.log",

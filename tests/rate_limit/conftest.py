@@ -8,7 +8,13 @@ import pytest
 
 from flowgauge.store import Store, open_store
 from stack.postgres import Postgres, postgres
-from stack.redis import redis_server
+from stack.redis import (
+    RedisCluster,
+    SentinelSet,
+    redis_cluster,
+    redis_server,
+    sentinel_set,
+)
 
 
 @pytest.fixture
@@ -16,6 +22,20 @@ def own_redis(folder: Path) -> Iterator[str]:
     """A Redis that the test may stop."""
     with redis_server(folder) as url:
         yield url
+
+
+@pytest.fixture
+def own_sentinels(folder: Path) -> Iterator[SentinelSet]:
+    """A Redis with Sentinels of the test's own."""
+    with sentinel_set(folder / "sentinels") as running:
+        yield running
+
+
+@pytest.fixture
+def own_cluster(folder: Path) -> Iterator[RedisCluster]:
+    """A Redis Cluster of the test's own."""
+    with redis_cluster(folder / "cluster", "{flowgauge}:") as running:
+        yield running
 
 
 @pytest.fixture
@@ -31,6 +51,10 @@ def store_url(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.
     url = f"sqlite:///{folder}/store.db"
     if request.param == "redis":
         url = request.getfixturevalue("own_redis")
+    elif request.param == "redis+sentinel":
+        url = request.getfixturevalue("own_sentinels").url
+    elif request.param == "redis+cluster":
+        url = request.getfixturevalue("own_cluster").url
     elif request.param == "postgresql":
         url = request.getfixturevalue("own_postgres").url
     monkeypatch.setitem(os.environ, "FLOWGAUGE_STORE", url)

@@ -13,7 +13,11 @@ from tests.counting import rate_limit
 pytestmark = pytest.mark.whole_system(seconds=30)
 
 
-@pytest.mark.parametrize("store_url", ["sqlite", "redis", "postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "store_url",
+    ["sqlite", "redis", "redis+sentinel", "redis+cluster", "postgresql"],
+    indirect=True,
+)
 def test_no_window_overflows_none_is_wasted_and_nobody_starves(store_url: str) -> None:
     """Eight processes call four keys: the limit holds exactly, is used up, and is shared evenly."""
     outcomes = run_fleet(

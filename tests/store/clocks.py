@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 import psycopg
 import pytest
-import redis
 
 from flowgauge.store import Store, open_store
 from flowgauge.store.redis import engine
 from flowgauge.store.sqlite import SqliteEngine
+from stack.redis import client_at
 
 __all__ = ["Clock", "clocked_store"]
 
@@ -68,8 +67,7 @@ def _redis(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Store, C
         return text.replace(real, moved)
 
     monkeypatch.setattr(engine, "_source", source)
-    client: Any = redis.Redis.from_url(url)
-    with closing(client):
+    with closing(client_at(url)) as client:
         clock = Clock(lambda us: client.set(key, us))
         yield open_store(url, timeout_seconds=_TIMEOUT_SECONDS), clock
 
@@ -88,4 +86,10 @@ def _postgres(url: str, _: pytest.MonkeyPatch) -> Iterator[tuple[Store, Clock]]:
         yield store, Clock(lambda us: client.execute(tell, [us]))
 
 
-_CLOCKED = {"sqlite": _sqlite, "redis": _redis, "postgresql": _postgres}
+_CLOCKED = {
+    "sqlite": _sqlite,
+    "redis": _redis,
+    "redis+sentinel": _redis,
+    "redis+cluster": _redis,
+    "postgresql": _postgres,
+}

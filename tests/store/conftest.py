@@ -1,6 +1,7 @@
 """One store of each kind: the contract's tests run over all."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -8,7 +9,14 @@ import redis
 
 from flowgauge.store import Store, open_store
 from stack.postgres import Postgres, postgres
-from stack.redis import redis_server
+from stack.redis import (
+    RedisCluster,
+    SentinelSet,
+    client_of,
+    redis_cluster,
+    redis_server,
+    sentinel_set,
+)
 
 _TIMEOUT_SECONDS = 30
 
@@ -18,6 +26,20 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis that only these tests use: they empty it."""
     with redis_server(tmp_path_factory.mktemp("redis")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def own_sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
+    """A Redis with replica and Sentinels that only these tests use."""
+    with sentinel_set(tmp_path_factory.mktemp("sentinels")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """A Redis Cluster that only these tests use."""
+    with redis_cluster(tmp_path_factory.mktemp("cluster"), "{flowgauge}:") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +59,19 @@ def _redis(request: pytest.FixtureRequest) -> str:
     return url
 
 
+def _sentinel(request: pytest.FixtureRequest) -> str:
+    sentinels: SentinelSet = request.getfixturevalue("own_sentinels")
+    with closing(client_of(sentinels.master)) as master:
+        master.flushall()
+    return sentinels.url
+
+
+def _cluster(request: pytest.FixtureRequest) -> str:
+    cluster: RedisCluster = request.getfixturevalue("own_cluster")
+    cluster.flush()
+    return cluster.url
+
+
 def _postgres(request: pytest.FixtureRequest) -> str:
     server: Postgres = request.getfixturevalue("own_postgres")
     with psycopg.connect(server.url, autocommit=True) as connection:
@@ -44,7 +79,13 @@ def _postgres(request: pytest.FixtureRequest) -> str:
     return server.url
 
 
-_EMPTY = {"sqlite": _sqlite, "redis": _redis, "postgresql": _postgres}
+_EMPTY = {
+    "sqlite": _sqlite,
+    "redis": _redis,
+    "redis+sentinel": _sentinel,
+    "redis+cluster": _cluster,
+    "postgresql": _postgres,
+}
 """Returns the URL of an empty store, by engine: a further engine is a line here."""
 
 

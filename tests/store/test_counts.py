@@ -168,8 +168,9 @@ def test_many_count_at_once_and_none_waits_in_a_circle(
 
 def test_a_store_says_what_it_is(store: Store, store_url: str) -> None:
     """Engine and version, for whoever looks for a fault."""
-    engine = {"sqlite": "SQLite", "redis": "Redis", "postgresql": "PostgreSQL"}
-    assert re.fullmatch(rf"{engine[store_url.partition(':')[0]]} \d+\.[\d.]+", store.about())
+    engine = {"sqlite": "SQLite", "redis": "(Redis|Valkey)", "postgresql": "PostgreSQL"}
+    scheme = re.split(r"[+:]", store_url)[0]
+    assert re.fullmatch(rf"{engine[scheme]} \d+\.[\d.]+", store.about())
 
 
 def test_what_was_not_seen_is_folded_into_other(store: Store) -> None:

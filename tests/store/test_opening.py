@@ -53,6 +53,20 @@ def test_a_relative_path_is_relative(folder: Path, monkeypatch: pytest.MonkeyPat
         "sqlite://",
         "/tmp/store.db",
         "redis://u:secret@h:x/0",
+        "redis://u:sec/ret@h/0",
+        "redis://u:secret@h/zero",
+        "redis://u:secret@h/0/1",
+        "redis://u:secret@h,h2/0",
+        "redis://u:secret@h:70000/0",
+        "redis://u:secret@h/0?timeout=1",
+        "redis://u:secret@h/0?socket_timeout=5",
+        "redis://u:secret@h/0?wait_replicas=all",
+        "redis://u:secret@h/0?ssl_ca_certs=/ca.pem",
+        "redis://u:secret@h/0?sentinel_password=secret",
+        "redis+sentinel://u:secret@h:26379",
+        "redis+sentinel://u:secret@h:26379,/m",
+        "redis+cluster://u:secret@h/1",
+        "unix://u:secret@/",
         "postgresql://u:secret@h/d?no=1",
     ],
 )
@@ -63,6 +77,7 @@ def test_any_other_url_is_refused_in_one_sentence(url: str) -> None:
     sentence = str(caught.value)
     assert isinstance(caught.value, FlowgaugeError)
     assert "secret" not in sentence
+    assert "ret@" not in sentence
     assert "\n" not in sentence
     assert "use " in sentence or "is no " in sentence
 

@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
 
@@ -14,8 +14,10 @@ import redis
 
 from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
 from flowgauge.store.log_calls import Logged, ended
-from stack.process import LOOPBACK, free_port
-from stack.redis import redis_server
+from stack.postgres import Postgres
+from stack.process import LOOPBACK, free_port, wait_for
+from stack.redis import client_at, redis_server
+from stack.tls import certificate
 from tests.counting import pairs
 
 _COUNTS = ended(Logged("etl", "load", 0.1))
@@ -115,6 +117,59 @@ def test_a_redis_that_still_loads_is_told() -> None:
         pytest.raises(StoreUnavailableError, match="still loading"),
     ):
         open_store(url, timeout_seconds=5).counts.add(*_COUNTS)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"",
+    ],
+)
+@pytest.mark.parametrize("scheme", ["redis://", "redis+cluster://", "redis+sentinel://"])
+def test_a_server_that_is_no_redis_is_told(answer: bytes, scheme: str) -> None:
+    """Whatever it answers, or that it hangs up, is one sentence of the store's."""
+    end = "/m" if "sentinel" in scheme else ""
+    with _answering(answer) as url:
+        address = url.removeprefix("redis://").removesuffix("/0")
+        assert "the store redis" in _refusal(open_store(f"{scheme}{address}{end}"))
+
+
+def test_a_postgres_is_no_redis(own_postgres: Postgres) -> None:
+    """It hangs up, and the sentence asks whether that is a Redis."""
+    store = open_store(f"redis://{LOOPBACK}:{own_postgres.port}/0", timeout_seconds=10)
+    assert "it hung up, is it a Redis?" in _refusal(store)
+
+
+def test_a_store_over_tls(folder: Path) -> None:
+    """Alone or as a cluster, with a certificate that is checked."""
+    pem = certificate(folder)
+    port = free_port()
+    with redis_server(
+        folder / "redis",
+        *("--tls-port", str(port), "--tls-auth-clients", "no", "--tls-cluster", "yes"),
+        *("--tls-key-file", str(pem.key), "--tls-cert-file", str(pem.cert)),
+        *("--tls-ca-cert-file", str(pem.cert), "--cluster-enabled", "yes"),
+        *("--cluster-port", str(free_port())),
+    ) as plain:
+        with closing(client_at(plain)) as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_for(
+                lambda: "state:ok" in str(client.execute_command("CLUSTER", "INFO")), "it is whole"
+            )
+        for number, kind in enumerate(["rediss", "rediss+cluster"]):
+            trusted = f"{kind}://localhost:{port}?ssl_ca_certs={pem.cert}"
+            with closing(open_store(trusted, timeout_seconds=20)) as store:
+                store.counts.add(*_COUNTS)
+                assert pairs(store)[0].logs == number + 1
+            with (
+                closing(open_store(f"{kind}://localhost:{port}", timeout_seconds=20)) as store,
+                pytest.raises(StoreUnavailableError, match=r"certificate verify failed|in time"),
+            ):
+                # redis-py 5 tries for longer than there is time.
+                store.counts.add(*_COUNTS)
 
 
 def test_a_clock_set_back_costs_at_most_one_window(private: str) -> None:

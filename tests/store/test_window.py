@@ -128,6 +128,16 @@ def test_keys_are_independent(store: Store) -> None:
     }
 
 
+def test_hundreds_of_rate_limits_are_all_shown_once(store: Store) -> None:
+    """However an engine reads them, each is there, with what is in it."""
+    keys = sorted(f"key {number}" for number in range(450))
+    for key in keys:
+        store.windows.acquire(key, "t", 3, _LONG, 0)
+    states = store.windows.states()
+    assert [state.key for state in states] == keys
+    assert {state.window_calls for state in states} == {1}
+
+
 def test_reset_empties_the_window_and_keeps_counters_and_queue(store: Store) -> None:
     """After a reset the first in the queue is granted first, and the counters go on."""
     store.windows.acquire("api", "a", 1, _LONG, 0)

@@ -1,6 +1,9 @@
 """What an engine is: the atomic steps of a store, at one place."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
+
+from flowgauge.store.risks import Risk
 
 __all__ = ["DURABLE_STEPS", "Engine", "Step", "microseconds"]
 
@@ -31,6 +34,9 @@ class Engine(Protocol):
 
     def about(self) -> str:
         """Return the engine and its version, as in `Redis 7.0.15`."""
+
+    def risks(self) -> Sequence[Risk]:
+        """Return every risk that this engine may have, whether the store has it or not."""
 
     def init(self, *roles: str) -> None:
         """Make what the store needs, as the first step does, and let *roles* use it."""

@@ -42,7 +42,9 @@ def open_store(
     """Return the store at *url*, by default `store_url()`; connects when it is first used.
 
     `sqlite:///relative.db`, `sqlite:////absolute.db`, `redis://[[user]:password@]host[:port][/db]`,
-    `rediss://…` (TLS), `unix://[[user]:password@]/path/to.sock[?db=n]`, or
+    `rediss://…` (TLS), `unix://[[user]:password@]/path/to.sock[?db=n]`,
+    `redis+sentinel://[[user]:password@]host[:port],…/MASTER[/db]`,
+    `redis+cluster://[[user]:password@]host[:port],…`, or
     `postgresql://[user[:password]@][host][:port][,…][/database]`. Raises `StoreError` for
     any other URL. Each of the store's steps ends within *timeout_seconds*.
     """

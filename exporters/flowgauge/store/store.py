@@ -25,5 +25,6 @@ class Store:
         self.counts = Counts(engine.step)
         self.outbox = Outbox(engine.step)
         self.about = engine.about
+        self.risks = engine.risks
         self.init = engine.init
         self.close = engine.close

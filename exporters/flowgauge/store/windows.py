@@ -113,7 +113,7 @@ class Windows:
         return bool(self._do("mirror_gone", key))
 
     def states(self) -> Sequence[WindowState]:
-        """Return every rate limit in use, by key."""
+        """Return every rate limit in use, by key; of thousands, not all at the same moment."""
         return [
             WindowState(key, int(max_calls), int(window_us) / 1e6, calls, waiting)
             for key, max_calls, window_us, calls, waiting in sorted(self._do("windows"))

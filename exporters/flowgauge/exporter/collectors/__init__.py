@@ -7,6 +7,7 @@ from flowgauge.exporter.collectors.build import BuildCollector
 from flowgauge.exporter.collectors.dag_logging import DagLoggingCollector
 from flowgauge.exporter.collectors.outbox import OutboxCollector
 from flowgauge.exporter.collectors.rate_limit import RateLimitCollector
+from flowgauge.exporter.collectors.store import StoreCollector
 from flowgauge.exporter.collectors.tracking import TrackingCollector
 
 __all__ = ["make_collectors"]
@@ -16,6 +17,7 @@ _COLLECTORS: tuple[Callable[[Context], Collector], ...] = (
     DagLoggingCollector,
     OutboxCollector,
     RateLimitCollector,
+    StoreCollector,
     TrackingCollector,
 )
 

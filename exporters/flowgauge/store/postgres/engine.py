@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as StillRunning
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +17,9 @@ from flowgauge.redact import quote, redact_url
 from flowgauge.store.engine import DURABLE_STEPS
 from flowgauge.store.errors import StoreError
 from flowgauge.store.postgres.client import Client, PostgresError, PostgresTimeoutError
+from flowgauge.store.postgres.risks import RISKS_SQL, read_risks
 from flowgauge.store.postgres.sentences import refusal
+from flowgauge.store.risks import Risk
 
 __all__ = ["PostgresEngine"]
 
@@ -63,6 +65,12 @@ class PostgresEngine:
         deadline = time.monotonic() + self._timeout
         with self._client(deadline) as client:
             return f"PostgreSQL {client.query('SHOW server_version', deadline)}".split(" (")[0]
+
+    def risks(self) -> Sequence[Risk]:
+        """See `Engine.risks`."""
+        deadline = time.monotonic() + self._timeout
+        with self._client(deadline) as client:
+            return read_risks(client.query(RISKS_SQL, deadline) or "")
 
     def init(self, *roles: str) -> None:
         """See `Engine.init`; functions that are there are brought up to date."""

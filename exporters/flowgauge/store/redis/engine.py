@@ -1,89 +1,101 @@
 """One Redis shared by many processes and hosts, and the scripts that run in it."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import time
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from flowgauge.redact import redact_text, redact_url
+from flowgauge.store.engine import DURABLE_STEPS
 from flowgauge.store.errors import StoreError, StoreUnavailableError
 from flowgauge.store.from_0_1 import is_first_page
+from flowgauge.store.redis.connections import deadline, seconds_left
 from flowgauge.store.redis.from_0_1 import take_over
+from flowgauge.store.redis.risks import ask_risks
+from flowgauge.store.redis.sentences import is_elsewhere, refusal
+from flowgauge.store.redis.servers import Server, server_at
+from flowgauge.store.redis.url import read_url
+from flowgauge.store.risks import Risk
 
 __all__ = ["RedisEngine"]
 
-# The hash tag keeps all keys in one slot of a Redis Cluster: counting is one step with what is
-# counted. Windows and outbox are those of version 0.1, and shared with it.
+# The hash tag keeps all keys in one slot of a cluster: counting is one step with what is counted.
+# Windows and outbox are those of version 0.1, and shared with it.
+# A script finds most of its keys by itself, those of an entry in line or of a page of owners: the
+# prefix, the only one that is named, says which slot they are in. No key has that name. So while
+# the slot moves between two nodes of a cluster, the one that gives it away answers ASK, which is
+# not followed: no script runs on half of the keys.
 _PREFIX = "{flowgauge}:"
 
 _SCHEMA_VERSION = "2"
 _NEWER = "FLOWGAUGE "
 _LUA = Path(__file__).with_name("lua")
 _LIBRARIES = ("common", "counts", "window", "outbox", "from_0_1")
-# The first that fits; the class says whether Redis may answer later.
-_SENTENCES = (
-    (redis.TimeoutError, StoreUnavailableError, "does not answer in time"),
-    (redis.AuthenticationError, StoreError, "refuses the login: check user and password"),
-    (redis.BusyLoadingError, StoreUnavailableError, "is still loading its data"),
-    (redis.ReadOnlyError, StoreUnavailableError, "is a read-only replica: name the primary"),
-    (redis.OutOfMemoryError, StoreUnavailableError, "is out of memory: raise its maxmemory"),
-    (redis.ConnectionError, StoreUnavailableError, "cannot be reached: {}"),
-    (redis.RedisError, StoreError, "refuses: {}"),
-)
+# Between two looks for where the store went.
+_PAUSE_SECONDS = 0.05
+# Redis gives up waiting for replicas before we do: its answer says how many there are.
+_REPLICAS_SHARE = 0.8
+
+_END = "0"
+
+_T = TypeVar("_T")
 
 
 class RedisEngine:
-    """Scripts run atomically on the Redis at *url*, which is connected to on first use.
+    """Scripts run atomically on the Redis that *url* names, which is connected to on first use.
 
-    Safe for threads and forks, as redis-py's connection pool is.
+    Safe for threads and forks. A step waits out a fail-over within its time-out, if it is sure that
+    nothing was done yet.
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        self._name = f"the store {redact_url(url)}"
-        try:
-            self._client = redis.Redis.from_url(
-                url,
-                decode_responses=True,
-                # A call may connect first and then wait for the answer: together in time.
-                socket_connect_timeout=timeout_seconds / 2,
-                socket_timeout=timeout_seconds / 2,
-                # A second try would go beyond the time-out, and count twice what was only slow.
-                retry=Retry(NoBackoff(), 0),
-            )
-        except ValueError as error:
-            raise StoreError(f"{self._name} is no Redis URL: {redact_text(str(error))}") from None
+        self._url = read_url(url, timeout_seconds)
+        self._timeout = self._url.timeout_seconds or timeout_seconds
+        # By process: a fork may come while another thread holds a client's locks.
+        self._servers: dict[int, Server] = {}
 
     def step(self, name: str, /, *arguments: str | int) -> Any:
         """See `Engine`; what version 0.1 counted is taken over before counts are read."""
         if is_first_page(name, *arguments):
             take_over(self._run)
-        return self._run(name, *arguments)
+        return self._windows() if name == "windows" else self._run(name, *arguments)
+
+    def _windows(self) -> Sequence[Any]:
+        """Read the rate limits some at a time, so that Redis serves others in between."""
+        found: dict[str, Any] = {}
+        cursor = _END
+        while True:
+            cursor, some = self._run("windows", cursor)
+            found.update((state[0], state) for state in some)
+            if cursor == _END:
+                return list(found.values())
 
     def _run(self, name: str, /, *arguments: str | int) -> Any:
         """Run the script of that name, which is atomic, and return its answer."""
-        source = _source(name)
-        digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
-        with self._sentences():
-            try:
-                reply = self._client.evalsha(digest, 1, _PREFIX, *arguments)
-            except redis.exceptions.NoScriptError:
-                reply = self._client.eval(source, 1, _PREFIX, *arguments)
+        replicas = self._url.wait_replicas if name in DURABLE_STEPS else 0
+        reply, confirmed = self._in_time(lambda client: _call(client, name, arguments, replicas))
+        if confirmed < replicas:
+            raise StoreUnavailableError(
+                f"{self._url.shown} took it, but only {confirmed} of {replicas} replicas confirmed"
+                " it in time: a fail-over may lose it"
+            )
         return json.loads(reply) if isinstance(reply, str) else reply
 
     def about(self) -> str:
         """See `Engine.about`; Valkey goes by its own name."""
-        with self._sentences():
-            info: dict[str, str] = self._client.info("server")
+        info: dict[str, str] = self._in_time(lambda client: client.info("server"))
         if "valkey_version" in info:
             return f"Valkey {info['valkey_version']}"
         return f"Redis {info['redis_version']}"
+
+    def risks(self) -> Sequence[Risk]:
+        """See `Engine.risks`."""
+        return self._in_time(ask_risks)
 
     def init(self, *roles: str) -> None:
         """See `Engine.init`."""
@@ -93,26 +105,85 @@ class RedisEngine:
 
     def close(self) -> None:
         """See `Engine.close`."""
-        self._client.close()
+        if server := self._servers.pop(os.getpid(), None):
+            server.close()
 
-    @contextmanager
-    def _sentences(self) -> Iterator[None]:
-        try:
-            yield
-        except redis.RedisError as error:
-            raise self._in_a_sentence(error) from error
+    def _server(self) -> Server:
+        me = os.getpid()
+        if me not in self._servers:
+            self._servers[me] = server_at(self._url, _PREFIX, self._timeout)
+        return self._servers[me]
 
-    def _in_a_sentence(self, error: redis.RedisError) -> StoreError:
-        text = redact_text(str(error))
-        if text.startswith(_NEWER):
+    def _in_time(self, ask: Callable[[redis.Redis], _T]) -> _T:
+        """Ask the Redis that has the store, wherever it goes, and end within the time-out."""
+        server = self._server()
+        moved: Exception | None = None
+        with deadline(time.monotonic() + self._timeout):
+            while True:
+                try:
+                    return ask(server.client())
+                # Of what is no Redis, redis-py raises what it likes.
+                except Exception as error:
+                    server.look_again()
+                    if is_elsewhere(error):
+                        moved = error
+                    if not server.moves or moved is not error or _is_over():
+                        # Where it went says more than that there was no time left to find it.
+                        why = moved if moved and isinstance(error, redis.TimeoutError) else error
+                        raise self._in_a_sentence(why) from error
+
+    def _in_a_sentence(self, error: Exception) -> StoreError:
+        if str(error).startswith(_NEWER):
             return StoreError(
-                f"{self._name} has schema version {text.removeprefix(_NEWER)!r}, this flowgauge"
-                f" knows {_SCHEMA_VERSION}: upgrade flowgauge, or name another database"
+                f"{self._url.shown} has schema version {str(error).removeprefix(_NEWER)!r}, this"
+                f" flowgauge knows {_SCHEMA_VERSION}: upgrade flowgauge, or name another database"
             )
-        kind, sentence = next(
-            (kind, sentence) for cause, kind, sentence in _SENTENCES if isinstance(error, cause)
-        )
-        return kind(f"{self._name} {sentence.format(text)}")
+        return refusal(self._url.shown, error)
+
+
+def _is_over() -> bool:
+    """Pause, and return whether there was no time left for it."""
+    try:
+        if seconds_left() < 2 * _PAUSE_SECONDS:
+            return True
+    except redis.TimeoutError:
+        return True
+    time.sleep(_PAUSE_SECONDS)
+    return False
+
+
+def _call(
+    client: redis.Redis, name: str, arguments: Sequence[str | int], replicas: int
+) -> tuple[Any, int]:
+    """Return the script's answer, and how many replicas confirmed what it wrote."""
+    source = _source(name)
+    digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
+    for command, script in (("EVALSHA", digest), ("EVAL", source)):
+        call = (command, script, 1, _PREFIX, *arguments)
+        try:
+            return _written(client, call, replicas) if replicas else (_reply(client, call), 0)
+        except redis.exceptions.NoScriptError:
+            continue
+    raise AssertionError("EVAL needs no script that is there")
+
+
+def _reply(client: Any, call: Sequence[str | int]) -> Any:
+    return client.execute_command(*call)
+
+
+def _written(client: Any, call: Sequence[str | int], replicas: int) -> tuple[Any, int]:
+    milliseconds = max(int(seconds_left() * 1000 * _REPLICAS_SHARE), 1)
+    # On one connection: WAIT waits for what was written on its own.
+    pipeline = client.pipeline(transaction=False)
+    pipeline.execute_command(*call)
+    pipeline.execute_command("WAIT", replicas, milliseconds)
+    # Raised by redis-py, an error would repeat the payload.
+    answers = pipeline.execute(raise_on_error=False)
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    reply, confirmed = answers
+    return reply, confirmed
 
 
 @cache

@@ -16,6 +16,7 @@ __all__ = ["take_over"]
 
 # Redis serves others in between.
 _AT_ONCE = 50
+_END = "0"
 _LAST_LOGGED = json.dumps((DAG_LAST_LOGGED.name,))
 _FAILURE = "failure:"
 _SUM = "sum_us"
@@ -23,8 +24,13 @@ _SUM = "sum_us"
 
 def take_over(run: Step) -> None:
     """Move all of it by scripts, a few in one atomic step."""
-    while found := run("counted_by_0_1", _AT_ONCE, _LAST_LOGGED):
-        run("take_over", json.dumps([_moved(*each) for each in found]))
+    cursor = _END
+    while True:
+        cursor, found = run("counted_by_0_1", _AT_ONCE, _LAST_LOGGED, cursor)
+        if found:
+            run("take_over", json.dumps([_moved(*each) for each in found]))
+        elif cursor == _END:
+            return
 
 
 def _moved(kind: str, name: str, counted: str, *known: str | None) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ from flowgauge.redact import redact_url
 from flowgauge.store.engine import DURABLE_STEPS, microseconds
 from flowgauge.store.errors import StoreError
 from flowgauge.store.from_0_1 import is_first_page
+from flowgauge.store.risks import Risk
 from flowgauge.store.sqlite import counts, outbox, windows
 from flowgauge.store.sqlite.file import SqliteFile
 from flowgauge.store.sqlite.from_0_1 import counted_by_0_1, take_over
+from flowgauge.store.sqlite.risks import file_risks
 
 __all__ = ["SqliteEngine"]
 
@@ -55,7 +57,8 @@ class SqliteEngine:
         path = url.removeprefix(_SCHEME)
         if not url.startswith(_SCHEME) or not path:
             raise StoreError(f"{redact_url(url)} names no file: use sqlite:///path/to/file.db")
-        self._file = SqliteFile(Path(path).expanduser(), timeout_seconds)
+        self._path = Path(path).expanduser()
+        self._file = SqliteFile(self._path, timeout_seconds)
         self._clock = clock
         self.close = self._file.close
 
@@ -74,6 +77,10 @@ class SqliteEngine:
         """See `Engine.about`."""
         with self._file.reading():
             return f"SQLite {sqlite3.sqlite_version}"
+
+    def risks(self) -> Sequence[Risk]:
+        """See `Engine.risks`."""
+        return file_risks(self._path)
 
     def init(self, *roles: str) -> None:
         """See `Engine.init`."""

@@ -7,8 +7,8 @@ local window, grants, queue, leases = keys_of(key)
 local now = now_us()
 
 local known = redis.call('HMGET', window, 'max_calls', 'window_us')
+redis.call('SADD', windows, key)
 if known[1] ~= ARGV[3] or known[2] ~= ARGV[4] then
-  redis.call('SADD', windows, key)
   redis.call('HSET', window, 'max_calls', ARGV[3], 'window_us', ARGV[4])
 end
 
@@ -51,8 +51,9 @@ end
 local wait = opens + turn * length - now
 
 if wait == 0 then
-  -- Version 0.1 names its grants by plain numbers.
-  redis.call('ZADD', grants, now, 'n' .. redis.call('HINCRBY', window, 'granted', 1))
+  -- Version 0.1 names its grants by plain numbers. A name may be taken where Redis evicted the number.
+  while redis.call('ZADD', grants, 'NX', now, 'n' .. redis.call('HINCRBY', window, 'granted', 1)) == 0 do
+  end
   if in_queue then
     leave(key, ticket)
   end

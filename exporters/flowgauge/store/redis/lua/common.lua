@@ -1,6 +1,10 @@
 -- Every key starts with the prefix, whose hash tag keeps them together in a Redis Cluster.
 local prefix = KEYS[1]
 
+-- What a script looks after at a time beside what it was asked for, so that others wait for it for
+-- no longer than a millisecond or two.
+local SOME = 200
+
 -- A store that version 0.1 made keeps its version, so that 0.1 may go on using it.
 local version = redis.call('GET', prefix .. 'version')
 if not version then

@@ -10,6 +10,11 @@ end
 
 local function to_the_end_of_the_line(id)
   local place = redis.call('INCR', prefix .. 'outbox:places')
+  if place == 1 then
+    -- Not only a new outbox has given no place yet, also one whose number was evicted.
+    place = (redis.call('ZRANGE', line, -1, -1, 'WITHSCORES')[2] or 0) + 1
+    redis.call('SET', prefix .. 'outbox:places', place)
+  end
   redis.call('HSET', hash_of(id), 'place', place)
   redis.call('ZADD', line, place, id)
 end
@@ -32,18 +37,56 @@ local function attempted(id, reason)
   redis.call('HINCRBY', hash_of(id), 'attempts', 1)
 end
 
--- Returns whether there was one.
+-- Returns whether there was one, be it in part.
 local function remove(id)
   out_of_line(id)
+  local listed = redis.call('ZREM', waiting, id) + redis.call('ZREM', aside, id)
+  return redis.call('DEL', hash_of(id)) + listed > 0
+end
+
+-- Returns whether all of an entry is there that somebody put in. A Redis that evicts keys takes
+-- single ones: what is left of such an entry is set aside, for an operator to see and to drop.
+local function is_whole(id)
+  local hash = hash_of(id)
+  if redis.call('HEXISTS', hash, 'pair') + redis.call('HEXISTS', hash, 'body') == 2 then
+    return true
+  end
+  local created = redis.call('ZSCORE', waiting, id) or redis.call('ZSCORE', aside, id) or now_us()
+  out_of_line(id)
   redis.call('ZREM', waiting, id)
-  redis.call('ZREM', aside, id)
-  return redis.call('DEL', hash_of(id)) == 1
+  redis.call('ZADD', aside, created, id)
+  redis.call('HSET', hash, 'pair', '["",""]', 'body', '', 'created_us', created, 'lost', 1,
+    'poison', 'Redis evicted this payload, it is lost: see its maxmemory-policy, and drop the entry')
+  return false
+end
+
+-- Finds entries again whose place in line, or whose time, was evicted: some of the oldest.
+local function mend()
+  local placed = redis.call('ZCARD', line) + redis.call('ZCARD', leased)
+  local known = redis.call('ZCARD', waiting)
+  if placed < known then
+    for _, id in ipairs(redis.call('ZRANGE', waiting, 0, SOME - 1)) do
+      if not redis.call('ZSCORE', line, id) and not redis.call('ZSCORE', leased, id)
+        and is_whole(id) then
+        to_the_end_of_the_line(id)
+      end
+    end
+  elseif placed > known then
+    for _, ids in ipairs({line, leased}) do
+      for _, id in ipairs(redis.call('ZRANGE', ids, 0, SOME - 1)) do
+        if is_whole(id) then
+          redis.call('ZADD', waiting, redis.call('HGET', hash_of(id), 'created_us'), id)
+        end
+      end
+    end
+  end
 end
 
 -- Returns the entries of these ids.
 local function read(ids)
   local entries = {}
   for _, id in ipairs(ids) do
+    is_whole(id)
     local hash = hash_at(hash_of(id))
     local pair = cjson.decode(hash.pair)
     table.insert(entries, {

@@ -1,5 +1,7 @@
 local id, dag_id, task_id, body, reason, owner, lease_us, lapsed, counts = unpack(ARGV)
-if redis.call('EXISTS', hash_of(id)) == 1 then
+if redis.call('HEXISTS', hash_of(id), 'lost') == 1 then
+  remove(id)
+elseif redis.call('EXISTS', hash_of(id)) == 1 then
   return
 end
 local now = now_us()

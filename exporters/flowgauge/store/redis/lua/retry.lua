@@ -6,7 +6,7 @@ end
 local put_back = {}
 for _, id in ipairs(ids) do
   local created = redis.call('ZSCORE', aside, id)
-  if created then
+  if created and is_whole(id) and not redis.call('HGET', hash_of(id), 'lost') then
     redis.call('ZREM', aside, id)
     redis.call('ZADD', waiting, created, id)
     redis.call('HDEL', hash_of(id), 'poison', 'owner')

@@ -1,11 +1,16 @@
--- Returns of each rate limit: key, its size, calls in the window, callers waiting.
+-- Returns where to go on, "0" at the end, and of some rate limits: key, its size, calls in the window,
+-- callers waiting. A rate limit may come twice.
 local now = now_us()
 local states = {}
-for _, key in ipairs(redis.call('SMEMBERS', windows)) do
+local found = redis.call('SSCAN', windows, ARGV[1], 'COUNT', SOME)
+for _, key in ipairs(found[2]) do
   local window, grants, _, leases = keys_of(key)
   local size = redis.call('HMGET', window, 'max_calls', 'window_us')
-  local calls = redis.call('ZCOUNT', grants, beyond(now - size[2]), '+inf')
-  local waiting = redis.call('ZCOUNT', leases, now, '+inf')
-  table.insert(states, {key, size[1], size[2], calls, waiting})
+  -- Not where Redis evicted it: the next call makes it anew.
+  if size[1] and size[2] then
+    local calls = redis.call('ZCOUNT', grants, beyond(now - size[2]), '+inf')
+    local waiting = redis.call('ZCOUNT', leases, now, '+inf')
+    table.insert(states, {key, size[1], size[2], calls, waiting})
+  end
 end
-return list_json(states)
+return '["' .. found[1] .. '",' .. list_json(states) .. ']'

@@ -1,0 +1,98 @@
+"""What Redis and redis-py say, in sentences that name the cure."""
+
+import redis
+from redis.exceptions import InvalidResponse
+from redis.sentinel import MasterNotFoundError
+
+from flowgauge.redact import quote
+from flowgauge.store.errors import StoreError, StoreUnavailableError
+from flowgauge.store.redis.connections import NotConnectedError
+
+__all__ = ["is_elsewhere", "refusal"]
+
+# Whoever says so did nothing; the one that has the store now is to be looked for.
+_ELSEWHERE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING")
+_ELSEWHERE_CLASSES = (
+    NotConnectedError,
+    MasterNotFoundError,
+    redis.exceptions.MovedError,
+    redis.exceptions.AskError,
+    redis.exceptions.TryAgainError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.SlotNotCoveredError,
+    redis.ReadOnlyError,
+    redis.BusyLoadingError,
+)
+_BETWEEN = "is between two nodes, or its cluster is down: {}"
+# The first that fits; the class says whether Redis may answer later.
+_BY_CLASS = (
+    (redis.TimeoutError, StoreUnavailableError, "does not answer in time"),
+    (redis.AuthenticationError, StoreError, "refuses the login: check user and password"),
+    (redis.exceptions.NoPermissionError, StoreError, "refuses: {}: check the user's ACL"),
+    (redis.BusyLoadingError, StoreUnavailableError, "is still loading its data"),
+    (redis.ReadOnlyError, StoreUnavailableError, "is a read-only replica: name the primary"),
+    (redis.OutOfMemoryError, StoreUnavailableError, "is out of memory: raise its maxmemory"),
+    (
+        MasterNotFoundError,
+        StoreUnavailableError,
+        "has no master that a Sentinel sees up: check its name, and where the Sentinels are",
+    ),
+    (redis.exceptions.MovedError, StoreError, "is a node of a cluster: use redis+cluster://"),
+    (
+        (
+            redis.exceptions.AskError,
+            redis.exceptions.TryAgainError,
+            redis.exceptions.ClusterDownError,
+            redis.exceptions.MasterDownError,
+            redis.exceptions.SlotNotCoveredError,
+        ),
+        StoreUnavailableError,
+        _BETWEEN,
+    ),
+    (InvalidResponse, StoreError, "answers, but not as Redis does: name host and port of a Redis"),
+    (redis.ConnectionError, StoreUnavailableError, "cannot be reached: {}"),
+)
+_HUNG_UP = "Connection closed by server."
+# What else a server says, by how it begins.
+_BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
+    "MISCONF": (StoreUnavailableError, "cannot be written: Redis cannot save it, see to its disk"),
+    "NOREPLICAS": (StoreUnavailableError, "cannot be written: Redis has too few replicas"),
+    "MOVED": (StoreError, "is a node of a cluster: use redis+cluster://"),
+    **dict.fromkeys(
+        ("ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"), (StoreUnavailableError, _BETWEEN)
+    ),
+    "Cluster mode is not enabled": (
+        StoreError,
+        "is no Redis Cluster: use redis:// for a single server",
+    ),
+    "unknown command": (
+        StoreError,
+        "refuses: {}: name a Redis by redis://, its Sentinels by redis+sentinel://",
+    ),
+    "": (StoreError, "refuses: {}"),
+}
+
+
+def is_elsewhere(error: Exception) -> bool:
+    """Return whether *error* says that nothing was done, as another Redis has the store now."""
+    return (
+        isinstance(error, _ELSEWHERE_CLASSES)
+        # What redis-py makes of a master that has become a replica.
+        or isinstance(error.__context__, redis.ReadOnlyError)
+        # redis-py 5 has classes for these in its cluster client only.
+        or (isinstance(error, redis.ResponseError) and str(error).startswith(_ELSEWHERE))
+    )
+
+
+def refusal(store: str, error: Exception) -> StoreError:
+    """Return what is wrong with *store*."""
+    text = quote(str(error)).replace(_HUNG_UP, "it hung up, is it a Redis?")
+    for cause, kind, sentence in _BY_CLASS:
+        if isinstance(error, cause):
+            return kind(f"{store} {sentence.format(text)}")
+    if not isinstance(error, redis.RedisError):
+        # What redis-py makes of answers that it cannot read.
+        return StoreError(f"{store} {_BY_CLASS[-2][2]} ({type(error).__name__}: {text})")
+    kind, sentence = next(found for words, found in _BY_WORDS.items() if text.startswith(words))
+    return kind(f"{store} {sentence.format(text)}")

@@ -1,0 +1,200 @@
+"""What a Redis store's URL says."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import parse_qsl, unquote
+
+from flowgauge.redact import redact_url
+from flowgauge.store.errors import StoreError
+
+__all__ = ["RedisUrl", "read_url"]
+
+_URL = re.compile(
+    r"(?P<scheme>[a-z+]+)://(?:(?P<login>[^@/?#]*)@)?(?P<hosts>[^@/?#]*)"
+    r"(?P<path>[^@?#]*)(?:\?(?P<query>[^@#]*))?"
+)
+_HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^:\[\]\s]*)(?::(?P<port>\d{1,5}))?")
+_PORTS = {"one": 6379, "sentinel": 26379, "cluster": 6379}
+_MAX_PORT = 65535
+
+Kind = Literal["one", "sentinel", "cluster"]
+
+
+@dataclass(frozen=True)
+class RedisUrl:
+    """Where a Redis is, and how to log in.
+
+    *addresses* are those of the server, of the Sentinels that know the master called *master*, or
+    of some of a cluster's nodes; *path* is a socket's instead. *connection* and *sentinel_login*
+    are arguments of redis-py. *timeout_seconds* is a time-out shorter than the store's own, if any.
+    """
+
+    shown: str
+    kind: Kind = "one"
+    addresses: Sequence[tuple[str, int]] = ()
+    path: str = ""
+    tls: bool = False
+    master: str = ""
+    db: int = 0
+    wait_replicas: int = 0
+    timeout_seconds: float | None = None
+    connection: Mapping[str, Any] = field(default_factory=dict)
+    sentinel_login: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_url(url: str, timeout_seconds: float) -> RedisUrl:
+    """Return what *url* says; raise `StoreError` if that is not clear, or more than it may say.
+
+    Options, which version 0.1 handed to redis-py unread, are those of `_OPTIONS`.
+    """
+    shown = f"the store {redact_url(url)}"
+    found = _URL.fullmatch(url)
+    if not found:
+        raise StoreError(
+            f"{shown} is no Redis URL: use redis://user:password@host:6379/0, and write"
+            " / as %2F, ? as %3F, # as %23, @ as %40 in user and password"
+        )
+    secure, kind = _scheme(found["scheme"])
+    options = _options(shown, found["query"] or "", timeout_seconds)
+    user, _, password = unquote(found["login"] or "").partition(":")
+    if ":" not in (found["login"] or ""):
+        user, password = "", user
+    login = {"username": user, "password": password}
+    timeouts = [options.pop(name) for name in _TIMEOUTS if name in options]
+    sentinel_login = {
+        name: options.pop(f"sentinel_{name}")
+        for name in ("username", "password")
+        if f"sentinel_{name}" in options
+    }
+    if sentinel_login and kind != "sentinel":
+        raise StoreError(f"{shown} has a login for Sentinels: use redis+sentinel:// with it")
+    if not secure and (needless := [name for name in options if name.startswith("ssl_")]):
+        raise StoreError(f"{shown} has {needless[0]}, but no TLS: use rediss")
+    wait_replicas = options.pop("wait_replicas", 0)
+    db = options.pop("db", None)
+    path, master = "", ""
+    if found["scheme"] == "unix":
+        path = unquote(found["path"])
+        if found["hosts"] or not path.strip("/"):
+            raise StoreError(f"{shown} names no socket: use unix:///path/to/redis.sock?db=0")
+    else:
+        master, db = _master_and_db(shown, kind, found["path"], db)
+    return RedisUrl(
+        shown=shown,
+        kind=kind,
+        addresses=() if path else _addresses(shown, kind, found["hosts"]),
+        path=path,
+        tls=secure,
+        master=master,
+        db=db or 0,
+        wait_replicas=wait_replicas,
+        timeout_seconds=min(timeouts, default=None),
+        connection={name: value for name, value in login.items() if value} | options,
+        sentinel_login=sentinel_login,
+    )
+
+
+def _scheme(scheme: str) -> tuple[bool, Kind]:
+    name, _, kind = scheme.partition("+")
+    kinds: dict[str, Kind] = {"": "one", "sentinel": "sentinel", "cluster": "cluster"}
+    return name == "rediss", kinds[kind]
+
+
+def _addresses(shown: str, kind: Kind, hosts: str) -> Sequence[tuple[str, int]]:
+    addresses = []
+    for each in hosts.split(","):
+        found = _HOST.fullmatch(each)
+        port = int((found and found["port"]) or _PORTS[kind])
+        if not found or port > _MAX_PORT or (not found["host"] and kind != "one"):
+            raise StoreError(f"{shown} is no Redis URL: use host:port, several with , between")
+        addresses.append((unquote(found["host"]).strip("[]") or "localhost", port))
+    if kind == "one" and len(addresses) > 1:
+        raise StoreError(
+            f"{shown} is no Redis URL, it has several hosts: use redis+sentinel://…/MASTER or"
+            " redis+cluster://…"
+        )
+    return addresses
+
+
+def _master_and_db(shown: str, kind: Kind, path: str, db: int | None) -> tuple[str, int]:
+    names = [unquote(name) for name in path.split("/")[1:] if name]
+    master = names.pop(0) if kind == "sentinel" and names else ""
+    if kind == "sentinel" and not master:
+        raise StoreError(
+            f"{shown} names no master: use redis+sentinel://host:26379,host:26379/MASTER"
+        )
+    number = names.pop(0) if names else "0"
+    if names or not number.isdecimal():
+        raise StoreError(f"{shown} has no database's number at its end: use /0, or leave it out")
+    db = int(number) if db is None else db
+    if kind == "cluster" and db:
+        raise StoreError(f"{shown} names database {db}: use none, a Redis Cluster has only one")
+    return master, db
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("a whole number")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("a number of seconds") from None
+
+
+def _yes_or_no(text: str) -> bool:
+    words = {"true": True, "yes": True, "y": True, "1": True}
+    words |= {"false": False, "no": False, "n": False, "0": False, "f": False, "t": True}
+    try:
+        return words[text.lower()]
+    except KeyError:
+        raise ValueError("true or false") from None
+
+
+_TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
+_OPTIONS: dict[str, Callable[[str], Any]] = {
+    "wait_replicas": _number,
+    "db": _number,
+    "username": str,
+    "password": str,
+    "sentinel_username": str,
+    "sentinel_password": str,
+    "client_name": str,
+    "protocol": _number,
+    "max_connections": _number,
+    "health_check_interval": _number,
+    "socket_keepalive": _yes_or_no,
+    "socket_timeout": _seconds,
+    "socket_connect_timeout": _seconds,
+    "ssl_ca_certs": str,
+    "ssl_ca_path": str,
+    "ssl_certfile": str,
+    "ssl_keyfile": str,
+    "ssl_password": str,
+    "ssl_cert_reqs": str,
+    "ssl_check_hostname": _yes_or_no,
+}
+
+
+def _options(shown: str, query: str, timeout_seconds: float) -> dict[str, Any]:
+    options = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in _OPTIONS:
+            raise StoreError(
+                f"{shown} has an unknown option, {name!r}: use some of {', '.join(_OPTIONS)}"
+            )
+        try:
+            options[name] = value = _OPTIONS[name](text)
+        except ValueError as wanted:
+            raise StoreError(f"{shown} has {name}={text!r}: use {wanted}") from None
+        if name in _TIMEOUTS and not 0 < value <= timeout_seconds:
+            raise StoreError(
+                f"{shown} has {name}={text}, but is given up after {timeout_seconds:g} s:"
+                " use less, or leave it out"
+            )
+    return options
