@@ -168,7 +168,7 @@ def test_another_kind_of_file_is_refused(folder: Path, content: bytes, sentence:
 def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
     """The sentence says which folder is in the way."""
     (folder / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot be made: .*file"):
+    with pytest.raises(StoreError, match=r"cannot be opened: .*/file: check the folder"):
         _count(_open(folder / "file" / "sub" / "s.db"), 1)
 
 
@@ -212,6 +212,7 @@ def test_a_disk_that_takes_no_more_is_told_and_recovers(folder: Path) -> None:
     _count(store, 1)
 
     def write_too_much() -> None:
+        _open(path).counts.add()
         size = path.with_name("s.db-wal").stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5000, resource.RLIM_INFINITY))
         try:
