@@ -8,6 +8,7 @@ import os
 import stat
 import tempfile
 from contextlib import suppress
+from errno import ENOTDIR
 from pathlib import Path
 
 __all__ = ["is_the_groups", "make_folder", "temporary_file"]
@@ -23,17 +24,18 @@ def is_the_groups(folder: Path) -> bool:
 def make_folder(folder: Path) -> None:
     """Make *folder* and those above it that are missing, each as private as the one above it.
 
-    Raises `OSError`.
+    What root makes belongs to the owner of the folder above. Raises `OSError`.
     """
     if folder.is_dir():
         return
     make_folder(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir(0o700)
+        _give_to_owner_of(folder.parent, folder)
         if is_the_groups(folder.parent):
             folder.chmod(0o2770)
     if not folder.is_dir():
-        raise FileExistsError(17, "not a folder", str(folder))
+        raise NotADirectoryError(ENOTDIR, "not a folder", str(folder))
 
 
 def temporary_file(folder: Path) -> Path:
@@ -42,13 +44,16 @@ def temporary_file(folder: Path) -> Path:
     What root makes belongs to the owner of the folder. Raises `OSError`.
     """
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=".flowgauge-")
-    try:
-        if is_the_groups(folder):
-            os.fchmod(descriptor, 0o660)
-        if os.geteuid() == 0:
-            # Root in a container may not be allowed to.
-            with suppress(PermissionError):
-                os.fchown(descriptor, folder.stat().st_uid, folder.stat().st_gid)
-    finally:
-        os.close(descriptor)
-    return Path(name)
+    os.close(descriptor)
+    file = Path(name)
+    _give_to_owner_of(folder, file)
+    if is_the_groups(folder):
+        file.chmod(0o660)
+    return file
+
+
+def _give_to_owner_of(folder: Path, made: Path) -> None:
+    if os.geteuid() == 0:
+        # Root in a container may not be allowed to.
+        with suppress(PermissionError):
+            os.chown(made, folder.stat().st_uid, folder.stat().st_gid)

@@ -64,6 +64,4 @@ def close_before_forks(close: Callable[[], None]) -> None:
     _gate.to_close.append(WeakMethod(close))
 
 
-os.register_at_fork(
-    before=_gate.shut, after_in_parent=_gate.reopen, after_in_child=_gate.reopen
-)
+os.register_at_fork(before=_gate.shut, after_in_parent=_gate.reopen, after_in_child=_gate.reopen)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from flowgauge.store.errors import StoreError, StoreUnavailableError
 from flowgauge.store.sqlite import schema
@@ -18,6 +18,7 @@ from flowgauge.store.sqlite.sentences import primary_code, refusal
 
 __all__ = ["SqliteFile"]
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 Db = sqlite3.Connection
 
@@ -56,7 +57,7 @@ class SqliteFile:
     def read(self, action: Callable[[Db], _T]) -> _T:
         """Return what *action* reads in one consistent state of the file; it may be repeated."""
         with self._step() as deadline:
-            return _patiently(lambda: self._read(action, deadline), deadline)
+            return _patiently(deadline, self._read, action, deadline)
 
     def write(self, action: Callable[[Db], _T], *, durable: bool = False) -> _T:
         """Do *action*, alone; with *durable*, what it wrote survives a power failure.
@@ -65,9 +66,14 @@ class SqliteFile:
         (https://www.sqlite.org/pragma.html#pragma_synchronous).
         """
         with self._step() as deadline:
-            db = self._to_write(deadline)
-            db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            return _in_transaction(db, action, deadline)
+            while True:
+                opened = self._to_write(deadline)
+                opened.db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                _patiently(deadline, opened.db.execute, "BEGIN IMMEDIATE")
+                with _transaction(opened.db):
+                    # While we waited for our turn it may have been moved.
+                    if self._place.is_here(opened.identity):
+                        return action(opened.db)
 
     def is_anothers(self) -> bool:
         """Return whether it is another user's file, which this one can only read."""
@@ -109,69 +115,86 @@ class SqliteFile:
             self._make(opened, deadline)
         return opened.is_made
 
-    def _to_write(self, deadline: float) -> Db:
+    def _to_write(self, deadline: float) -> _Opened:
         if not self._place.path.exists():
             self._place.make(deadline)
-        opened = self._opened(deadline)
+        opened = None if self._place.is_anothers() else self._opened(deadline)
         if opened is None or opened.is_guest:
-            raise self._not_ours()
+            raise self._not_ours("written")
         if not opened.is_made:
             self._make(opened, deadline)
-        return opened.db
+        return opened
 
-    def _not_ours(self) -> StoreError:
+    def _not_ours(self, done: str) -> StoreError:
         place = self._place
         return StoreError(
-            f"the store {place.path} cannot be written by this user: it belongs to {place.owner()}."
+            f"the store {place.path} cannot be {done} by this user: it belongs to {place.owner()}."
             " Run as that user, or check the permissions: file (660), folder (2770) and group of"
             " a store that users share"
         )
 
     def _make(self, opened: _Opened, deadline: float) -> None:
         if opened.is_guest:
-            raise self._not_ours()
-        _patiently(lambda: opened.db.execute("PRAGMA journal_mode = WAL"), deadline)
-
-        def make(db: Db) -> None:
-            if not schema.is_made(db, self._place.path):
-                schema.make(db)
-
-        _in_transaction(opened.db, make, deadline)
+            raise self._not_ours("written")
+        _patiently(deadline, opened.db.execute, "PRAGMA journal_mode = WAL")
+        _patiently(deadline, opened.db.execute, "BEGIN IMMEDIATE")
+        with _transaction(opened.db):
+            if not schema.is_made(opened.db, self._place.path):
+                schema.make(opened.db)
         opened.is_made = True
         opened.beside = self._place.beside()
 
     def _opened(self, deadline: float) -> _Opened | None:
         """Return this thread's connection, None if a guest is to read without; raise `OSError`."""
         me = os.getpid(), threading.get_ident()
-        identity = self._place.identity()
-        is_guest = self._place.is_anothers()
         known = self._connections.get(me)
-        if known and (known.identity, known.is_guest) == (identity, is_guest):
+        try:
+            here = self._place.identity(), self._place.is_anothers()
+        except FileNotFoundError:
+            here = None
+        if known and here == (known.identity, known.is_guest):
             return known
         if known:
             self._connections.pop(me)
-            self._part_from(known)
-        if is_guest and not self._place.has_log():
-            return None
-        opened = _patiently(lambda: self._open(is_guest=is_guest), deadline)
-        if is_guest and self._place.remove_own_log():
-            opened.db.close()
-            return None
-        self._connections[me] = opened
+            self._part_from(known, deadline)
+        is_guest = self._place.is_anothers()
+        opened = self._open_as_guest(deadline) if is_guest else self._open("mode=rw", deadline)
+        if opened:
+            self._connections[me] = opened
         return opened
 
-    def _open(self, *, is_guest: bool) -> _Opened:
+    def _open_as_guest(self, deadline: float) -> _Opened | None:
+        if not self._place.has_log():
+            return None
+        try:
+            opened = self._open("mode=ro&readonly_shm=1", deadline, is_guest=True)
+        except sqlite3.OperationalError:
+            # The log may just have gone, and SQLite made one of ours.
+            if self._place.remove_own_log():
+                return None
+            if not self._place.is_readable():
+                raise self._not_ours("read") from None
+            raise StoreUnavailableError(
+                f"the store {self._place.path} was left in the midst of its work: it can be read"
+                f" again once {self._place.owner()} has"
+            ) from None
+        if self._place.remove_own_log():
+            opened.db.close()
+            return None
+        return opened
+
+    def _open(self, how: str, deadline: float, *, is_guest: bool = False) -> _Opened:
         # Should it be moved now, the next step finds another one here.
         identity = self._place.identity()
-        db = _connect(self._place.path, "mode=ro&readonly_shm=1" if is_guest else "mode=rw")
+        db = _connect(self._place.path, how)
         try:
-            is_made = schema.is_made(db, self._place.path)
+            is_made = _patiently(deadline, schema.is_made, db, self._place.path)
         except BaseException:
             db.close()
             raise
         return _Opened(db, identity, is_guest, is_made, self._place.beside())
 
-    def _part_from(self, opened: _Opened) -> None:
+    def _part_from(self, opened: _Opened, deadline: float) -> None:
         """Close a connection to a file that was moved, and leave it whole."""
         if opened.is_guest:
             opened.db.close()
@@ -179,7 +202,7 @@ class SqliteFile:
         with suppress(sqlite3.Error):
             opened.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         opened.db.close()
-        with suppress(StoreUnavailableError), self._place.alone(time.monotonic() + self._timeout):
+        with suppress(StoreUnavailableError), self._place.alone(deadline):
             self._place.set_aside(opened.beside)
 
     def _unlogged(self) -> tuple[int, ...] | None:
@@ -193,7 +216,7 @@ class SqliteFile:
         with closing(_connect(self._place.path, "mode=ro&immutable=1")) as db:
             if not schema.is_made(db, self._place.path):
                 if schema.tables(db):
-                    raise self._not_ours()
+                    raise self._not_ours("written")
                 return _read_unmade(action)
             return action(db)
 
@@ -223,17 +246,13 @@ def _read_unmade(action: Callable[[Db], _T]) -> _T:
         return action(db)
 
 
-def _in_transaction(db: Db, action: Callable[[Db], _T], deadline: float) -> _T:
-    _patiently(lambda: db.execute("BEGIN IMMEDIATE"), deadline)
-    with _transaction(db):
-        return action(db)
-
-
-def _patiently(action: Callable[[], _T], deadline: float) -> _T:
+def _patiently(
+    deadline: float, action: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> _T:
     """Do *action*, again and again while the file is busy, until the *deadline*."""
     while True:
         try:
-            return action()
+            return action(*args, **kwargs)
         except sqlite3.OperationalError as error:
             if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise

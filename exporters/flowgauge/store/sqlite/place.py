@@ -6,6 +6,7 @@ file. Whoever connects first makes them, with the file's mode and as a file of i
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from flowgauge.store.private import make_folder, temporary_file
 __all__ = ["Place"]
 
 _RETRY_SECONDS = 0.002
+_GROUP, _ALL = 0o060, 0o006
 _LOG, _INDEX = "-wal", "-shm"
 
 
@@ -33,6 +35,13 @@ class Place:
         """Return what tells the file that is here now from one that was moved away."""
         here = self.path.stat()
         return here.st_dev, here.st_ino
+
+    def is_here(self, identity: tuple[int, int]) -> bool:
+        """Return whether it is this one."""
+        try:
+            return self.identity() == identity
+        except FileNotFoundError:
+            return False
 
     def owner(self) -> str:
         """Return the name of the user whose file it is."""
@@ -50,15 +59,21 @@ class Place:
         """
         file, folder = self.path.stat(), self.path.parent.stat()
         me = os.geteuid()
-        group = folder.st_gid if folder.st_mode & 0o2000 else os.getegid()
+        group = folder.st_gid if folder.st_mode & stat.S_ISGID else os.getegid()
         makes_theirs = (
             me in (0, file.st_uid)
-            or (file.st_mode & 0o060 == 0o060 and group == file.st_gid)
-            or file.st_mode & 0o006 == 0o006
+            or (file.st_mode & _GROUP == _GROUP and group == file.st_gid)
+            or file.st_mode & _ALL == _ALL
         )
         return not makes_theirs or not all(
             os.access(each, os.R_OK | os.W_OK, effective_ids=True)
             for each in (self.path, self.path.parent)
+        )
+
+    def is_readable(self) -> bool:
+        """Return whether this user may read the file and what is beside it."""
+        return all(
+            os.access(each, os.R_OK, effective_ids=True) for each in (self.path, *self.beside())
         )
 
     def has_log(self) -> bool:
@@ -124,6 +139,12 @@ class Place:
             os.link(file, self.path)
         finally:
             file.unlink()
+
+    def move(self, to: Path) -> None:
+        """Move the file and what is beside it, which whoever has it open goes on using."""
+        # The log first: beside another file it would destroy that.
+        for each in (*self.beside(), self.path):
+            each.rename(to.with_name(to.name + each.name.removeprefix(self.path.name)))
 
     def set_aside(self, beside: Mapping[Path, int]) -> None:
         """Part from what belongs to a file that is gone, as far as it is still here.
