@@ -95,7 +95,8 @@ class Outbox:
         """Return the first *limit* waiting entries that nobody holds, leased.
 
         They come in the order they were put in, given back or put back. Entries set aside are
-        never returned. A lease that runs out frees its entry.
+        never returned. A lease that runs out frees its entry; should the store's clock be set
+        back, it takes no longer from then than its own length or that of who claims next.
         """
         return _entries(self._do("claim", lease.owner, microseconds(lease.seconds), limit))
 

@@ -60,13 +60,15 @@ CREATE TABLE IF NOT EXISTS outbox (
   attempts bigint NOT NULL DEFAULT 0,
   poison text,
   owner text,
-  leased_us bigint NOT NULL DEFAULT 0,
+  leased_us bigint NOT NULL DEFAULT 0,  -- until when
+  lease_us bigint NOT NULL DEFAULT 0,  -- for how long
   lapsed jsonb  -- what to count should the first lease run out
 );
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (place) WHERE poison IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_by_age ON outbox (created_us, place);
 CREATE INDEX IF NOT EXISTS outbox_waiting_by_age ON outbox (created_us) WHERE poison IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_aside_by_age ON outbox (created_us) WHERE poison IS NOT NULL;
+CREATE INDEX IF NOT EXISTS outbox_leased ON outbox (leased_us) WHERE leased_us > 0;
 
 CREATE OR REPLACE FUNCTION schema_version() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
 
@@ -292,35 +294,41 @@ LANGUAGE sql SET search_path = flowgauge, pg_temp AS
 
 CREATE OR REPLACE FUNCTION put(
   the_id text, the_dag text, the_task text, the_body text, the_reason text,
-  the_owner text, lease_us bigint, if_lapsed jsonb, counts jsonb
+  the_owner text, length_us bigint, if_lapsed jsonb, counts jsonb
 ) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 DECLARE
   now bigint := now_us();
 BEGIN
   INSERT INTO outbox
-    (entry_id, dag_id, task_id, body, reason, created_us, owner, leased_us, lapsed)
+    (entry_id, dag_id, task_id, body, reason, created_us, owner, leased_us, lease_us,
+      lapsed)
     VALUES (the_id, the_dag, the_task, the_body, the_reason, now, nullif(the_owner, ''),
-      CASE WHEN lease_us > 0 THEN now + lease_us ELSE 0 END, nullif(if_lapsed, '[]'))
+      CASE WHEN length_us > 0 THEN now + length_us ELSE 0 END, length_us, nullif(if_lapsed, '[]'))
     ON CONFLICT (entry_id) DO NOTHING;
   IF FOUND THEN
     PERFORM add(counts);
   END IF;
 END $$;
 
-CREATE OR REPLACE FUNCTION claim(the_owner text, lease_us bigint, most bigint) RETURNS json
+CREATE OR REPLACE FUNCTION claim(the_owner text, length_us bigint, most bigint) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 DECLARE
   now bigint := now_us();
   claimed json;
   counts jsonb;
 BEGIN
+  -- The clock may have been set back: no lease ends later than it would had it begun now, nor one
+  -- shorter than this later than this.
+  UPDATE outbox SET leased_us = now + lease_us
+    WHERE leased_us > 0 AND leased_us > now + length_us AND leased_us > now + lease_us;
   WITH free AS (
     SELECT entry, entry_id, place, lapsed FROM outbox AS entry
     WHERE poison IS NULL AND leased_us <= now
     ORDER BY place LIMIT most FOR UPDATE SKIP LOCKED
   ), leased AS (
-    UPDATE outbox SET owner = the_owner, leased_us = now + lease_us, lapsed = NULL
+    UPDATE outbox SET owner = the_owner, leased_us = now + length_us, lease_us = length_us,
+        lapsed = NULL
     FROM free WHERE outbox.entry_id = free.entry_id
   )
   SELECT coalesce(json_agg(as_entry(entry) ORDER BY place), '[]'),

@@ -37,25 +37,27 @@ def put(
 ) -> None:
     """Put an entry in, unless it is there."""
     leased_until = (now + lease) / 1e6 if owner else 0
-    row = (entry_id, dag_id, task_id, body, reason, now / 1e6, owner, leased_until, if_lapsed)
+    row = (entry_id, dag_id, task_id, body, reason, now / 1e6, owner, leased_until, lease / 1e6)
     added = db.execute(
         "INSERT INTO outbox (entry_id, dag_id, task_id, body, reason, created, owner, leased_until,"
-        " lapsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        row,
+        " lease, lapsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (*row, if_lapsed),
     )
     _add_if(db, now, added, counts)
 
 
 def claim(db: Db, now: int, owner: str, lease: int, limit: int) -> Sequence[Any]:
     """Lease the first free entries."""
+    _bound_leases(db, now / 1e6, lease / 1e6)
     rows = db.execute(
         f"{_SELECT} WHERE poison IS NULL AND leased_until <= ? ORDER BY place LIMIT ?",
         (now / 1e6, limit),
     ).fetchall()
     for entry_id, *_, if_lapsed in rows:
         db.execute(
-            "UPDATE outbox SET owner = ?, leased_until = ?, lapsed = NULL WHERE entry_id = ?",
-            (owner, (now + lease) / 1e6, entry_id),
+            "UPDATE outbox SET owner = ?, leased_until = ?, lease = ?, lapsed = NULL"
+            " WHERE entry_id = ?",
+            (owner, (now + lease) / 1e6, lease / 1e6, entry_id),
         )
         add(db, now, if_lapsed or "[]")
     return _entries(rows)
@@ -116,6 +118,18 @@ def state(db: Db, _: int) -> Sequence[Any]:
         " (SELECT CAST(ROUND(MIN(created) * 1e6) AS INTEGER) FROM outbox WHERE poison IS NULL)"
     ).fetchone()
     return found
+
+
+def _bound_leases(db: Db, now: float, lease: float) -> None:
+    """End no lease later than it would end had it begun now: the clock may have been set back.
+
+    One shorter than the *lease* that is asked for may take as long as that.
+    """
+    db.execute(
+        "UPDATE outbox SET leased_until = :now + IFNULL(lease, :lease) WHERE leased_until > 0"
+        " AND leased_until > :now + :lease AND leased_until > :now + IFNULL(lease, 0)",
+        {"now": now, "lease": lease},
+    )
 
 
 def _entries(rows: Iterable[Sequence[Any]]) -> Sequence[Any]:
