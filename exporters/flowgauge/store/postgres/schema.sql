@@ -398,11 +398,18 @@ LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
   SELECT coalesce(json_agg(id ORDER BY nth), '[]') FROM gone
 $$;
 
-CREATE OR REPLACE FUNCTION entries(most bigint) RETURNS json
+-- Returns where the oldest entries beyond a cursor end, and these.
+CREATE OR REPLACE FUNCTION entries(cursor text, most bigint) RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
-  SELECT coalesce(json_agg(as_entry(entry) ORDER BY created_us, place), '[]')
+  SELECT json_build_array(
+    (array_agg(json_build_array(created_us, place)::text ORDER BY created_us DESC, place DESC))[1],
+    coalesce(json_agg(as_entry(entry) ORDER BY created_us, place), '[]'))
   FROM (
-    SELECT entry, created_us, place FROM outbox AS entry ORDER BY created_us, place LIMIT most
+    SELECT entry, created_us, place FROM outbox AS entry
+    WHERE (created_us, place) > (
+      coalesce((nullif(cursor, '')::json->>0)::bigint, 0),
+      coalesce((nullif(cursor, '')::json->>1)::bigint, 0))
+    ORDER BY created_us, place LIMIT most
   ) AS oldest
 $$;
 

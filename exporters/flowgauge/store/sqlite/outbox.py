@@ -17,7 +17,7 @@ Db = sqlite3.Connection
 _COLUMNS = ("entry_id", "dag_id", "task_id", "body", "reason", "created_us", "attempts", "poison")
 _SELECT = (
     "SELECT entry_id, dag_id, task_id, body, reason, CAST(ROUND(created * 1e6) AS INTEGER),"
-    " attempts, poison, lapsed FROM outbox"
+    " attempts, poison, lapsed, created, place FROM outbox"
 )
 _TO_THE_END = "owner = NULL, leased_until = 0, place = (SELECT MAX(place) + 1 FROM outbox)"
 
@@ -53,7 +53,7 @@ def claim(db: Db, now: int, owner: str, lease: int, limit: int) -> Sequence[Any]
         f"{_SELECT} WHERE poison IS NULL AND leased_until <= ? ORDER BY place LIMIT ?",
         (now / 1e6, limit),
     ).fetchall()
-    for entry_id, *_, if_lapsed in rows:
+    for entry_id, *_, if_lapsed, _, _ in rows:
         db.execute(
             "UPDATE outbox SET owner = ?, leased_until = ?, lease = ?, lapsed = NULL"
             " WHERE entry_id = ?",
@@ -105,9 +105,13 @@ def drop(db: Db, _: int, entry_ids: str) -> Sequence[str]:
     return [each for each in json.loads(entry_ids) if db.execute(remove, (each,)).rowcount > 0]
 
 
-def entries(db: Db, _: int, limit: int) -> Sequence[Any]:
-    """Return the oldest entries."""
-    return _entries(db.execute(f"{_SELECT} ORDER BY created, place LIMIT ?", (limit,)))
+def entries(db: Db, _: int, cursor: str, limit: int) -> Sequence[Any]:
+    """Return where the oldest entries beyond a cursor end, and these."""
+    rows = db.execute(
+        f"{_SELECT} WHERE (created, place) > (?, ?) ORDER BY created, place LIMIT ?",
+        (*json.loads(cursor or "[0, 0]"), limit),
+    ).fetchall()
+    return json.dumps(rows[-1][-2:]) if rows else cursor, _entries(rows)
 
 
 def state(db: Db, _: int) -> Sequence[Any]:
