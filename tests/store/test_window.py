@@ -128,6 +128,16 @@ def test_keys_are_independent(store: Store) -> None:
     }
 
 
+def test_many_rate_limits_are_all_shown(store: Store) -> None:
+    """More than are read in one step, by key."""
+    keys = [f"key {number:03}" for number in range(250)]
+    for key in reversed(keys):
+        store.windows.acquire(key, "t", 2, _LONG, 0)
+    states = store.windows.states()
+    assert [state.key for state in states] == keys
+    assert {(state.window_calls, state.waiting) for state in states} == {(1, 0)}
+
+
 def test_reset_empties_the_window_and_keeps_counters_and_queue(store: Store) -> None:
     """After a reset the first in the queue is granted first, and the counters go on."""
     store.windows.acquire("api", "a", 1, _LONG, 0)

@@ -11,7 +11,7 @@ from flowgauge.store.engine import Step, microseconds
 __all__ = ["Lease", "NewEntry", "Outbox", "OutboxEntry", "OutboxState"]
 
 # Entries read in one step: few enough that it holds up nobody else for longer than milliseconds.
-_PAGE = 100
+_PAGE = 25
 
 
 @dataclass(frozen=True)

@@ -271,13 +271,18 @@ BEGIN
   RETURN 'true';
 END $$;
 
--- Returns of each rate limit: key, its size, calls in the window, callers waiting.
-CREATE OR REPLACE FUNCTION windows() RETURNS json
+-- Returns of rate limits beyond a cursor: key, its size, calls in the window, callers waiting. And
+-- before them the next cursor, empty if these are the last.
+CREATE OR REPLACE FUNCTION windows(cursor text, most bigint) RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
-  SELECT coalesce(json_agg(json_build_array(key, max_calls, window_us,
-    (SELECT count(*) FROM grants WHERE grants.key = w.key AND granted_us > now - window_us),
-    (SELECT count(*) FROM tickets WHERE tickets.key = w.key AND lease_us >= now))), '[]')
-  FROM windows AS w, now_us() AS now
+  SELECT json_build_array(
+    CASE WHEN count(*) = most THEN '>' || (array_agg(key ORDER BY key DESC))[1] ELSE '' END,
+    coalesce(json_agg(json_build_array(key, max_calls, window_us,
+      (SELECT count(*) FROM grants WHERE grants.key = w.key AND granted_us > now - window_us),
+      (SELECT count(*) FROM tickets WHERE tickets.key = w.key AND lease_us >= now))), '[]'))
+  FROM (
+    SELECT * FROM windows WHERE cursor = '' OR key > substr(cursor, 2) ORDER BY key LIMIT most
+  ) AS w, now_us() AS now
 $$;
 
 -- The outbox.

@@ -1,11 +1,14 @@
--- Returns of each rate limit: key, its size, calls in the window, callers waiting.
+-- Returns of rate limits beyond a cursor: key, its size, calls in the window, callers waiting. And
+-- before them the next cursor, empty if these are the last; one may come twice.
+local cursor, limit = ARGV[1] or '', ARGV[2] or 1
 local now = now_us()
 local states = {}
-for _, key in ipairs(redis.call('SMEMBERS', windows)) do
+local found = redis.call('SSCAN', windows, cursor == '' and 0 or cursor, 'COUNT', limit)
+for _, key in ipairs(found[2]) do
   local window, grants, _, leases = keys_of(key)
   local size = redis.call('HMGET', window, 'max_calls', 'window_us')
   local calls = redis.call('ZCOUNT', grants, beyond(now - size[2]), '+inf')
   local waiting = redis.call('ZCOUNT', leases, now, '+inf')
   table.insert(states, {key, size[1], size[2], calls, waiting})
 end
-return list_json(states)
+return '["' .. (found[1] == '0' and '' or found[1]) .. '",' .. list_json(states) .. ']'
