@@ -118,13 +118,16 @@ DECLARE
   change jsonb;
   the_owner bigint;
 BEGIN
-  PERFORM make_owners(changes);
+  IF jsonb_array_length(changes) > 1 THEN
+    PERFORM make_owners(changes);
+  END IF;
   FOR change IN SELECT jsonb_array_elements(changes) LOOP
     the_owner := owner_id(change->>0, change->>1);
     INSERT INTO counts
       SELECT the_owner, each->>0, (each->>2)::float8 FROM jsonb_array_elements(change->2) AS each
       WHERE each->>1 = 'add'
       ON CONFLICT (owner, field) DO UPDATE SET value = counts.value + excluded.value;
+    CONTINUE WHEN NOT change->2 @> '[["now"]]' AND NOT change->2 @> '[["set"]]';
     INSERT INTO counts
       SELECT the_owner, each->>0,
         CASE each->>1 WHEN 'now' THEN now_us() / 1e6 ELSE (each->>2)::float8 END
@@ -190,20 +193,26 @@ BEGIN
       ON CONFLICT (key) DO UPDATE SET max_calls = calls, window_us = length_us;
   END IF;
 
-  -- Forget what is older than the window, and the callers that did not come back.
-  DELETE FROM grants WHERE key = the_key AND granted_us <= now - length_us;
-  DELETE FROM tickets WHERE key = the_key AND lease_us < now;
-  -- A grant of the future means that the clock was set back. Taking it as made now errs on the safe
-  -- side, and for at most one window; nor is a caller waited for longer than ever.
-  UPDATE grants SET granted_us = now WHERE key = the_key AND granted_us > now;
-  UPDATE tickets SET lease_us = now + recheck_us + grace_us
-    WHERE key = the_key AND lease_us > now + recheck_us + grace_us;
+  -- Forget what is older than the window, and the callers that did not come back: but only where they
+  -- could be in the way.
+  SELECT calls - count(*) INTO free FROM grants WHERE key = the_key;
+  SELECT count(*) INTO ahead FROM tickets WHERE key = the_key;
+  IF free <= 0 OR ahead > 0 THEN
+    DELETE FROM grants WHERE key = the_key AND granted_us <= now - length_us;
+    DELETE FROM tickets WHERE key = the_key AND lease_us < now;
+    -- A grant of the future means that the clock was set back. Taking it as made now errs on the safe
+    -- side, and for at most one window; nor is a caller waited for longer than ever.
+    UPDATE grants SET granted_us = now WHERE key = the_key AND granted_us > now;
+    UPDATE tickets SET lease_us = now + recheck_us + grace_us
+      WHERE key = the_key AND lease_us > now + recheck_us + grace_us;
+    SELECT calls - count(*) INTO free FROM grants WHERE key = the_key;
+    SELECT count(*) INTO ahead FROM tickets WHERE key = the_key
+      AND (place < (SELECT place FROM tickets WHERE key = the_key AND ticket = the_ticket))
+        IS NOT FALSE;
+  END IF;
 
   -- The window has as many slots as calls; a granted one opens again one window after its grant. The
   -- callers in the queue take the slots in turn, all of them once before any a second time.
-  SELECT calls - count(*) INTO free FROM grants WHERE key = the_key;
-  SELECT count(*) INTO ahead FROM tickets WHERE key = the_key
-    AND (place < (SELECT place FROM tickets WHERE key = the_key AND ticket = the_ticket)) IS NOT FALSE;
   IF ahead % calls < free THEN
     opens := now;
   ELSE
