@@ -11,11 +11,10 @@ import itertools
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
-import psycopg
 
 from flowgauge.store import Store, open_store
 from flowgauge.store.log_calls import Logged, ended
@@ -47,20 +46,21 @@ def _share(server: Postgres, work: Callable[[], None]) -> float:
 
 def _cpu_seconds(server: Postgres) -> float:
     """Return what the server's processes used so far, those that have ended included."""
-    with psycopg.connect(server.url) as connection:
-        (found,) = (
-            process
-            for process in psutil.process_iter(["name"])
-            if process.info["name"] == "postgres"
-            and any(each.laddr.port == server.port for each in process.net_connections("tcp"))
-            and process.parent()
-            and process.parent().name() != "postgres"  # type: ignore[union-attr]
+    (found,) = (
+        process
+        for process in psutil.process_iter(["name"])
+        if process.info["name"] == "postgres"
+        and any(
+            each.status == psutil.CONN_LISTEN and each.laddr.port == server.port
+            for each in process.net_connections("tcp")
         )
-        times = found.cpu_times()
-        ended_ = times.children_user + times.children_system
-        living = [found, *found.children()]
-        connection.close()
-        return ended_ + sum(sum(each.cpu_times()[:2]) for each in living)
+    )
+    used = 0.0
+    for each in found.children():
+        with suppress(psutil.NoSuchProcess):
+            used += sum(each.cpu_times()[:2])
+    # Its own, and that of its children that have ended.
+    return used + sum(found.cpu_times()[:4])
 
 
 def main() -> None:
