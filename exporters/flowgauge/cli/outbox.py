@@ -1,6 +1,7 @@
 """`flowgauge outbox`: what waits to reach MLflow, and what becomes of it."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -42,9 +43,7 @@ def list_entries(store_url: str | None, output: str, limit: int) -> None:
     with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
         entries = store.outbox.each_entry(limit)
         if output == "json":
-            out = click.get_text_stream("stdout")
-            for part in _as_json(entries):
-                out.write(part)
+            sys.stdout.writelines(_as_json(entries))
         else:
             click.echo(_for_people(entries))
 
