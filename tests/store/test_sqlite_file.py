@@ -4,8 +4,6 @@ import multiprocessing
 import os
 import resource
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -182,33 +180,6 @@ def test_a_folder_in_place_of_the_file_is_told(folder: Path) -> None:
     """A path that names a folder cannot be opened."""
     with pytest.raises(StoreError, match="cannot be opened: check the folder and its permissions"):
         _count(_open(folder), 1)
-
-
-def test_a_file_that_may_not_be_written_is_told(folder: Path) -> None:
-    """Without write permission the sentence says so, whatever the user's other rights."""
-    path = folder / "s.db"
-    _count(_open(path), 1)
-    code = f"""
-import os, sys
-from flowgauge.store import Count, StoreError, open_store
-from flowgauge.metrics import DAG_LOGS
-store = open_store("sqlite:///{path}")
-if os.geteuid() == 0:
-    os.setgid(65534); os.setuid(65534)
-try:
-    store.counts.add(Count(DAG_LOGS, ("d", "t")))
-except StoreError as error:
-    print(error)
-"""
-    for part in (path, *path.parents):
-        if part.is_relative_to("/tmp") and part != Path("/tmp"):
-            part.chmod(0o555)
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for part in (path, *path.parents):
-        if part.is_relative_to("/tmp") and part != Path("/tmp"):
-            part.chmod(0o755)
-    assert "cannot be" in said.stdout
-    assert "permissions" in said.stdout
 
 
 def test_a_disk_that_takes_no_more_is_told_and_recovers(folder: Path) -> None:

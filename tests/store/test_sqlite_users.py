@@ -139,6 +139,23 @@ def test_an_empty_file_stays_as_it_was_prepared(folder: Path) -> None:
     reading.close()
 
 
+def test_a_file_that_may_not_be_written_is_told(shared: Path) -> None:
+    """Without write permission the sentence says so, and what is there can be read."""
+    path = shared / "s.db"
+    _written(path).close()
+    path.chmod(0o444)
+    shared.chmod(0o555)
+    # Root may write anything: it becomes somebody else first.
+    ids = (_TASKS, _GROUP, 0) if os.geteuid() == 0 else ()
+    said = _User(path, *ids).run(
+        "print(logs())\ntry: count()\nexcept StoreError as error: print(error)"
+    )
+    shared.chmod(0o755)
+    assert said.startswith("1\n")
+    assert "cannot be written by this user" in said
+    assert "check the permissions" in said
+
+
 @pytest.mark.as_root
 @pytest.mark.parametrize("first", ["tasks", "exporter"])
 def test_tasks_and_exporter_are_different_users_of_one_group(shared: Path, first: str) -> None:
