@@ -1,6 +1,8 @@
 import logging
 import math
+import stat
 import time
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from mlflow import MlflowClient
 
 from flowgauge.airflow import connection, log_with_mlflow
-from flowgauge.store import OutboxEntry
+from flowgauge.metrics import DAG_LOGS
+from flowgauge.store import Count, OutboxEntry, open_store
+from flowgauge.store.sqlite import recover
 from stack.guarded import GuardedMlflow
 from tests.airflow.conftest import Surroundings
 from tests.airflow.faulty_mlflow import silent_server
@@ -294,6 +298,30 @@ def test_both_down_is_no_loss(surroundings: Surroundings, monkeypatch: pytest.Mo
     assert surroundings.flush().sent == 1
     assert len(surroundings.runs()) == 1
     assert not file.exists()
+
+
+def test_a_damaged_store_does_not_stop_the_log(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call still logs to MLflow; what MLflow does not take waits in a private file."""
+    path = surroundings.folder / "damaged.db"
+    url = f"sqlite:///{path}"
+    with closing(open_store(url)) as store:
+        store.counts.add(Count(DAG_LOGS, ("etl", "load")))
+    content = path.read_bytes()[:4096].ljust(path.stat().st_size, b"\xa5")
+    path.write_bytes(content)
+    monkeypatch.setenv("FLOWGAUGE_STORE", url)
+    assert log_with_mlflow({"rows": 2}, experiment=surroundings.experiment)
+    with monkeypatch.context() as outage:
+        outage.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+        assert log_with_mlflow({"rows": 3}, experiment=surroundings.experiment) is None
+    assert path.read_bytes() == content
+    spool = surroundings.folder / "flowgauge-spool"
+    (file,) = spool.iterdir()
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (spool, file)] == [0o700, 0o600]
+    assert recover(path)
+    assert surroundings.flush().sent == 1
+    assert {run.data.metrics["rows"] for run in surroundings.runs()} == {2, 3}
 
 
 def test_nowhere_to_write_leaves_the_payload_in_the_log(

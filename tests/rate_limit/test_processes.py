@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from flowgauge.store import Store
+from flowgauge.store import Store, open_store
 from stack.fleet import run_fleet
-from stack.process import wait_for
+from stack.postgres import postgres
+from stack.process import free_port, wait_for
 from tests.counting import rate_limit
 
 pytestmark = pytest.mark.whole_system(seconds=30)
@@ -49,6 +54,32 @@ def test_the_clients_clocks_do_not_matter_on_redis(own_redis: str) -> None:
     )
     assert outcomes["a"].most_in_a_window == 5
     assert all(outcomes["a"].waits)
+
+
+def test_a_restart_of_the_server_in_the_midst_lets_no_window_overflow(folder: Path) -> None:
+    """Four processes go on where they stood when PostgreSQL is back, with the window as it was."""
+    port = free_port()
+    with ExitStack() as first, ThreadPoolExecutor(1) as beside:
+        server = first.enter_context(postgres(folder / "postgres", port=port))
+        fleet = beside.submit(
+            run_fleet,
+            server.url,
+            processes=4,
+            keys=["a", "b"],
+            max_calls=5,
+            window_seconds=1,
+            seconds=12,
+        )
+        store = open_store(server.url, timeout_seconds=10)
+        wait_for(lambda: len(store.windows.states()) == 2, "both keys are in use")
+        store.close()
+        first.close()
+        stopped = time.time_ns() // 1000
+        with postgres(folder / "postgres", port=port):
+            outcomes = fleet.result()
+    for outcome in outcomes.values():
+        assert outcome.most_in_a_window == 5
+        assert outcome.grants[0] < stopped < outcome.grants[-1]
 
 
 _WAIT = """

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from flowgauge.errors import FlowgaugeError
-from flowgauge.store import StoreError, open_store, store_url
+from flowgauge.metrics import DAG_LOGS
+from flowgauge.store import Count, StoreError, open_store, store_url
 
 
 def test_the_environment_variable_names_the_store() -> None:
@@ -28,10 +29,11 @@ def test_elsewhere_the_store_is_in_the_users_state_folder(monkeypatch: pytest.Mo
 
 
 def test_the_default_store_is_made_on_first_use(folder: Path) -> None:
-    """Its folder needs not exist; opening alone makes nothing."""
-    store = open_store(environ={"XDG_STATE_HOME": str(folder / "state")})
-    assert not (folder / "state").exists()
+    """Its folder needs not exist; opening and reading alone make nothing."""
+    store = open_store(environ={"XDG_STATE_HOME": str(folder / "state")}, timeout_seconds=10)
     assert list(store.windows.states()) == []
+    assert not (folder / "state").exists()
+    store.counts.add(Count(DAG_LOGS, ("etl", "load")))
     assert (folder / "state" / "flowgauge" / "flowgauge.db").exists()
     store.close()
 
@@ -40,7 +42,7 @@ def test_a_relative_path_is_relative(folder: Path, monkeypatch: pytest.MonkeyPat
     """Three slashes name a file in the working directory, four an absolute one."""
     monkeypatch.chdir(folder)
     store = open_store("sqlite:///here.db")
-    store.windows.states()
+    store.init()
     store.close()
     assert (folder / "here.db").exists()
 

@@ -186,6 +186,24 @@ def test_the_list_is_oldest_first_and_limited(store: Store) -> None:
     assert _ids(store.outbox.entries(2)) == ["a", "b"]
 
 
+def test_a_long_list_is_read_in_pages(store: Store) -> None:
+    """Each entry once, oldest first, whatever happens between the pages to those read before."""
+    names = [f"e{n:03}" for n in range(250)]
+    _put(store, *names)
+    for entry_id in names[::7]:
+        store.outbox.set_aside(entry_id, "rejected", "no")
+    assert _ids(store.outbox.entries(1000)) == names
+    listed = []
+    for entry in store.outbox.each_entry(230):
+        listed.append(entry.entry_id)
+        if len(listed) in (100, 150, 200):
+            store.outbox.settle(listed[-1])
+            store.outbox.drop(listed[50])
+            store.outbox.retry(listed[70])
+    assert listed == names[:230]
+    assert list(store.outbox.each_entry(0)) == []
+
+
 def test_an_entry_to_retry_is_in_line_again(store: Store) -> None:
     """It is free at once, at the end of the line, with its time and attempts, to be sent once."""
     _put(store, "bad", "good")

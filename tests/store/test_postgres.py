@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -74,6 +75,23 @@ def test_a_server_that_hangs_is_given_up_in_time(private: Postgres, folder: Path
         for pid in group:
             os.kill(pid, signal.SIGCONT)
     assert pairs(open_store(private.url, timeout_seconds=10))[0].logs >= 1
+
+
+def test_hosts_that_swallow_everything_are_given_up_in_time(own_postgres: Postgres) -> None:
+    """Several that never answer cost one time-out together, and one behind them is reached."""
+    with (
+        socket.create_server((LOOPBACK, 0)) as one,
+        socket.create_server((LOOPBACK, 0)) as other,
+    ):
+        silent = [f"{LOOPBACK}:{each.getsockname()[1]}" for each in (one, other)]
+        store = open_store(f"postgresql://me@{','.join(silent)}/d")
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match="does not answer in time"):
+            store.counts.add(*_COUNTS)
+        # Half a second is promised; a busy machine may schedule the process late.
+        assert time.monotonic() - started < 2
+        behind = own_postgres.url.replace(LOOPBACK, f"{','.join(silent)},{LOOPBACK}")
+        assert "PostgreSQL" in open_store(behind, timeout_seconds=10).about()
 
 
 def test_a_restarted_server_is_used_again(folder: Path) -> None:

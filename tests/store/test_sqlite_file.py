@@ -4,21 +4,25 @@ import multiprocessing
 import os
 import resource
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
+from itertools import chain
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
 from flowgauge.store.log_calls import Logged, ended
+from flowgauge.store.sqlite import recover
+from stack.exporter import exporter
+from stack.process import LOOPBACK
 from tests.counting import defer, pairs
 
 _FORK = multiprocessing.get_context("fork")
@@ -168,7 +172,7 @@ def test_another_kind_of_file_is_refused(folder: Path, content: bytes, sentence:
 def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
     """The sentence says which folder is in the way."""
     (folder / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot be made: .*file"):
+    with pytest.raises(StoreError, match=r"cannot be opened: .*/file: check the folder"):
         _count(_open(folder / "file" / "sub" / "s.db"), 1)
 
 
@@ -178,33 +182,6 @@ def test_a_folder_in_place_of_the_file_is_told(folder: Path) -> None:
         _count(_open(folder), 1)
 
 
-def test_a_file_that_may_not_be_written_is_told(folder: Path) -> None:
-    """Without write permission the sentence says so, whatever the user's other rights."""
-    path = folder / "s.db"
-    _count(_open(path), 1)
-    code = f"""
-import os, sys
-from flowgauge.store import Count, StoreError, open_store
-from flowgauge.metrics import DAG_LOGS
-store = open_store("sqlite:///{path}")
-if os.geteuid() == 0:
-    os.setgid(65534); os.setuid(65534)
-try:
-    store.counts.add(Count(DAG_LOGS, ("d", "t")))
-except StoreError as error:
-    print(error)
-"""
-    for part in (path, *path.parents):
-        if part.is_relative_to("/tmp") and part != Path("/tmp"):
-            part.chmod(0o555)
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for part in (path, *path.parents):
-        if part.is_relative_to("/tmp") and part != Path("/tmp"):
-            part.chmod(0o755)
-    assert "cannot be" in said.stdout
-    assert "permissions" in said.stdout
-
-
 def test_a_disk_that_takes_no_more_is_told_and_recovers(folder: Path) -> None:
     """A write beyond what the disk takes loses that write only."""
     path = folder / "s.db"
@@ -212,6 +189,7 @@ def test_a_disk_that_takes_no_more_is_told_and_recovers(folder: Path) -> None:
     _count(store, 1)
 
     def write_too_much() -> None:
+        _open(path).counts.add()
         size = path.with_name("s.db-wal").stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5000, resource.RLIM_INFINITY))
         try:
@@ -225,3 +203,140 @@ def test_a_disk_that_takes_no_more_is_told_and_recovers(folder: Path) -> None:
     assert store.outbox.state().entries == 0
     _count(store, 1)
     assert _rows(store) == 2
+
+
+def test_a_file_that_was_moved_is_noticed(folder: Path) -> None:
+    """Reader and writer go on with what is at the path now, and the moved file is whole."""
+    path = folder / "s.db"
+    writer, reader = _open(path), _open(path)
+    _count(writer, 3)
+    assert _rows(reader) == 3
+    path.rename(folder / "moved.db")
+    assert pairs(reader) == []
+    _count(writer, 1)
+    assert (_rows(reader), _rows(_open(path))) == (1, 1)
+    assert _rows(_open(folder / "moved.db")) == 3
+    for store in (writer, reader):
+        store.close()
+
+
+def test_a_file_that_was_replaced_is_noticed(folder: Path) -> None:
+    """What was in the log of the one that is gone does not reach the new one."""
+    path = folder / "s.db"
+    another = _open(folder / "another.db")
+    _count(another, 7)
+    another.close()
+    store = _open(path)
+    _count(store, 3)
+    (folder / "another.db").replace(path)
+    assert _rows(store) == 7
+    _count(store, 1)
+    assert (_rows(store), _rows(_open(path))) == (8, 8)
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    store.close()
+
+
+def test_a_removed_file_is_made_anew(folder: Path) -> None:
+    """With all that was beside it, or with a log that is left: the log is kept, not used."""
+    path = folder / "s.db"
+    store = _open(path)
+    _count(store, 3)
+    content = path.with_name("s.db-wal").read_bytes()
+    store.close()
+    path.unlink()
+    path.with_name("s.db-wal").write_bytes(content)
+    path.with_name("s.db-shm").write_bytes(b"of the one that is gone")
+    _count(store, 1)
+    assert _rows(store) == 1
+    (kept,) = folder.glob("s.db-wal.*")
+    assert kept.read_bytes() == content
+    store.close()
+
+
+def test_the_exporter_notices_that_the_file_was_replaced(folder: Path) -> None:
+    """Its page shows the new file, without a restart."""
+    path = folder / "s.db"
+    _count(_open(path), 3)
+    with exporter(
+        folder / "exporter", mlflow_uri=f"http://{LOOPBACK}:1", store=f"sqlite:///{path}"
+    ) as url:
+        line = 'mlflow_dag_logs_total{dag_id="etl",task_id="load"}'
+        assert f"{line} 3.0" in httpx.get(f"{url}/metrics", timeout=30).text
+        path.rename(folder / "old.db")
+        assert line not in httpx.get(f"{url}/metrics", timeout=30).text
+        _count(_open(path), 2)
+        assert f"{line} 2.0" in httpx.get(f"{url}/metrics", timeout=30).text
+
+
+def test_children_forked_while_a_thread_logs_lose_nothing(folder: Path) -> None:
+    """Forty, one after another, from the midst of whatever a thread of the parent does."""
+    store = _open(folder / "s.db", timeout_seconds=60)
+    ended_ = threading.Event()
+    logged = 0
+
+    def log() -> None:
+        nonlocal logged
+        while not ended_.is_set():
+            _count(store, 1)
+            logged += 1
+
+    thread = threading.Thread(target=log)
+    thread.start()
+    try:
+        children = [*chain.from_iterable(_forked(1, lambda: _count(store, 5)) for _ in range(40))]
+        for child in children:
+            child.join(60)
+    finally:
+        ended_.set()
+        thread.join()
+    assert [child.exitcode for child in children] == [0] * 40
+    assert _rows(store) == logged + 40 * 5
+    store.close()
+
+
+def test_a_child_does_not_rely_on_its_parents_locks(folder: Path) -> None:
+    """A parent that lets go of the file does not take the log away from under its child."""
+    store = _open(folder / "s.db")
+    _count(store, 1)
+    ours, childs = _FORK.Pipe()
+
+    def child() -> None:
+        _count(store, 1)
+        childs.send("open")
+        childs.recv()
+        _count(store, 1)
+        os._exit(0)
+
+    (process,) = _forked(1, child)
+    _count(store, 1)
+    assert ours.recv() == "open"
+    store.close()
+    ours.send("go on")
+    process.join()
+    assert _rows(_open(folder / "s.db")) == 4
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        "CREATE TABLE alembic_version (version_num TEXT); CREATE TABLE runs (run_uuid TEXT)",
+        "PRAGMA journal_mode = WAL; CREATE TABLE windows (x); PRAGMA user_version = 2",
+    ],
+)
+def test_a_database_of_another_program_is_refused(folder: Path, make: str) -> None:
+    """MLflow's or Airflow's is neither used nor changed, whoever opens it."""
+    path = folder / "mlflow.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(make)
+    content = path.read_bytes()
+    uses: list[Callable[[], object]] = [
+        lambda: pairs(_open(path)),
+        lambda: _count(_open(path), 1),
+        lambda: recover(path),
+    ]
+    for use in uses:
+        with pytest.raises(StoreError, match=r"mlflow\.db is another program's database"):
+            use()
+    assert path.read_bytes() == content
+    assert list(folder.iterdir()) == [path]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from flowgauge.airflow.entry import Entry
 from flowgauge.store.log_calls import deferred
 from flowgauge.store.opening import state_folder
+from flowgauge.store.private import make_folder, temporary_file
 from flowgauge.store.store import Store
 
 __all__ = ["drain_spool", "spool"]
@@ -29,8 +30,8 @@ def spool(
     )
     file = state_folder(environ) / _FOLDER / f"{entry.log_id}.json"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(".part")
+        make_folder(file.parent)
+        unfinished = temporary_file(file.parent)
         unfinished.write_text(text)
         unfinished.replace(file)
     except OSError as error:

@@ -1,10 +1,12 @@
 """`flowgauge outbox`: what waits to reach MLflow, and what becomes of it."""
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
+from textwrap import indent
 
 import click
 
@@ -39,8 +41,11 @@ def outbox() -> None:
 def list_entries(store_url: str | None, output: str, limit: int) -> None:
     """Show what waits, and what MLflow refused for good, with its reason."""
     with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
-        entries = store.outbox.entries(limit)
-    click.echo(_as_json(entries) if output == "json" else _for_people(entries))
+        entries = store.outbox.each_entry(limit)
+        if output == "json":
+            sys.stdout.writelines(_as_json(entries))
+        else:
+            click.echo(_for_people(entries))
 
 
 @outbox.command("flush")
@@ -101,14 +106,19 @@ def _require_all(asked: Sequence[str], done: Sequence[str], problem: str) -> Non
         raise FlowgaugeError(f"{problem}: {', '.join(missing)}; see `flowgauge outbox list`")
 
 
-def _as_json(entries: Sequence[OutboxEntry]) -> str:
-    return json.dumps([asdict(entry) for entry in entries], indent=2)
+def _as_json(entries: Iterable[OutboxEntry]) -> Iterator[str]:
+    """Yield one JSON list, entry by entry: all of a large outbox would not fit into memory."""
+    before = "["
+    for entry in entries:
+        text = json.dumps(asdict(entry), indent=2)
+        yield f"{before}\n{indent(text, '  ')}"
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"
 
 
-def _for_people(entries: Sequence[OutboxEntry]) -> str:
-    if not entries:
-        return "the outbox is empty"
-    return as_table(_HEADER, [_row(entry) for entry in entries])
+def _for_people(entries: Iterable[OutboxEntry]) -> str:
+    rows = [_row(entry) for entry in entries]
+    return as_table(_HEADER, rows) if rows else "the outbox is empty"
 
 
 def _row(entry: OutboxEntry) -> tuple[str, ...]:

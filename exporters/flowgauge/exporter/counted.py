@@ -32,44 +32,50 @@ class _Found:
     def __init__(self, owner_labels: tuple[str, ...]) -> None:
         metrics = [metric for metric in COUNTED_METRICS if owner_of(metric) == owner_labels]
         self._other = (OTHER,) * len(owner_labels)
-        self._histograms = {
-            metric: _Histograms(metric) for metric in metrics if metric.kind == "histogram"
+        self._histograms = [_Histograms(each) for each in metrics if each.kind == "histogram"]
+        # By name: a metric is slow to hash, and there may be hundreds of thousands of values.
+        self._values: dict[str, tuple[Metric, dict[Labels, float]]] = {
+            each.name: (each, defaultdict(float)) for each in metrics if each.kind != "histogram"
         }
-        self._values: dict[Metric, dict[Labels, float]] = {
-            metric: defaultdict(float) for metric in metrics if metric.kind != "histogram"
-        }
-        self._by_name = {metric.name: metric for metric in self._values}
         self._plain_counters = [
-            metric
-            for metric in self._values
+            values
+            for metric, values in self._values.values()
             if metric.kind == "counter" and metric.labels == owner_labels
         ]
 
     def add(self, labels: Labels, totals: Totals) -> None:
         """Add what one owner counted under *labels*."""
-        for metric in self._plain_counters:
-            self._values[metric][labels] += 0
+        for values in self._plain_counters:
+            values[labels] += 0
         for (name, *others), value in totals.values.items():
             # What a later version counts is left alone.
-            if counted := self._by_name.get(name):
-                self._add_value(counted, labels, (*labels, *others), value)
-        for histograms in self._histograms.values():
+            if counted := self._values.get(name):
+                metric, values = counted
+                if metric.kind == "counter":
+                    values[(*labels, *others)] += value
+                else:
+                    self._add_gauge(metric, values, labels, (*labels, *others), value)
+        for histograms in self._histograms:
             histograms.add(labels, totals)
 
-    def _add_value(self, metric: Metric, owner: Labels, labels: Labels, value: float) -> None:
-        values = self._values[metric]
-        if metric.kind == "counter":
-            values[labels] += value
-        elif owner != self._other:
+    def _add_gauge(
+        self,
+        metric: Metric,
+        values: dict[Labels, float],
+        owner: Labels,
+        labels: Labels,
+        value: float,
+    ) -> None:
+        if owner != self._other:
             values[labels] = value
         elif metric.name.endswith("_timestamp_seconds"):
             values[labels] = max(values[labels], value)
 
     def families(self) -> Iterator[Family]:
         """Yield what was found."""
-        for metric, values in self._values.items():
+        for metric, values in self._values.values():
             yield family(metric, values)
-        for histograms in self._histograms.values():
+        for histograms in self._histograms:
             yield histograms.family()
 
 

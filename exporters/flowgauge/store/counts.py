@@ -98,9 +98,12 @@ class Counts:
 
         A kind of owner is the names of its labels, as in `dag_id,task_id`.
         """
+        found = self._do("page", kind, after, limit)
+        # At once, which is faster by half.
+        owners = json.loads(f"[{','.join(owner for owner, *_ in found)}]")
         return [
-            _read_totals(owner, int(place), int(seen_us) / 1e6, values)
-            for owner, place, seen_us, values in self._do("page", kind, after, limit)
+            _read_totals(labels, int(place), int(seen_us) / 1e6, values)
+            for labels, (_, place, seen_us, values) in zip(owners, found, strict=True)
         ]
 
     def totals(self, *owner_labels: str) -> Iterator[Totals]:
@@ -175,10 +178,12 @@ def as_json(changed: Sequence[Change]) -> str:
     )
 
 
-def _read_totals(owner: str, place: int, seen: float, values: Mapping[str, float | str]) -> Totals:
-    """Return what an engine kept under *owner* and its fields."""
+def _read_totals(
+    labels: Sequence[str], place: int, seen: float, values: Mapping[str, float | str]
+) -> Totals:
+    """Return what an engine kept of an owner under its fields."""
     return Totals(
-        tuple(json.loads(owner)),
+        tuple(labels),
         place,
         seen,
         {_read_field(field): float(value) for field, value in values.items()},

@@ -1,7 +1,7 @@
 """Outbox: the payloads that MLflow has not got yet."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,9 @@ from flowgauge.store.counts import Count, changes_json
 from flowgauge.store.engine import Step, microseconds
 
 __all__ = ["Lease", "NewEntry", "Outbox", "OutboxEntry", "OutboxState"]
+
+# Entries read in one step: few enough that it holds up nobody else for longer than milliseconds.
+_PAGE = 25
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class OutboxState:
 
 
 class Outbox:
-    """The outbox of one store; every method is one atomic step, and one round trip.
+    """The outbox of one store; every method but the lists is one atomic step, and one round trip.
 
     Each *counts* are counted in that same step, and only if the step did something.
     """
@@ -95,7 +98,8 @@ class Outbox:
         """Return the first *limit* waiting entries that nobody holds, leased.
 
         They come in the order they were put in, given back or put back. Entries set aside are
-        never returned. A lease that runs out frees its entry.
+        never returned. A lease that runs out frees its entry; should the store's clock be set
+        back, it takes no longer from then than its own length or that of who claims next.
         """
         return _entries(self._do("claim", lease.owner, microseconds(lease.seconds), limit))
 
@@ -139,7 +143,17 @@ class Outbox:
 
     def entries(self, limit: int) -> Sequence[OutboxEntry]:
         """Return up to *limit* entries, oldest first, those set aside included."""
-        return _entries(self._do("entries", limit))
+        return list(self.each_entry(limit))
+
+    def each_entry(self, limit: int) -> Iterator[OutboxEntry]:
+        """Yield the same, read page by page, so that a large outbox answers others in between."""
+        cursor = ""
+        while limit > 0:
+            cursor, found = self._do("entries", cursor, min(limit, _PAGE))
+            if not found:
+                return
+            yield from _entries(found)
+            limit -= len(found)
 
     def state(self) -> OutboxState:
         """Return how full the outbox is."""

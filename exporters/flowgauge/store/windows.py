@@ -22,6 +22,9 @@ __all__ = [
 # raised limit or a dead caller ahead of it takes effect within this time.
 RECHECK_SECONDS = 5.0
 
+# Rate limits read in one step: few enough that it holds up nobody else for long.
+_PAGE = 100
+
 # How late a waiting caller may come back before it is taken for dead and loses its place.
 GRACE_SECONDS = 2.0
 
@@ -53,7 +56,7 @@ class WindowState:
 
 
 class Windows:
-    """The rate limits of one store; every method is one atomic step, and one round trip."""
+    """The rate limits of one store; every method but `states` is one atomic step and round trip."""
 
     def __init__(self, do: Step) -> None:
         self._do = do
@@ -114,10 +117,14 @@ class Windows:
 
     def states(self) -> Sequence[WindowState]:
         """Return every rate limit in use, by key; of thousands, not all at the same moment."""
-        return [
-            WindowState(key, int(max_calls), int(window_us) / 1e6, calls, waiting)
-            for key, max_calls, window_us, calls, waiting in sorted(self._do("windows"))
-        ]
+        states: dict[str, WindowState] = {}
+        cursor = ""
+        while True:
+            cursor, found = self._do("windows", cursor, _PAGE)
+            for key, max_calls, window_us, calls, waiting in found:
+                states[key] = WindowState(key, int(max_calls), int(window_us) / 1e6, calls, waiting)
+            if not cursor:
+                return [states[key] for key in sorted(states)]
 
 
 def granted(key: str, waited: float) -> Sequence[Count]:

@@ -5,12 +5,12 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as StillRunning
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from psycopg import Error
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from flowgauge.background import in_background
 from flowgauge.redact import quote, redact_url
@@ -46,7 +46,7 @@ class PostgresEngine:
         # By process: a parent's connections stay here in a forked child, unused and open.
         self._idle: dict[int, list[Client]] = {}
         try:
-            self._conninfo = make_conninfo(url, client_encoding="utf8")
+            self._hosts = _by_host(make_conninfo(url, client_encoding="utf8"))
         except Error as error:
             raise StoreError(f"{self._name} is no PostgreSQL URL: {quote(str(error))}") from None
 
@@ -144,8 +144,19 @@ class PostgresEngine:
         return client
 
     def _connect(self, deadline: float) -> Client:
+        """Connect to the first host that answers; of the time that is left each has its share."""
+        *others, last = self._hosts
+        for number, host in enumerate(others):
+            left = deadline - time.monotonic()
+            with suppress(PostgresError):
+                return self._connect_to(
+                    host, deadline - left * (1 - 1 / (len(self._hosts) - number))
+                )
+        return self._connect_to(last, deadline)
+
+    def _connect_to(self, conninfo: str, deadline: float) -> Client:
         # Looking up the host's name is nothing that can be given up: it is done beside us.
-        connecting = in_background(lambda: Client(self._conninfo, deadline), "flowgauge-postgres")
+        connecting = in_background(lambda: Client(conninfo, deadline), "flowgauge-postgres")
         try:
             return connecting.result(deadline - time.monotonic())
         except StillRunning:
@@ -163,6 +174,21 @@ class PostgresEngine:
         except Error as error:
             # libpq itself, as when it is given a connection that is gone.
             raise refusal(self._name, PostgresError(str(error))) from error
+
+
+def _by_host(conninfo: str) -> list[str]:
+    """Return a conninfo for each host of one: libpq waits for the first for as long as it takes."""
+    parts = conninfo_to_dict(conninfo)
+    lists = {
+        name: str(parts[name]).split(",") for name in ("host", "hostaddr", "port") if name in parts
+    }
+    number = max(map(len, lists.values()), default=1)
+    return [
+        make_conninfo(
+            conninfo, **{name: each[min(nth, len(each) - 1)] for name, each in lists.items()}
+        )
+        for nth in range(number)
+    ]
 
 
 def _transaction(statements: str, deadline: float, *, durable: bool) -> str:

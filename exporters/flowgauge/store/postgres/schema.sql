@@ -60,13 +60,15 @@ CREATE TABLE IF NOT EXISTS outbox (
   attempts bigint NOT NULL DEFAULT 0,
   poison text,
   owner text,
-  leased_us bigint NOT NULL DEFAULT 0,
+  leased_us bigint NOT NULL DEFAULT 0,  -- until when
+  lease_us bigint NOT NULL DEFAULT 0,  -- for how long
   lapsed jsonb  -- what to count should the first lease run out
 );
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (place) WHERE poison IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_by_age ON outbox (created_us, place);
 CREATE INDEX IF NOT EXISTS outbox_waiting_by_age ON outbox (created_us) WHERE poison IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_aside_by_age ON outbox (created_us) WHERE poison IS NOT NULL;
+CREATE INDEX IF NOT EXISTS outbox_leased ON outbox (leased_us) WHERE leased_us > 0;
 
 CREATE OR REPLACE FUNCTION schema_version() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
 
@@ -116,13 +118,16 @@ DECLARE
   change jsonb;
   the_owner bigint;
 BEGIN
-  PERFORM make_owners(changes);
+  IF jsonb_array_length(changes) > 1 THEN
+    PERFORM make_owners(changes);
+  END IF;
   FOR change IN SELECT jsonb_array_elements(changes) LOOP
     the_owner := owner_id(change->>0, change->>1);
     INSERT INTO counts
       SELECT the_owner, each->>0, (each->>2)::float8 FROM jsonb_array_elements(change->2) AS each
       WHERE each->>1 = 'add'
       ON CONFLICT (owner, field) DO UPDATE SET value = counts.value + excluded.value;
+    CONTINUE WHEN NOT change->2 @> '[["now"]]' AND NOT change->2 @> '[["set"]]';
     INSERT INTO counts
       SELECT the_owner, each->>0,
         CASE each->>1 WHEN 'now' THEN now_us() / 1e6 ELSE (each->>2)::float8 END
@@ -188,20 +193,26 @@ BEGIN
       ON CONFLICT (key) DO UPDATE SET max_calls = calls, window_us = length_us;
   END IF;
 
-  -- Forget what is older than the window, and the callers that did not come back.
-  DELETE FROM grants WHERE key = the_key AND granted_us <= now - length_us;
-  DELETE FROM tickets WHERE key = the_key AND lease_us < now;
-  -- A grant of the future means that the clock was set back. Taking it as made now errs on the safe
-  -- side, and for at most one window; nor is a caller waited for longer than ever.
-  UPDATE grants SET granted_us = now WHERE key = the_key AND granted_us > now;
-  UPDATE tickets SET lease_us = now + recheck_us + grace_us
-    WHERE key = the_key AND lease_us > now + recheck_us + grace_us;
+  -- Forget what is older than the window, and the callers that did not come back: but only where they
+  -- could be in the way.
+  SELECT calls - count(*) INTO free FROM grants WHERE key = the_key;
+  SELECT count(*) INTO ahead FROM tickets WHERE key = the_key;
+  IF free <= 0 OR ahead > 0 THEN
+    DELETE FROM grants WHERE key = the_key AND granted_us <= now - length_us;
+    DELETE FROM tickets WHERE key = the_key AND lease_us < now;
+    -- A grant of the future means that the clock was set back. Taking it as made now errs on the safe
+    -- side, and for at most one window; nor is a caller waited for longer than ever.
+    UPDATE grants SET granted_us = now WHERE key = the_key AND granted_us > now;
+    UPDATE tickets SET lease_us = now + recheck_us + grace_us
+      WHERE key = the_key AND lease_us > now + recheck_us + grace_us;
+    SELECT calls - count(*) INTO free FROM grants WHERE key = the_key;
+    SELECT count(*) INTO ahead FROM tickets WHERE key = the_key
+      AND (place < (SELECT place FROM tickets WHERE key = the_key AND ticket = the_ticket))
+        IS NOT FALSE;
+  END IF;
 
   -- The window has as many slots as calls; a granted one opens again one window after its grant. The
   -- callers in the queue take the slots in turn, all of them once before any a second time.
-  SELECT calls - count(*) INTO free FROM grants WHERE key = the_key;
-  SELECT count(*) INTO ahead FROM tickets WHERE key = the_key
-    AND (place < (SELECT place FROM tickets WHERE key = the_key AND ticket = the_ticket)) IS NOT FALSE;
   IF ahead % calls < free THEN
     opens := now;
   ELSE
@@ -269,13 +280,18 @@ BEGIN
   RETURN 'true';
 END $$;
 
--- Returns of each rate limit: key, its size, calls in the window, callers waiting.
-CREATE OR REPLACE FUNCTION windows() RETURNS json
+-- Returns of rate limits beyond a cursor: key, its size, calls in the window, callers waiting. And
+-- before them the next cursor, empty if these are the last.
+CREATE OR REPLACE FUNCTION windows(cursor text, most bigint) RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
-  SELECT coalesce(json_agg(json_build_array(key, max_calls, window_us,
-    (SELECT count(*) FROM grants WHERE grants.key = w.key AND granted_us > now - window_us),
-    (SELECT count(*) FROM tickets WHERE tickets.key = w.key AND lease_us >= now))), '[]')
-  FROM windows AS w, now_us() AS now
+  SELECT json_build_array(
+    CASE WHEN count(*) = most THEN '>' || (array_agg(key ORDER BY key DESC))[1] ELSE '' END,
+    coalesce(json_agg(json_build_array(key, max_calls, window_us,
+      (SELECT count(*) FROM grants WHERE grants.key = w.key AND granted_us > now - window_us),
+      (SELECT count(*) FROM tickets WHERE tickets.key = w.key AND lease_us >= now))), '[]'))
+  FROM (
+    SELECT * FROM windows WHERE cursor = '' OR key > substr(cursor, 2) ORDER BY key LIMIT most
+  ) AS w, now_us() AS now
 $$;
 
 -- The outbox.
@@ -292,35 +308,41 @@ LANGUAGE sql SET search_path = flowgauge, pg_temp AS
 
 CREATE OR REPLACE FUNCTION put(
   the_id text, the_dag text, the_task text, the_body text, the_reason text,
-  the_owner text, lease_us bigint, if_lapsed jsonb, counts jsonb
+  the_owner text, length_us bigint, if_lapsed jsonb, counts jsonb
 ) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 DECLARE
   now bigint := now_us();
 BEGIN
   INSERT INTO outbox
-    (entry_id, dag_id, task_id, body, reason, created_us, owner, leased_us, lapsed)
+    (entry_id, dag_id, task_id, body, reason, created_us, owner, leased_us, lease_us,
+      lapsed)
     VALUES (the_id, the_dag, the_task, the_body, the_reason, now, nullif(the_owner, ''),
-      CASE WHEN lease_us > 0 THEN now + lease_us ELSE 0 END, nullif(if_lapsed, '[]'))
+      CASE WHEN length_us > 0 THEN now + length_us ELSE 0 END, length_us, nullif(if_lapsed, '[]'))
     ON CONFLICT (entry_id) DO NOTHING;
   IF FOUND THEN
     PERFORM add(counts);
   END IF;
 END $$;
 
-CREATE OR REPLACE FUNCTION claim(the_owner text, lease_us bigint, most bigint) RETURNS json
+CREATE OR REPLACE FUNCTION claim(the_owner text, length_us bigint, most bigint) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 DECLARE
   now bigint := now_us();
   claimed json;
   counts jsonb;
 BEGIN
+  -- The clock may have been set back: no lease ends later than it would had it begun now, nor one
+  -- shorter than this later than this.
+  UPDATE outbox SET leased_us = now + lease_us
+    WHERE leased_us > 0 AND leased_us > now + length_us AND leased_us > now + lease_us;
   WITH free AS (
     SELECT entry, entry_id, place, lapsed FROM outbox AS entry
     WHERE poison IS NULL AND leased_us <= now
     ORDER BY place LIMIT most FOR UPDATE SKIP LOCKED
   ), leased AS (
-    UPDATE outbox SET owner = the_owner, leased_us = now + lease_us, lapsed = NULL
+    UPDATE outbox SET owner = the_owner, leased_us = now + length_us, lease_us = length_us,
+        lapsed = NULL
     FROM free WHERE outbox.entry_id = free.entry_id
   )
   SELECT coalesce(json_agg(as_entry(entry) ORDER BY place), '[]'),
@@ -333,7 +355,9 @@ END $$;
 
 CREATE OR REPLACE FUNCTION due() RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
-  SELECT to_json(EXISTS (SELECT FROM outbox WHERE poison IS NULL AND leased_us <= now_us()))
+  -- An entry whose lease ends too late, because the clock was set back, is mended by who claims.
+  SELECT to_json(EXISTS (SELECT FROM outbox, now_us() AS now
+    WHERE poison IS NULL AND (leased_us <= now OR leased_us > now + lease_us)))
 $$;
 
 CREATE OR REPLACE FUNCTION settle(the_id text, counts jsonb) RETURNS void
@@ -395,11 +419,18 @@ LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
   SELECT coalesce(json_agg(id ORDER BY nth), '[]') FROM gone
 $$;
 
-CREATE OR REPLACE FUNCTION entries(most bigint) RETURNS json
+-- Returns where the oldest entries beyond a cursor end, and these.
+CREATE OR REPLACE FUNCTION entries(cursor text, most bigint) RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
-  SELECT coalesce(json_agg(as_entry(entry) ORDER BY created_us, place), '[]')
+  SELECT json_build_array(
+    (array_agg(json_build_array(created_us, place)::text ORDER BY created_us DESC, place DESC))[1],
+    coalesce(json_agg(as_entry(entry) ORDER BY created_us, place), '[]'))
   FROM (
-    SELECT entry, created_us, place FROM outbox AS entry ORDER BY created_us, place LIMIT most
+    SELECT entry, created_us, place FROM outbox AS entry
+    WHERE (created_us, place) > (
+      coalesce((nullif(cursor, '')::json->>0)::bigint, 0),
+      coalesce((nullif(cursor, '')::json->>1)::bigint, 0))
+    ORDER BY created_us, place LIMIT most
   ) AS oldest
 $$;
 

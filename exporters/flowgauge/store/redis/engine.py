@@ -41,7 +41,6 @@ _PAUSE_SECONDS = 0.05
 # Redis gives up waiting for replicas before we do: its answer says how many there are.
 _REPLICAS_SHARE = 0.8
 
-_END = "0"
 
 _T = TypeVar("_T")
 
@@ -63,17 +62,7 @@ class RedisEngine:
         """See `Engine`; what version 0.1 counted is taken over before counts are read."""
         if is_first_page(name, *arguments):
             take_over(self._run)
-        return self._windows() if name == "windows" else self._run(name, *arguments)
-
-    def _windows(self) -> Sequence[Any]:
-        """Read the rate limits some at a time, so that Redis serves others in between."""
-        found: dict[str, Any] = {}
-        cursor = _END
-        while True:
-            cursor, some = self._run("windows", cursor)
-            found.update((state[0], state) for state in some)
-            if cursor == _END:
-                return list(found.values())
+        return self._run(name, *arguments)
 
     def _run(self, name: str, /, *arguments: str | int) -> Any:
         """Run the script of that name, which is atomic, and return its answer."""

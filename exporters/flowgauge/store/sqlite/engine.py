@@ -16,7 +16,7 @@ from flowgauge.store.sqlite.file import SqliteFile
 from flowgauge.store.sqlite.from_0_1 import counted_by_0_1, take_over
 from flowgauge.store.sqlite.risks import file_risks
 
-__all__ = ["SqliteEngine"]
+__all__ = ["SqliteEngine", "path_of"]
 
 _SCHEME = "sqlite:///"
 _READING: dict[str, Callable[..., Any]] = {
@@ -45,6 +45,14 @@ _WRITING: dict[str, Callable[..., Any]] = {
 }
 
 
+def path_of(url: str) -> Path:
+    """Return the file that *url* names; raise `StoreError`."""
+    path = url.removeprefix(_SCHEME)
+    if not url.startswith(_SCHEME) or not path:
+        raise StoreError(f"{redact_url(url)} names no file: use sqlite:///path/to/file.db")
+    return Path(path).expanduser()
+
+
 class SqliteEngine:
     """The `Engine` of the file that *url* names; every step is one transaction.
 
@@ -54,10 +62,7 @@ class SqliteEngine:
     def __init__(
         self, url: str, *, timeout_seconds: float, clock: Callable[[], float] = time.time
     ) -> None:
-        path = url.removeprefix(_SCHEME)
-        if not url.startswith(_SCHEME) or not path:
-            raise StoreError(f"{redact_url(url)} names no file: use sqlite:///path/to/file.db")
-        self._path = Path(path).expanduser()
+        self._path = path_of(url)
         self._file = SqliteFile(self._path, timeout_seconds)
         self._clock = clock
         self.close = self._file.close
@@ -67,16 +72,17 @@ class SqliteEngine:
         if is_first_page(name, *arguments):
             self._take_over()
         if name in _READING:
-            with self._file.reading() as db:
-                return _READING[name](db, self._now(), *arguments)
-        with self._file.writing(durable=name in DURABLE_STEPS) as db:
-            # Once it is our turn: time passed while others wrote.
-            return _WRITING[name](db, self._now(), *arguments)
+            return self._file.read(lambda db: _READING[name](db, self._now(), *arguments))
+        if name == "fold" and self._file.is_anothers():
+            return False  # An exporter that can only read leaves it to those who write.
+        # The time is that of our turn: it passed while others wrote.
+        return self._file.write(
+            lambda db: _WRITING[name](db, self._now(), *arguments), durable=name in DURABLE_STEPS
+        )
 
     def about(self) -> str:
         """See `Engine.about`."""
-        with self._file.reading():
-            return f"SQLite {sqlite3.sqlite_version}"
+        return self._file.read(lambda _: f"SQLite {sqlite3.sqlite_version}")
 
     def risks(self) -> Sequence[Risk]:
         """See `Engine.risks`."""
@@ -86,16 +92,12 @@ class SqliteEngine:
         """See `Engine.init`."""
         if roles:
             raise StoreError("a SQLite file knows no roles: see to its permissions")
-        self.about()
+        self._file.write(lambda _: None)
+        self._take_over()
 
     def _take_over(self) -> None:
-        while self._left_by_0_1():
-            with self._file.writing() as db:
-                take_over(db, self._now())
-
-    def _left_by_0_1(self) -> bool:
-        with self._file.reading() as db:
-            return counted_by_0_1(db)
+        while self._file.read(counted_by_0_1):
+            self._file.write(lambda db: take_over(db, self._now()))
 
     def _now(self) -> int:
         return microseconds(self._clock())

@@ -1,174 +1,273 @@
-"""One SQLite file shared by many threads, forks and processes of one host."""
+"""One SQLite file shared by many threads, forks, processes and users of one host."""
 
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from flowgauge.store.errors import StoreError, StoreUnavailableError
+from flowgauge.store.sqlite import schema
+from flowgauge.store.sqlite.at_fork import close_before_forks, within_sqlite
+from flowgauge.store.sqlite.place import Place
+from flowgauge.store.sqlite.sentences import primary_code, refusal
 
 __all__ = ["SqliteFile"]
 
-# A file that version 0.1 made keeps its version, so that 0.1 may go on using it.
-_VERSION_0_1, _SCHEMA_VERSION = 1, 2
-_SCHEMA = Path(__file__).with_name("schema.sql")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+Db = sqlite3.Connection
 
 # SQLite itself waits longer and longer between its tries for a lock, up to 0.1 s: among many
 # writers that is too few tries within the time-out. So it waits this long, and is asked again.
 _TRY_SECONDS = 0.01
 
-# The store may answer later; everything else stays wrong until somebody repairs it.
-_TRANSIENT = {
-    sqlite3.SQLITE_BUSY: "is busy",
-    sqlite3.SQLITE_LOCKED: "is busy",
-    sqlite3.SQLITE_FULL: "cannot be written: the disk is full",
-    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error",
-}
-_PERMANENT = {
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check the folder and its permissions",
-    sqlite3.SQLITE_READONLY: "cannot be written: check the permissions of the file and its folder",
-    sqlite3.SQLITE_PERM: "cannot be written: check the permissions of the file and its folder",
-    sqlite3.SQLITE_NOTADB: "is not a SQLite database: move it away or name another file",
-    sqlite3.SQLITE_CORRUPT: "is damaged: restore it from a backup or move it away",
-}
+
+@dataclass
+class _Opened:
+    """A connection, the file it is to, and whether it must leave no traces beside it."""
+
+    db: Db
+    identity: tuple[int, int]
+    is_guest: bool
+    is_made: bool
+    beside: Mapping[Path, int] = field(default_factory=dict)
 
 
 class SqliteFile:
-    """Transactions on *path*, which is made on first use.
+    """Transactions on *path*, which is made by the first that writes.
 
-    Every thread of every process gets a connection of its own. A forked child must neither use nor
-    close its parent's (https://www.sqlite.org/howtocorrupt.html, section 2.6), so it opens a new
-    one. Network file systems are not supported: SQLite's WAL mode needs shared memory.
+    Every thread of every process gets a connection of its own. A file that was moved, or replaced
+    by another, is noticed. Who reads another user's file that is not shared by a group leaves no
+    trace beside it. Network file systems are not supported: SQLite's WAL mode needs shared memory.
     """
 
     def __init__(self, path: Path, timeout_seconds: float) -> None:
-        self._path = path
+        self._place = Place(path)
         self._timeout = timeout_seconds
-        # By process and thread. A parent's connections stay here in a forked child, unused: letting
-        # go of them would close them.
-        self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
+        # By process and thread. A child forked by a program that is not Python's has its parent's
+        # connections here: letting go of them would close them.
+        self._connections: dict[tuple[int, int], _Opened] = {}
+        close_before_forks(self.close)
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Read one consistent state of the file."""
-        with self._sentences():
-            connection = self._connection()
-            connection.execute("BEGIN")
-            with _transaction(connection):
-                yield connection
+    def read(self, action: Callable[[Db], _T]) -> _T:
+        """Return what *action* reads in one consistent state of the file; it may be repeated."""
+        with self._step() as deadline:
+            return _patiently(deadline, self._read, action, deadline)
 
-    @contextmanager
-    def writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """Read and write, alone; with *durable*, what was written survives a power failure.
+    def write(self, action: Callable[[Db], _T], *, durable: bool = False) -> _T:
+        """Do *action*, alone; with *durable*, what it wrote survives a power failure.
 
         Without it, a power failure may take the last commits, a killed process never does
         (https://www.sqlite.org/pragma.html#pragma_synchronous).
         """
-        with self._sentences():
-            connection = self._connection()
-            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._patiently(connection, "BEGIN IMMEDIATE")
-            with _transaction(connection):
-                yield connection
+        with self._step() as deadline:
+            while True:
+                opened = self._to_write(deadline)
+                opened.db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                _patiently(deadline, opened.db.execute, "BEGIN IMMEDIATE")
+                with _transaction(opened.db):
+                    # While we waited for our turn it may have been moved.
+                    if self._place.is_here(opened.identity):
+                        return action(opened.db)
+
+    def is_anothers(self) -> bool:
+        """Return whether it is another user's file, which this one can only read."""
+        with self._step():
+            return self._place.path.exists() and self._place.is_anothers()
 
     def close(self) -> None:
         """Close this process's connections; a later transaction opens a new one."""
         for process, thread in list(self._connections):
             if process == os.getpid():
-                self._connections.pop((process, thread)).close()
+                self._connections.pop((process, thread)).db.close()
 
-    def _connection(self) -> sqlite3.Connection:
-        me = os.getpid(), threading.get_ident()
-        if me not in self._connections:
-            self._connections[me] = self._open()
-        return self._connections[me]
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"the store {self._path} cannot be made: {error.strerror}: {error.filename}"
-            ) from None
-        connection = sqlite3.connect(
-            self._path,
-            timeout=_TRY_SECONDS,
-            isolation_level=None,
-            # A thread may come by the connection of one that has ended, and close() by all.
-            check_same_thread=False,
-        )
-        self._patiently(connection, "PRAGMA journal_mode = WAL")
-        if not self._is_current(connection):
-            self._make_schema(connection)
-        return connection
-
-    def _patiently(self, connection: sqlite3.Connection, statement: str) -> None:
-        """Execute *statement*, again and again while the file is busy, within the time-out."""
-        deadline = time.monotonic() + self._timeout
+    def _read(self, action: Callable[[Db], _T], deadline: float) -> _T:
         while True:
             try:
-                connection.execute(statement)
-            except sqlite3.OperationalError as error:
-                if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                # Changing the journal mode fails without any waiting of SQLite's own.
-                time.sleep(0.001)
-            else:
-                return
+                before = self._unlogged()
+                opened = self._opened(deadline)
+            except FileNotFoundError:
+                return _read_unmade(action)
+            if opened is None:
+                # A guest, and nothing in the log: the file alone is the whole store, if it still
+                # was afterwards.
+                answer = self._read_unlocked(action)
+                if before is not None and before == self._unlogged():
+                    return answer
+                if time.monotonic() > deadline:
+                    raise StoreUnavailableError(f"the store {self._place.path} is busy")
+                continue
+            if not opened.is_made and not self._becomes_made(opened, deadline):
+                return _read_unmade(action)
+            opened.db.execute("BEGIN")
+            with _transaction(opened.db):
+                return action(opened.db)
 
-    def _make_schema(self, connection: sqlite3.Connection) -> None:
-        self._patiently(connection, "BEGIN IMMEDIATE")
-        with _transaction(connection):
-            if self._is_current(connection):
-                return
-            for statement in _SCHEMA.read_text().split(";\n"):
-                connection.execute(statement)
-            if self._version(connection) != _VERSION_0_1:
-                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+    def _becomes_made(self, opened: _Opened, deadline: float) -> bool:
+        """Return whether the file has tables by now; bring those of version 0.1 up to date."""
+        opened.is_made = schema.is_made(opened.db, self._place.path)
+        if not opened.is_made and schema.tables(opened.db):
+            self._make(opened, deadline)
+        return opened.is_made
 
-    def _is_current(self, connection: sqlite3.Connection) -> bool:
-        version = self._version(connection)
-        if version not in (0, _VERSION_0_1, _SCHEMA_VERSION):
-            raise StoreError(
-                f"the store {self._path} has schema version {version}, this flowgauge knows"
-                f" {_SCHEMA_VERSION}: upgrade flowgauge, or name another file"
-            )
-        rows = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'counts'").fetchone()
-        return bool(version and rows)
+    def _to_write(self, deadline: float) -> _Opened:
+        if not self._place.path.exists():
+            self._place.make(deadline)
+        opened = None if self._place.is_anothers() else self._opened(deadline)
+        if opened is None or opened.is_guest:
+            raise self._not_ours("written")
+        if not opened.is_made:
+            self._make(opened, deadline)
+        return opened
 
-    @staticmethod
-    def _version(connection: sqlite3.Connection) -> int:
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        return version
+    def _not_ours(self, done: str) -> StoreError:
+        place = self._place
+        return StoreError(
+            f"the store {place.path} cannot be {done} by this user: it belongs to {place.owner()}."
+            " Run as that user, or check the permissions: file (660), folder (2770) and group of"
+            " a store that users share"
+        )
+
+    def _make(self, opened: _Opened, deadline: float) -> None:
+        if opened.is_guest:
+            raise self._not_ours("written")
+        _patiently(deadline, opened.db.execute, "PRAGMA journal_mode = WAL")
+        _patiently(deadline, opened.db.execute, "BEGIN IMMEDIATE")
+        with _transaction(opened.db):
+            if not schema.is_made(opened.db, self._place.path):
+                schema.make(opened.db)
+        opened.is_made = True
+        opened.beside = self._place.beside()
+
+    def _opened(self, deadline: float) -> _Opened | None:
+        """Return this thread's connection, None if a guest is to read without; raise `OSError`."""
+        me = os.getpid(), threading.get_ident()
+        known = self._connections.get(me)
+        try:
+            here = self._place.identity(), self._place.is_anothers()
+        except FileNotFoundError:
+            here = None
+        if known and here == (known.identity, known.is_guest):
+            return known
+        if known:
+            self._connections.pop(me)
+            self._part_from(known, deadline)
+        is_guest = self._place.is_anothers()
+        opened = self._open_as_guest(deadline) if is_guest else self._open("mode=rw", deadline)
+        if opened:
+            self._connections[me] = opened
+        return opened
+
+    def _open_as_guest(self, deadline: float) -> _Opened | None:
+        if not self._place.has_log():
+            return None
+        try:
+            opened = self._open("mode=ro&readonly_shm=1", deadline, is_guest=True)
+        except sqlite3.OperationalError:
+            # The log may just have gone, and SQLite made one of ours.
+            if self._place.remove_own_log():
+                return None
+            if not self._place.is_readable():
+                raise self._not_ours("read") from None
+            raise StoreUnavailableError(
+                f"the store {self._place.path} was left in the midst of its work: it can be read"
+                f" again once {self._place.owner()} has"
+            ) from None
+        if self._place.remove_own_log():
+            opened.db.close()
+            return None
+        return opened
+
+    def _open(self, how: str, deadline: float, *, is_guest: bool = False) -> _Opened:
+        # Should it be moved now, the next step finds another one here.
+        identity = self._place.identity()
+        db = _connect(self._place.path, how)
+        try:
+            is_made = _patiently(deadline, schema.is_made, db, self._place.path)
+        except BaseException:
+            db.close()
+            raise
+        return _Opened(db, identity, is_guest, is_made, self._place.beside())
+
+    def _part_from(self, opened: _Opened, deadline: float) -> None:
+        """Close a connection to a file that was moved, and leave it whole."""
+        if opened.is_guest:
+            opened.db.close()
+            return
+        with suppress(sqlite3.Error):
+            opened.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        opened.db.close()
+        with suppress(StoreUnavailableError), self._place.alone(deadline):
+            self._place.set_aside(opened.beside)
+
+    def _unlogged(self) -> tuple[int, ...] | None:
+        """Return what changes if anybody writes; None if something is in the log."""
+        file = self._place.path.stat()
+        if self._place.has_log():
+            return None
+        return file.st_ino, file.st_size, file.st_mtime_ns
+
+    def _read_unlocked(self, action: Callable[[Db], _T]) -> _T:
+        with closing(_connect(self._place.path, "mode=ro&immutable=1")) as db:
+            if not schema.is_made(db, self._place.path):
+                if schema.tables(db):
+                    raise self._not_ours("written")
+                return _read_unmade(action)
+            return action(db)
 
     @contextmanager
-    def _sentences(self) -> Iterator[None]:
+    def _step(self) -> Iterator[float]:
         try:
-            yield
-        except sqlite3.Error as error:
-            code = _primary_code(error)
-            if code in _TRANSIENT:
-                raise StoreUnavailableError(f"the store {self._path} {_TRANSIENT[code]}") from error
-            sentence = _PERMANENT.get(code, f"failed: {error}")
-            raise StoreError(f"the store {self._path} {sentence}") from error
+            deadline = time.monotonic() + self._timeout
+            with within_sqlite():
+                yield deadline
+        except (sqlite3.Error, OSError) as error:
+            raise refusal(self._place.path, error) from error
+
+
+def _connect(path: Path, how: str) -> Db:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        timeout=_TRY_SECONDS,
+        isolation_level=None,
+        # A thread may come by the connection of one that has ended, and close() by all.
+        check_same_thread=False,
+    )
+
+
+def _read_unmade(action: Callable[[Db], _T]) -> _T:
+    with closing(schema.unmade()) as db:
+        return action(db)
+
+
+def _patiently(
+    deadline: float, action: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> _T:
+    """Do *action*, again and again while the file is busy, until the *deadline*."""
+    while True:
+        try:
+            return action(*args, **kwargs)
+        except sqlite3.OperationalError as error:
+            if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            # Changing the journal mode fails without any waiting of SQLite's own.
+            time.sleep(0.001)
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def _transaction(db: Db) -> Iterator[None]:
     """Commit the transaction that was begun, or roll it back after an exception."""
     try:
         yield
-        connection.execute("COMMIT")
+        db.execute("COMMIT")
     except BaseException:
         # After some errors SQLite has rolled back by itself.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        if db.in_transaction:
+            db.execute("ROLLBACK")
         raise
-
-
-def _primary_code(error: sqlite3.Error) -> int:
-    """Return SQLite's result code without the extension in its upper bytes."""
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

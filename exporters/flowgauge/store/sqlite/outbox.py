@@ -28,7 +28,7 @@ Db = sqlite3.Connection
 _COLUMNS = ("entry_id", "dag_id", "task_id", "body", "reason", "created_us", "attempts", "poison")
 _SELECT = (
     "SELECT entry_id, dag_id, task_id, body, reason, CAST(ROUND(created * 1e6) AS INTEGER),"
-    " attempts, poison, lapsed FROM outbox"
+    " attempts, poison, lapsed, created, place FROM outbox"
 )
 _TO_THE_END = "owner = NULL, leased_until = 0, place = (SELECT MAX(place) + 1 FROM outbox)"
 
@@ -48,34 +48,40 @@ def put(
 ) -> None:
     """Put an entry in, unless it is there."""
     leased_until = (now + lease) / 1e6 if owner else 0
-    row = (entry_id, dag_id, task_id, body, reason, now / 1e6, owner, leased_until, if_lapsed)
+    row = (entry_id, dag_id, task_id, body, reason, now / 1e6, owner, leased_until, lease / 1e6)
     added = db.execute(
         "INSERT INTO outbox (entry_id, dag_id, task_id, body, reason, created, owner, leased_until,"
-        " lapsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        row,
+        " lease, lapsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (*row, if_lapsed),
     )
     _add_if(db, now, added, counts)
 
 
 def claim(db: Db, now: int, owner: str, lease: int, limit: int) -> Sequence[Any]:
     """Lease the first free entries."""
+    _bound_leases(db, now / 1e6, lease / 1e6)
     rows = db.execute(
         f"{_SELECT} WHERE poison IS NULL AND leased_until <= ? ORDER BY place LIMIT ?",
         (now / 1e6, limit),
     ).fetchall()
-    for entry_id, *_, if_lapsed in rows:
+    for entry_id, *_, if_lapsed, _, _ in rows:
         db.execute(
-            "UPDATE outbox SET owner = ?, leased_until = ?, lapsed = NULL WHERE entry_id = ?",
-            (owner, (now + lease) / 1e6, entry_id),
+            "UPDATE outbox SET owner = ?, leased_until = ?, lease = ?, lapsed = NULL"
+            " WHERE entry_id = ?",
+            (owner, (now + lease) / 1e6, lease / 1e6, entry_id),
         )
         add(db, now, if_lapsed or "[]")
     return _entries(rows)
 
 
 def due(db: Db, now: int) -> int:
-    """Return 1 if an entry could be claimed now, else 0."""
-    found = "SELECT EXISTS (SELECT 1 FROM outbox WHERE poison IS NULL AND leased_until <= ?)"
-    is_due: int = db.execute(found, (now / 1e6,)).fetchone()[0]
+    """Return 1 if an entry could be claimed now, or its lease mended, else 0."""
+    # The lease of 0.1 has no length, and was a minute; a millisecond is more than rounding takes.
+    found = (
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE poison IS NULL AND (leased_until <= :now"
+        " OR leased_until > :now + IFNULL(lease, 60) + 0.001))"
+    )
+    is_due: int = db.execute(found, {"now": now / 1e6}).fetchone()[0]
     return is_due
 
 
@@ -121,9 +127,13 @@ def drop(db: Db, _: int, entry_ids: str) -> Sequence[str]:
     return [each for each in json.loads(entry_ids) if db.execute(remove, (each,)).rowcount > 0]
 
 
-def entries(db: Db, _: int, limit: int) -> Sequence[Any]:
-    """Return the oldest entries."""
-    return _entries(db.execute(f"{_SELECT} ORDER BY created, place LIMIT ?", (limit,)))
+def entries(db: Db, _: int, cursor: str, limit: int) -> Sequence[Any]:
+    """Return where the oldest entries beyond a cursor end, and these."""
+    rows = db.execute(
+        f"{_SELECT} WHERE (created, place) > (?, ?) ORDER BY created, place LIMIT ?",
+        (*json.loads(cursor or "[0, 0]"), limit),
+    ).fetchall()
+    return json.dumps(rows[-1][-2:]) if rows else cursor, _entries(rows)
 
 
 def state(db: Db, _: int) -> Sequence[Any]:
@@ -134,6 +144,18 @@ def state(db: Db, _: int) -> Sequence[Any]:
         " (SELECT CAST(ROUND(MIN(created) * 1e6) AS INTEGER) FROM outbox WHERE poison IS NULL)"
     ).fetchone()
     return found
+
+
+def _bound_leases(db: Db, now: float, lease: float) -> None:
+    """End no lease later than it would end had it begun now: the clock may have been set back.
+
+    One shorter than the *lease* that is asked for may take as long as that.
+    """
+    db.execute(
+        "UPDATE outbox SET leased_until = :now + IFNULL(lease, :lease) WHERE leased_until > 0"
+        " AND leased_until > :now + :lease AND leased_until > :now + IFNULL(lease, 0)",
+        {"now": now, "lease": lease},
+    )
 
 
 def _entries(rows: Iterable[Sequence[Any]]) -> Sequence[Any]:

@@ -43,6 +43,9 @@ CREATE INDEX outbox_aside_by_age ON outbox (created) WHERE poison IS NOT NULL;
 ALTER TABLE outbox ADD COLUMN reason TEXT;
 -- What to count should the first lease run out.
 ALTER TABLE outbox ADD COLUMN lapsed TEXT;
+-- The length of the last lease; none where version 0.1 leased the entry.
+ALTER TABLE outbox ADD COLUMN lease REAL;
+CREATE INDEX outbox_leased ON outbox (leased_until) WHERE leased_until > 0;
 
 CREATE TABLE owners (
   id INTEGER PRIMARY KEY,

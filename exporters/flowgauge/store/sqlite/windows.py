@@ -83,16 +83,20 @@ def mirror_gone(db: Db, _: int, key: str) -> bool:
     return deleted
 
 
-def states(db: Db, now: int) -> list[Any]:
-    """Return of each rate limit: key, its size, calls in the window, callers waiting."""
-    return db.execute(
+def states(db: Db, now: int, cursor: str, limit: int) -> tuple[str, list[Any]]:
+    """Return of rate limits beyond a cursor: key, its size, calls in the window, callers waiting.
+
+    And before them the next cursor, empty if these are the last.
+    """
+    rows = db.execute(
         "SELECT key, max_calls, window_us,"
         " (SELECT COUNT(*) FROM grants"
         "   WHERE grants.key = windows.key AND granted_us > :now - window_us),"
         " (SELECT COUNT(*) FROM tickets WHERE tickets.key = windows.key AND lease_us >= :now)"
-        " FROM windows",
-        {"now": now},
+        " FROM windows WHERE :cursor = '' OR key > SUBSTR(:cursor, 2) ORDER BY key LIMIT :limit",
+        {"now": now, "cursor": cursor, "limit": limit},
     ).fetchall()
+    return f">{rows[-1][0]}" if len(rows) == limit else "", rows
 
 
 def _resize(db: Db, key: str, max_calls: int, length: int) -> None:

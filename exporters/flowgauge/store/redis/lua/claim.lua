@@ -1,5 +1,13 @@
 local owner, lease_us, limit = unpack(ARGV)
 local now = now_us()
+-- The clock may have been set back: no lease ends later than it would had it begun now, nor one
+-- shorter than this later than this.
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', leased, beyond(now + lease_us), '+inf', 'LIMIT', 0, SOME)) do
+  local ends = now + (redis.call('HGET', hash_of(id), 'lease_us') or lease_us)
+  if ends < tonumber(redis.call('ZSCORE', leased, id)) then
+    redis.call('ZADD', leased, ends, id)
+  end
+end
 mend()
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', leased, '-inf', now, 'LIMIT', 0, SOME)) do
   if is_whole(id) then
@@ -16,7 +24,7 @@ local ids = {}
 for _, id in ipairs(redis.call('ZRANGE', line, 0, limit + SOME)) do
   if #ids < tonumber(limit) and is_whole(id) then
     table.insert(ids, id)
-    lease(id, owner, now + lease_us)
+    lease(id, owner, now, lease_us)
   end
 end
 return read(ids)

@@ -1,5 +1,8 @@
 -- Returns where to go on, "0" at the end, and kind, name and text of some of what 0.1 counted, as JSON;
 -- for a pair also when it last logged since, which is the field in ARGV[2].
+if version ~= '1' then
+  return '["0",[]]'  -- It is not a store that 0.1 would use.
+end
 local limit, last_logged, cursor = unpack(ARGV)
 local found = {}
 for _, pair in ipairs(redis.call('ZRANGE', pairs_of_0_1, 0, limit - 1)) do

@@ -24,10 +24,10 @@ local function out_of_line(id)
   redis.call('ZREM', leased, id)
 end
 
-local function lease(id, owner, until_us)
+local function lease(id, owner, now, lease_us)
   redis.call('ZREM', line, id)
-  redis.call('ZADD', leased, until_us, id)
-  redis.call('HSET', hash_of(id), 'owner', owner)
+  redis.call('ZADD', leased, now + lease_us, id)
+  redis.call('HSET', hash_of(id), 'owner', owner, 'lease_us', lease_us)
 end
 
 -- Notes an attempt that failed.

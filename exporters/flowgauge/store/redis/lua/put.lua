@@ -10,7 +10,7 @@ redis.call('HSET', hash_of(id), 'pair', pair, 'body', body, 'created_us', now, '
 redis.call('ZADD', waiting, now, id)
 to_the_end_of_the_line(id)
 if owner ~= '' then
-  lease(id, owner, now + lease_us)
+  lease(id, owner, now, lease_us)
   redis.call('HSET', hash_of(id), 'lapsed', lapsed)
 end
 count(counts)

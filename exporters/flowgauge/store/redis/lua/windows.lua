@@ -1,8 +1,9 @@
--- Returns where to go on, "0" at the end, and of some rate limits: key, its size, calls in the window,
--- callers waiting. A rate limit may come twice.
+-- Returns of rate limits beyond a cursor: key, its size, calls in the window, callers waiting. And
+-- before them the next cursor, empty if these are the last; one may come twice.
+local cursor, limit = ARGV[1] or '', ARGV[2] or 1
 local now = now_us()
 local states = {}
-local found = redis.call('SSCAN', windows, ARGV[1], 'COUNT', SOME)
+local found = redis.call('SSCAN', windows, cursor == '' and 0 or cursor, 'COUNT', limit)
 for _, key in ipairs(found[2]) do
   local window, grants, _, leases = keys_of(key)
   local size = redis.call('HMGET', window, 'max_calls', 'window_us')
@@ -13,4 +14,4 @@ for _, key in ipairs(found[2]) do
     table.insert(states, {key, size[1], size[2], calls, waiting})
   end
 end
-return '["' .. found[1] .. '",' .. list_json(states) .. ']'
+return '["' .. (found[1] == '0' and '' or found[1]) .. '",' .. list_json(states) .. ']'

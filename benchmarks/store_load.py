@@ -1,0 +1,95 @@
+"""What the rate limit and the log calls of a fleet cost the PostgreSQL that Airflow has already.
+
+    python -m benchmarks.store_load
+
+100 keys, each called 20 times a minute, for 30 s: from one process that keeps its connection, and
+from a new connection for each call, as short tasks make them. The same again with a log call for
+each call. Given is the processor time of all processes of the server, as a share of one processor.
+"""
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psutil
+
+from flowgauge.store import Store, open_store
+from flowgauge.store.log_calls import Logged, ended
+from stack.postgres import Postgres, postgres
+
+_KEYS, _CALLS_A_MINUTE, _SECONDS = 100, 20, 30
+_CALLS_A_SECOND = _KEYS * _CALLS_A_MINUTE / 60
+_TICKETS = itertools.count()
+
+
+def _acquire(store: Store) -> None:
+    number = next(_TICKETS)
+    store.windows.acquire(f"key {number % _KEYS}", str(number), _CALLS_A_MINUTE, 60, 0)
+
+
+def _acquire_and_log(store: Store) -> None:
+    _acquire(store)
+    store.counts.add(*ended(Logged(f"dag{next(_TICKETS) % _KEYS}", "task", 0.3, rows=7)))
+
+
+def _share(server: Postgres, work: Callable[[], None]) -> float:
+    """Return the server's processor time while *work* is done at the fleet's pace."""
+    began, used = time.monotonic(), _cpu_seconds(server)
+    for number in range(round(_SECONDS * _CALLS_A_SECOND)):
+        time.sleep(max(began + number / _CALLS_A_SECOND - time.monotonic(), 0))
+        work()
+    return (_cpu_seconds(server) - used) / (time.monotonic() - began)
+
+
+def _cpu_seconds(server: Postgres) -> float:
+    """Return what the server's processes used so far, those that have ended included."""
+    (found,) = (
+        process
+        for process in psutil.process_iter(["name"])
+        if process.info["name"] == "postgres"
+        and any(
+            each.status == psutil.CONN_LISTEN and each.laddr.port == server.port
+            for each in process.net_connections("tcp")
+        )
+    )
+    used = 0.0
+    for each in found.children():
+        with suppress(psutil.NoSuchProcess):
+            used += sum(each.cpu_times()[:2])
+    # Its own, and that of its children that have ended.
+    return used + sum(found.cpu_times()[:4])
+
+
+def main() -> None:
+    """Print the table."""
+    print("| 33 times a second | kept connection | a connection each |\n|---|--:|--:|")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with (
+            postgres(folder / "postgres") as server,
+            closing(open_store(server.url, timeout_seconds=30)) as kept,
+        ):
+            kept.init()
+
+            def anew(work: Callable[[Store], None]) -> None:
+                with closing(open_store(server.url, timeout_seconds=30)) as store:
+                    work(store)
+
+            for title, work in (
+                ("rate limit", _acquire),
+                ("rate limit and log call", _acquire_and_log),
+            ):
+                shares = [
+                    _share(server, lambda work=work: work(kept)),  # type: ignore[misc]
+                    _share(server, lambda work=work: anew(work)),  # type: ignore[misc]
+                ]
+                cells = " | ".join(f"{share:.1%}" for share in shares)
+                print(f"| {title} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
