@@ -50,9 +50,14 @@ def test_a_lease_of_a_time_when_the_clock_was_ahead_ends_in_time(clocked: Clocke
     clock.now += _HOUR
     _put(store, "a")
     assert _claimed(store, "dead") == ["a"]
+    assert not store.outbox.is_due()
     clock.now -= _HOUR
+    # Who asks first whether there is anything to claim is not turned away.
+    assert store.outbox.is_due()
     assert _claimed(store, "heir", 5) == []
+    assert not store.outbox.is_due()
     clock.now += 60 * _SECOND
+    assert store.outbox.is_due()
     assert _claimed(store, "heir", 5) == ["a"]
 
 

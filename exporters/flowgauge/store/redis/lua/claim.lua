@@ -2,7 +2,8 @@ local owner, lease_us, limit = unpack(ARGV)
 local now = now_us()
 -- The clock may have been set back: no lease ends later than it would had it begun now, nor one
 -- shorter than this later than this.
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', leased, beyond(now + lease_us), '+inf', 'LIMIT', 0, SOME)) do
+local late = redis.call('ZRANGEBYSCORE', leased, beyond(now + lease_us), '+inf', 'LIMIT', 0, SOME)
+for _, id in ipairs(late) do
   local ends = now + (redis.call('HGET', hash_of(id), 'lease_us') or lease_us)
   if ends < tonumber(redis.call('ZSCORE', leased, id)) then
     redis.call('ZADD', leased, ends, id)
