@@ -106,7 +106,8 @@ render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is dep
 
 .PHONY: bench
 bench: setup ## measure what flowgauge costs, beside its peers (a quarter of an hour)
-	@for benchmark in log_call rate_limit_acquire rate_limit_fleet scrape server_app; do \
+	@for benchmark in log_call rate_limit_acquire rate_limit_fleet scrape server_app \
+	    attribution; do \
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
 
 .PHONY: check-dashboards

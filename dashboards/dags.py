@@ -1,4 +1,4 @@
-"""The DAGs that log to MLflow: what arrives, what fails, what is late, what the data looks like."""
+"""The DAGs that use MLflow: who asks how much, what arrives, what fails, what is late."""
 
 from typing import Any
 
@@ -17,8 +17,20 @@ from dashboards.grafana import (
     timeseries,
     variable,
 )
-from dashboards.promql import buckets, gauge, increase, label_values, quantile
+from dashboards.promql import (
+    buckets,
+    gauge,
+    increase,
+    label_values,
+    part,
+    quantile,
+    ratio,
+    select,
+    total,
+)
 from flowgauge.metrics import (
+    BUILD_INFO,
+    DAG_ARTIFACT_BYTES,
     DAG_LAST_LOGGED,
     DAG_LOG_DURATION,
     DAG_LOG_FAILURES,
@@ -26,9 +38,15 @@ from flowgauge.metrics import (
     DAG_LOGS_ALTERED,
     DAG_LOGS_DEFERRED,
     DAG_NULL_RATIO,
+    DAG_REQUEST_FAILURES,
+    DAG_REQUEST_SECONDS,
+    DAG_REQUESTS,
     DAG_ROWS,
     DAG_RUNS,
     DAG_RUNS_STALE,
+    DAG_RUNS_STARTED,
+    HTTP_DURATION,
+    HTTP_REQUESTS,
 )
 
 __all__ = ["dags"]
@@ -38,6 +56,8 @@ _TASK = "dag_id, task_id"
 _TASK_LEGEND = "{{dag_id}} / {{task_id}}"
 # As MLflowDagLoggingFailing: what the rate limit put off is no failure of logging.
 _FAILED = 'reason!="rate_limited"'
+_TOLD_BY = (BUILD_INFO, DAG_REQUESTS)
+_WHO = (DAG_REQUESTS, DAG_RUNS, DAG_LOGS)
 _AGE = f"time() - {gauge(DAG_LAST_LOGGED, _DAG)}"
 _STATUS_COLORS = [
     common.colored(status, color)
@@ -55,14 +75,16 @@ def dags() -> Any:
     """Return the dashboard of the DAGs."""
     return dashboard(
         common.DAGS,
-        "MLflow DAG logging",
-        "What Airflow's DAGs log to MLflow with log_with_mlflow: payloads, failures, rows, nulls, "
-        "freshness and runs.",
+        "MLflow DAGs",
+        "Which of Airflow's DAGs use MLflow, and how much; their runs; and what they log with "
+        "log_with_mlflow: payloads, failures, rows, nulls and freshness.",
         variables=[
-            *common.exporter_variables(),
-            variable("dag_id", "DAG", label_values(DAG_LOGS, "dag_id", 'job=~"$job"')),
+            # The exporter's and, for who uses MLflow, the server's.
+            variable("job", "Job", label_values(_TOLD_BY, "job"), default=["flowgauge", "mlflow"]),
+            variable("instance", "Instance", label_values(_TOLD_BY, "instance", 'job=~"$job"')),
+            variable("dag_id", "DAG", label_values(_WHO, "dag_id", 'job=~"$job"')),
         ],
-        panels=[*_overview(), *_logging(), *_data(), *_time(), *_runs()],
+        panels=[*_overview(), *_use(), *_runs(), *_logging(), *_data(), *_time()],
         links=common.links(but=common.DAGS),
         annotations=[common.alerts_of(common.DAGS)],
         time="now-24h",
@@ -121,9 +143,89 @@ def _overview() -> list[Panel]:
     ]
 
 
+def _use() -> list[Panel]:
+    requests = increase(DAG_REQUESTS, "$__range", _DAG, by=_TASK)
+    failures = increase(DAG_REQUEST_FAILURES, "$__range", _DAG, by=_TASK)
+    seconds = increase(DAG_REQUEST_SECONDS, "$__range", _DAG, by=_TASK)
+    all_seconds = f"sum(increase({select(f'{HTTP_DURATION.name}_sum')}[$__range]))"
+    return [
+        row("Who uses MLflow"),
+        table(
+            "Who uses MLflow",
+            "Each task's part in the chosen time: of all requests to the server, those of people "
+            "and other programs included, and of the time it spent on them. From the server app; "
+            "what is beyond its limit of names is other.",
+            {
+                "Requests": ("percentunit", part(requests, increase(HTTP_REQUESTS, "$__range"))),
+                "Server's time": ("percentunit", part(seconds, all_seconds)),
+                "Failed": ("percentunit", ratio(failures, requests)),
+                "Runs": ("short", increase(DAG_RUNS_STARTED, "$__range", _DAG, by=_TASK)),
+                "Artifacts": ("bytes", increase(DAG_ARTIFACT_BYTES, "$__range", _DAG, by=_TASK)),
+            },
+            {"dag_id": "DAG", "task_id": "Task"},
+            sort_by="Server's time",
+            no_value="No task has called the server app",
+            overrides=[override("byName", "Runs", decimals=0)],
+        ),
+        timeseries(
+            "Requests by DAG",
+            "HTTP requests of tasks answered per second, by DAG.",
+            "reqps",
+            [query(total(DAG_REQUESTS, _DAG, by="dag_id"), "{{dag_id}}")],
+            no_value="No requests of tasks",
+            stacked=True,
+        ),
+        timeseries(
+            "Server's time by DAG",
+            "How many requests of a DAG the server has in hand at a time, on the average: the time "
+            "it spends on them, per second.",
+            "short",
+            [query(total(DAG_REQUEST_SECONDS, _DAG, by="dag_id"), "{{dag_id}}")],
+            no_value="No requests of tasks",
+            stacked=True,
+        ),
+        timeseries(
+            "Failing requests by task",
+            "Share of a task's requests answered with 5xx or 429, or that got no database "
+            "connection.",
+            "percentunit",
+            [
+                query(
+                    ratio(
+                        total(DAG_REQUEST_FAILURES, _DAG, by=_TASK),
+                        total(DAG_REQUESTS, _DAG, by=_TASK),
+                    ),
+                    _TASK_LEGEND,
+                )
+            ],
+            no_value="No requests of tasks",
+            width=8,
+        ),
+        timeseries(
+            "Runs started in 1 h",
+            "Runs created in the hour before, by DAG.",
+            "short",
+            [query(increase(DAG_RUNS_STARTED, "1h", _DAG, by="dag_id"), "{{dag_id}}")],
+            no_value="No runs",
+            stacked=True,
+            width=8,
+        ),
+        timeseries(
+            "Artifact traffic by DAG",
+            "Bytes of artifacts received per second, by DAG. Uploads straight to a bucket do not "
+            "pass the server.",
+            "Bps",
+            [query(total(DAG_ARTIFACT_BYTES, _DAG, by="dag_id"), "{{dag_id}}")],
+            no_value="No artifacts",
+            stacked=True,
+            width=8,
+        ),
+    ]
+
+
 def _logging() -> list[Panel]:
     return [
-        row("Logging"),
+        row("Logging, by log_with_mlflow"),
         table(
             "DAGs and tasks",
             "What each task logged in the chosen time, and when last. The names or values of an "

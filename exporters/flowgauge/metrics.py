@@ -102,6 +102,37 @@ POOL_TIMEOUTS = Metric(
     ("pool",),
 )
 
+DAG_REQUESTS = Metric(
+    "mlflow_dag_requests_total",
+    "counter",
+    "HTTP requests that a DAG's task made, by MLflow's client or flowgauge's.",
+    ("dag_id", "task_id"),
+)
+DAG_REQUEST_FAILURES = Metric(
+    "mlflow_dag_request_failures_total",
+    "counter",
+    "Those answered with 5xx or 429, or that got no database connection.",
+    ("dag_id", "task_id"),
+)
+DAG_REQUEST_SECONDS = Metric(
+    "mlflow_dag_request_seconds_total",
+    "counter",
+    "Time the server spent on a task's requests.",
+    ("dag_id", "task_id"),
+)
+DAG_RUNS_STARTED = Metric(
+    "mlflow_dag_runs_started_total",
+    "counter",
+    "Runs that a task created.",
+    ("dag_id", "task_id"),
+)
+DAG_ARTIFACT_BYTES = Metric(
+    "mlflow_dag_artifact_bytes_total",
+    "counter",
+    "Bytes of artifacts the server received from a task, also of uploads that failed.",
+    ("dag_id", "task_id"),
+)
+
 MEASURING_FAILED = Metric(
     "flowgauge_server_measuring_failed_total",
     "counter",
@@ -122,6 +153,11 @@ SERVER_METRICS: tuple[Metric, ...] = (
     POOL_WAITING,
     POOL_WAIT,
     POOL_TIMEOUTS,
+    DAG_REQUESTS,
+    DAG_REQUEST_FAILURES,
+    DAG_REQUEST_SECONDS,
+    DAG_RUNS_STARTED,
+    DAG_ARTIFACT_BYTES,
     MEASURING_FAILED,
 )
 
