@@ -47,13 +47,19 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-# As many as have labels; for a stranger's inventions the oldest makes way.
-@lru_cache(4096)
 def pair_of(dag_id: bytes, task_id: bytes) -> Pair:
     """Return whom two headers name, the second empty if it is missing.
 
     What no DAG and task can be called is the pair `other`, `other`.
     """
+    # Before it is remembered: a stranger's may be as long as the server lets it be.
+    if len(dag_id) > _LONGEST_SENT or len(task_id) > _LONGEST_SENT:
+        return OTHER, OTHER
+    return _pair_of(dag_id, task_id)
+
+
+@lru_cache(2048)
+def _pair_of(dag_id: bytes, task_id: bytes) -> Pair:
     dag, task = _read(dag_id), _read(task_id)
     if dag is None or task is None or not is_name(dag) or not (is_name(task) or not task_id):
         return OTHER, OTHER
@@ -66,8 +72,6 @@ def _sent(name: str) -> str:
 
 
 def _read(sent: bytes) -> str | None:
-    if len(sent) > _LONGEST_SENT:
-        return None
     try:
         return unquote_to_bytes(sent).decode()
     except UnicodeDecodeError:

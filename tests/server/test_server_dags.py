@@ -290,7 +290,7 @@ def test_half_a_line_of_a_killed_worker_is_cut_off(
         own.mkdir()
         dags = DagRequests(own, 5, contained, clock)
         _count(dags, "one")
-        with (own / "dags").open("ab") as places:
+        with (own / "dags.places").open("ab") as places:
             places.write(line[:cut])
         for dag_id in ("one", "two", "two"):
             _count(dags, dag_id)
@@ -303,7 +303,7 @@ def test_a_stopped_process_with_the_lock_holds_up_no_request(
     """New names are `other` while the lock cannot be had, known ones are counted as ever."""
     dags = DagRequests(folder, 5, contained, clock)
     _count(dags, "known")
-    with (folder / "dags").open("rb") as places:
+    with (folder / "dags.places").open("rb") as places:
         fcntl.flock(places, fcntl.LOCK_EX)
         for dag_id in ("known", "new", "new"):
             _count(dags, dag_id)

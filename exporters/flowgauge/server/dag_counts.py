@@ -46,8 +46,7 @@ class Counts:
         self.places = places
         size = places * _COLUMNS * _DOUBLE
         file = _take(folder)
-        # Memory of a file that a full disk has no room for would end the process when it is used.
-        os.posix_fallocate(file, 0, size)
+        _reserve(file, size)
         # The file stays open, and so locked, until this process ends.
         self._numbers = memoryview(mmap.mmap(file, size)).cast("d")
 
@@ -85,6 +84,17 @@ def row(counts: "Sequence[array[float]]", place: int) -> list[float]:
     at = place * _COLUMNS
     rows = (numbers[at : at + _COLUMNS] for numbers in counts)
     return [sum(values) for values in itertools.zip_longest(*rows, fillvalue=0.0)]
+
+
+def _reserve(file: int, size: int) -> None:
+    """Make *file* *size* bytes long, or longer; raise `OSError` if the disk has no room for it.
+
+    Else a full disk would end the process when it uses the file's memory.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    elif os.fstat(file).st_size < size:  # macOS
+        os.ftruncate(file, size)
 
 
 def _take(folder: Path) -> int:

@@ -60,14 +60,14 @@ FOLDED_FILE = re.compile(
 )
 """What `worker_files` calls the files of dead ones."""
 
-DAG_PLACES = "dags"
+DAG_PLACES = "dags.places"
 """The file that says which pair of DAG and task has which place."""
 
 DAG_COUNTS_FILE = re.compile(r"dags_\d+\.counts", re.ASCII)
 """What `dag_counts_file` returns."""
 
 _OTHERS_OF_OURS = re.compile(
-    rf"{LOCK}|{DAG_PLACES}|{DAG_COUNTS_FILE.pattern}|(?:{_ADDITIVE})_dead\.(?:db|draft)|{FOLDED_FILE.pattern}\.malformed",
+    rf"{LOCK}|{re.escape(DAG_PLACES)}|{DAG_COUNTS_FILE.pattern}|(?:{_ADDITIVE})_dead\.(?:db|draft)|{FOLDED_FILE.pattern}\.malformed",
     re.ASCII,
 )
 _FOLDER = re.compile(r"flowgauge-\d+", re.ASCII)
@@ -122,7 +122,7 @@ def join(named: Path) -> Path:
 
 def dag_counts_file(number: int) -> str:
     """Return the name of a file of counts by place."""
-    return f"{DAG_PLACES}_{number}.counts"
+    return f"dags_{number}.counts"
 
 
 def entries(folder: Path | int) -> Iterator[os.DirEntry[str]]:
