@@ -205,6 +205,17 @@ def test_who_only_asked_gives_way_to_its_kind_after_a_day(
     assert _dags(dags) == {"reads", OTHER}
 
 
+def test_a_worker_learns_at_once_that_another_gave_a_place_away(
+    folder: Path, contained: Containment, clock: Clock
+) -> None:
+    """It counts nothing for the new owner that is the old one's."""
+    one, other = (DagRequests(folder, 1, contained, clock) for _ in range(2))
+    _count(one, "asks")
+    _count(other, "runs", work=RUN)
+    _count(one, "asks")
+    assert _shown(one) == {("runs", "t"): 1, (OTHER, OTHER): 2}
+
+
 def _dags(dags: DagRequests) -> set[str]:
     return {dag for dag, _ in _shown(dags)}
 
