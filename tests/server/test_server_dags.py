@@ -324,6 +324,27 @@ def test_a_stopped_process_with_the_lock_holds_up_no_request(
     assert _shown(dags) == {("known", "t"): 2, (OTHER, OTHER): 2, ("new", "t"): 1}
 
 
+def test_a_full_disk_costs_no_more_than_the_count(
+    folder: Path, contained: Containment, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file stays open for a request that could not be counted; with room, it counts."""
+    dags = DagRequests(folder, 5, contained, clock)
+
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:  # no real part: only a privileged process can mount one
+        disk.setattr(os, "posix_fallocate", full)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space"):
+                _count(dags, "etl")
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+    _count(dags, "etl")
+    assert _shown(dags) == {("etl", "t"): 1}
+    assert sorted(file.name for file in folder.iterdir()) == ["dags.places", "dags_0.counts"]
+
+
 def test_a_page_before_the_first_task_has_no_series(folder: Path, contained: Containment) -> None:
     """The metrics are named, and the folder is left as it is."""
     assert [len(family.samples) for family in DagRequests(folder, 5, contained).collect()] == [

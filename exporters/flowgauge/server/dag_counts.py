@@ -46,9 +46,13 @@ class Counts:
         self.places = places
         size = places * _COLUMNS * _DOUBLE
         file = _take(folder)
-        _reserve(file, size)
-        # The file stays open, and so locked, until this process ends.
-        self._numbers = memoryview(mmap.mmap(file, size)).cast("d")
+        try:
+            _reserve(file, size)
+            # The file stays open, and so locked, until this process ends.
+            self._numbers = memoryview(mmap.mmap(file, size)).cast("d")
+        except OSError:
+            os.close(file)
+            raise
 
     def add(self, place: int, amounts: Sequence[float], now: float) -> None:
         """Add *amounts*, a number for each column but SEEN, to *place*."""

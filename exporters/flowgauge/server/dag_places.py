@@ -143,10 +143,10 @@ class Places:
         never_logged = [
             place for place in taken if logged[place] <= self._list.before[place][Column.LOGGED]
         ]
-        if not logs or not never_logged:
-            of_its_kind = taken if logs else never_logged
-            never_logged = [place for place in of_its_kind if seen[place] < now - _SILENT_SECONDS]
-        return min(never_logged, key=seen.__getitem__, default=None)
+        of_its_kind = taken if logs else never_logged
+        silent = [place for place in of_its_kind if seen[place] < now - _SILENT_SECONDS]
+        to_be_had = never_logged if logs and never_logged else silent
+        return min(to_be_had, key=seen.__getitem__, default=None)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -58,8 +58,9 @@ class DagRequests(Collector):
         if pair is None:
             return
         now = self._clock()
-        if self._places is None or self._counts is None:
+        if self._counts is None:
             self._counts = Counts(self._folder, 1 + self._most)
+        if self._places is None:
             self._places = Places(self._folder, self._most)
         named = pair != (OTHER, OTHER)
         place = self._places.of(pair, now, logs=work.logged) if named else OTHERS
