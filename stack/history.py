@@ -278,6 +278,8 @@ class _Day:
     def _arrive(self, dag: str, task: str, at: float) -> None:
         self._exporter(metrics.DAG_LOGS, dag, task).inc()
         self._exporter(metrics.DAG_LAST_LOGGED, dag, task).set(at)
+        self._exporter(metrics.DAG_LAST_RUN, dag).set(at)
+        self._exporter(metrics.DAG_LAST_RUN_DURATION, dag).set(self._random.lognormvariate(2, 1))
 
     def _limit(self, left: float) -> None:
         exporter = self._exporter

@@ -268,6 +268,18 @@ DAG_RUNS = Metric(
     "MLflow runs started in the last 24 hours, by the DAG they are tagged with and status.",
     ("dag_id", "status"),
 )
+DAG_LAST_RUN = Metric(
+    "mlflow_dag_last_run_timestamp_seconds",
+    "gauge",
+    "When the newest MLflow run of a DAG started, in Unix time; gone 24 hours later.",
+    ("dag_id",),
+)
+DAG_LAST_RUN_DURATION = Metric(
+    "mlflow_dag_last_run_duration_seconds",
+    "gauge",
+    "How long the newest MLflow run of a DAG that has ended took.",
+    ("dag_id",),
+)
 DAG_RUNS_STALE = Metric(
     "mlflow_dag_runs_stale",
     "gauge",
@@ -320,6 +332,8 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     PROBE_DURATION,
     SERVER_INFO,
     DAG_RUNS,
+    DAG_LAST_RUN,
+    DAG_LAST_RUN_DURATION,
     DAG_RUNS_STALE,
     DAG_RUNS_LIMITED,
     COLLECTOR_SUCCESS,
