@@ -1,8 +1,8 @@
-"""The DAGs that log to MLflow: what arrives, what fails, what is late, what the data looks like."""
+"""The DAGs that use MLflow: who asks how much, what arrives, what fails, what is late."""
 
 from typing import Any
 
-from dashboards import common
+from dashboards import alert_rules, common
 from dashboards.grafana import (
     Panel,
     above,
@@ -17,18 +17,38 @@ from dashboards.grafana import (
     timeseries,
     variable,
 )
-from dashboards.promql import buckets, gauge, increase, label_values, quantile
+from dashboards.promql import (
+    buckets,
+    gauge,
+    increase,
+    label_values,
+    part,
+    quantile,
+    ratio,
+    select,
+    total,
+)
 from flowgauge.metrics import (
+    BUILD_INFO,
+    DAG_ARTIFACT_BYTES,
     DAG_LAST_LOGGED,
+    DAG_LAST_RUN,
+    DAG_LAST_RUN_DURATION,
     DAG_LOG_DURATION,
     DAG_LOG_FAILURES,
     DAG_LOGS,
     DAG_LOGS_ALTERED,
     DAG_LOGS_DEFERRED,
     DAG_NULL_RATIO,
+    DAG_REQUEST_FAILURES,
+    DAG_REQUEST_SECONDS,
+    DAG_REQUESTS,
     DAG_ROWS,
     DAG_RUNS,
     DAG_RUNS_STALE,
+    DAG_RUNS_STARTED,
+    HTTP_DURATION,
+    HTTP_REQUESTS,
 )
 
 __all__ = ["dags"]
@@ -38,7 +58,12 @@ _TASK = "dag_id, task_id"
 _TASK_LEGEND = "{{dag_id}} / {{task_id}}"
 # As MLflowDagLoggingFailing: what the rate limit put off is no failure of logging.
 _FAILED = 'reason!="rate_limited"'
+_TOLD_BY = (BUILD_INFO, DAG_REQUESTS)
+_WHO = (DAG_REQUESTS, DAG_RUNS, DAG_LOGS)
+_NO_PAYLOADS = "No DAG has called log_with_mlflow"
 _AGE = f"time() - {gauge(DAG_LAST_LOGGED, _DAG)}"
+_RUN_AGE = f"time() - {gauge(DAG_LAST_RUN, _DAG)}"
+_FAILED_RUN = 'status="FAILED"'
 _STATUS_COLORS = [
     common.colored(status, color)
     for status, color in {
@@ -55,14 +80,16 @@ def dags() -> Any:
     """Return the dashboard of the DAGs."""
     return dashboard(
         common.DAGS,
-        "MLflow DAG logging",
-        "What Airflow's DAGs log to MLflow with log_with_mlflow: payloads, failures, rows, nulls, "
-        "freshness and runs.",
+        "MLflow DAGs",
+        "Which of Airflow's DAGs use MLflow, and how much; their runs; and what they log with "
+        "log_with_mlflow: payloads, failures, rows, nulls and freshness.",
         variables=[
-            *common.exporter_variables(),
-            variable("dag_id", "DAG", label_values(DAG_LOGS, "dag_id", 'job=~"$job"')),
+            # The exporter's and, for who uses MLflow, the server's.
+            variable("job", "Job", label_values(_TOLD_BY, "job"), default=["flowgauge", "mlflow"]),
+            variable("instance", "Instance", label_values(_TOLD_BY, "instance", 'job=~"$job"')),
+            variable("dag_id", "DAG", label_values(_WHO, "dag_id", 'job=~"$job"')),
         ],
-        panels=[*_overview(), *_logging(), *_data(), *_time(), *_runs()],
+        panels=[*_overview(), *_use(), *_runs(), *_logging(), *_data(), *_time()],
         links=common.links(but=common.DAGS),
         annotations=[common.alerts_of(common.DAGS)],
         time="now-24h",
@@ -73,18 +100,25 @@ def dags() -> Any:
 def _overview() -> list[Panel]:
     return [
         stat(
-            "Logged",
-            "Payloads that arrived in MLflow in the chosen time, at once or later.",
+            "Runs in 24 h",
+            "MLflow runs that DAGs started in the last 24 hours.",
             "short",
-            increase(DAG_LOGS, "$__range", _DAG),
+            f"sum({gauge(DAG_RUNS, _DAG)})",
             plain(),
-            decimals=0,
-            no_value="none yet",
+            no_value="none",
+        ),
+        stat(
+            "Failed runs in 24 h",
+            "Those of them that failed.",
+            "short",
+            f"sum({gauge(DAG_RUNS, _DAG, _FAILED_RUN)})",
+            above(1, color="orange"),
+            no_value="0",
         ),
         stat(
             "Failed in 1 h",
-            "Attempts to log that failed in the last hour. The payload is not lost: it waits in "
-            "the outbox, unless it was invalid.",
+            "Attempts to log by log_with_mlflow that failed in the last hour. The payload is not "
+            "lost: it waits in the outbox, unless it was invalid.",
             "short",
             increase(DAG_LOG_FAILURES, "1h", _DAG, _FAILED),
             above(1),
@@ -92,19 +126,11 @@ def _overview() -> list[Panel]:
             no_value="0",
         ),
         stat(
-            "Deferred in 1 h",
-            "Payloads put into the outbox in the last hour because MLflow could not take them.",
-            "short",
-            increase(DAG_LOGS_DEFERRED, "1h", _DAG),
-            above(1, color="orange"),
-            decimals=0,
-            no_value="0",
-        ),
-        stat(
             "Quietest for",
-            "Time since the task that has been quiet longest last logged.",
+            "Time since the DAG that has been quiet longest started a run, of those that did so "
+            "in the last 24 hours.",
             "s",
-            f"max({_AGE})",
+            f"max({_RUN_AGE})",
             plain(),
             no_value="none yet",
         ),
@@ -121,9 +147,90 @@ def _overview() -> list[Panel]:
     ]
 
 
+def _use() -> list[Panel]:
+    requests = increase(DAG_REQUESTS, "$__range", _DAG, by=_TASK)
+    failures = increase(DAG_REQUEST_FAILURES, "$__range", _DAG, by=_TASK)
+    seconds = increase(DAG_REQUEST_SECONDS, "$__range", _DAG, by=_TASK)
+    all_seconds = f"sum(increase({select(f'{HTTP_DURATION.name}_sum')}[$__range]))"
+    return [
+        row("Who uses MLflow"),
+        table(
+            "Who uses MLflow",
+            "Each task's part in the chosen time: of all requests to the server, those of people "
+            "and other programs included, and of the time it spent on them. From the server app; "
+            "what is beyond its limit of names is other.",
+            {
+                "Requests": ("percentunit", part(requests, increase(HTTP_REQUESTS, "$__range"))),
+                "Server's time": ("percentunit", part(seconds, all_seconds)),
+                "Failed": ("percentunit", ratio(failures, requests)),
+                "Runs": ("short", increase(DAG_RUNS_STARTED, "$__range", _DAG, by=_TASK)),
+                "Artifacts": ("bytes", increase(DAG_ARTIFACT_BYTES, "$__range", _DAG, by=_TASK)),
+            },
+            {"dag_id": "DAG", "task_id": "Task"},
+            sort_by="Server's time",
+            no_value="No task has called the server app",
+            overrides=[override("byName", "Runs", decimals=0)],
+        ),
+        timeseries(
+            "Requests by DAG",
+            "HTTP requests of tasks answered per second, by DAG.",
+            "reqps",
+            [query(total(DAG_REQUESTS, _DAG, by="dag_id"), "{{dag_id}}")],
+            no_value="No requests of tasks",
+            stacked=True,
+        ),
+        timeseries(
+            "Server's time by DAG",
+            "How many requests of a DAG the server has in hand at a time, on the average: the time "
+            "it spends on them, per second.",
+            "short",
+            [query(total(DAG_REQUEST_SECONDS, _DAG, by="dag_id"), "{{dag_id}}")],
+            no_value="No requests of tasks",
+            stacked=True,
+        ),
+        timeseries(
+            "Failing requests by DAG",
+            "Share of a DAG's requests in 15 minutes answered with 5xx or 429, or that got no "
+            "database connection. The line is where MLflowDagRequestsFailing fires.",
+            "percentunit",
+            [
+                query(
+                    ratio(
+                        increase(DAG_REQUEST_FAILURES, "15m", _DAG, by="dag_id"),
+                        increase(DAG_REQUESTS, "15m", _DAG, by="dag_id"),
+                    ),
+                    "{{dag_id}}",
+                )
+            ],
+            thresholds=above(alert_rules.threshold("MLflowDagRequestsFailing")),
+            no_value="No requests of tasks",
+            width=8,
+        ),
+        timeseries(
+            "Runs started in 1 h",
+            "Runs created in the hour before, by DAG.",
+            "short",
+            [query(increase(DAG_RUNS_STARTED, "1h", _DAG, by="dag_id"), "{{dag_id}}")],
+            no_value="No runs",
+            stacked=True,
+            width=8,
+        ),
+        timeseries(
+            "Artifact traffic by DAG",
+            "Bytes of artifacts received per second, by DAG. Uploads straight to a bucket do not "
+            "pass the server.",
+            "Bps",
+            [query(total(DAG_ARTIFACT_BYTES, _DAG, by="dag_id"), "{{dag_id}}")],
+            no_value="No artifacts",
+            stacked=True,
+            width=8,
+        ),
+    ]
+
+
 def _logging() -> list[Panel]:
     return [
-        row("Logging"),
+        row("Logging, by log_with_mlflow"),
         table(
             "DAGs and tasks",
             "What each task logged in the chosen time, and when last. The names or values of an "
@@ -146,6 +253,7 @@ def _logging() -> list[Panel]:
             },
             {"dag_id": "DAG", "task_id": "Task"},
             sort_by="Failed",
+            no_value=_NO_PAYLOADS,
             overrides=[
                 common.graded("Failed", above(1)),
                 *[
@@ -159,6 +267,7 @@ def _logging() -> list[Panel]:
             "Payloads that arrived in MLflow in the hour before, by DAG.",
             "short",
             [query(increase(DAG_LOGS, "1h", _DAG, by="dag_id"), "{{dag_id}}")],
+            no_value=_NO_PAYLOADS,
             stacked=True,
         ),
         timeseries(
@@ -190,18 +299,20 @@ def _logging() -> list[Panel]:
 
 def _data() -> list[Panel]:
     return [
-        row("Data"),
+        row("Data, by log_with_mlflow"),
         timeseries(
             "Rows in 1 h",
             "Rows that the payloads logged in the hour before reported.",
             "short",
             [query(increase(DAG_ROWS, "1h", _DAG, by=_TASK), _TASK_LEGEND)],
+            no_value=_NO_PAYLOADS,
         ),
         timeseries(
             "Nulls",
             "Share of nulls that the last payload reported.",
             "percentunit",
             [query(f"max by ({_TASK}) ({gauge(DAG_NULL_RATIO, _DAG)})", _TASK_LEGEND)],
+            no_value=_NO_PAYLOADS,
         ),
         timeseries(
             "Freshness",
@@ -209,6 +320,7 @@ def _data() -> list[Panel]:
             "on rising is a DAG that stopped.",
             "s",
             [query(f"min by ({_TASK}) ({_AGE})", _TASK_LEGEND)],
+            no_value=_NO_PAYLOADS,
             width=24,
             table_legend=True,
         ),
@@ -217,12 +329,13 @@ def _data() -> list[Panel]:
 
 def _time() -> list[Panel]:
     return [
-        row("Time spent"),
+        row("Time spent in log_with_mlflow"),
         timeseries(
             "Time to log",
             "Time that 95 % of the hour's calls of log_with_mlflow stayed under, by DAG.",
             "s",
             [query(quantile(0.95, DAG_LOG_DURATION, _DAG, by="dag_id", window="1h"), "{{dag_id}}")],
+            no_value=_NO_PAYLOADS,
         ),
         heatmap(
             "Time to log, distribution",
@@ -250,6 +363,29 @@ def _runs() -> list[Panel]:
             "MLflow runs started in the last 24 hours, by DAG.",
             "short",
             [query(f"sum by (dag_id) ({gauge(DAG_RUNS, _DAG)})", "{{dag_id}}")],
+            width=8,
+        ),
+        timeseries(
+            "Failed runs by DAG",
+            "MLflow runs started in the last 24 hours that failed, by DAG.",
+            "short",
+            [query(f"sum by (dag_id) ({gauge(DAG_RUNS, _DAG, _FAILED_RUN)})", "{{dag_id}}")],
+            width=8,
+            no_value="No failed runs",
+        ),
+        timeseries(
+            "Since the last run",
+            "Time since a DAG last started a run. A saw-tooth is health. After 24 hours the line "
+            "ends; MLflowDagStoppedLogging remembers the DAG for 14 days.",
+            "s",
+            [query(f"min by (dag_id) ({_RUN_AGE})", "{{dag_id}}")],
+            width=8,
+        ),
+        timeseries(
+            "Duration of the last run",
+            "How long the newest run of a DAG that has ended took.",
+            "s",
+            [query(f"max by (dag_id) ({gauge(DAG_LAST_RUN_DURATION, _DAG)})", "{{dag_id}}")],
             width=8,
         ),
         timeseries(

@@ -8,6 +8,8 @@ Several exporters may read the one store and then show the same numbers: what th
 taken once (`max without (instance, pod)`), never added up over instances.
 """
 
+from collections.abc import Sequence
+
 from flowgauge.metrics import EXPORTER_METRICS, Metric
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "gauge",
     "increase",
     "label_values",
+    "part",
     "quantile",
     "ratio",
     "select",
@@ -31,9 +34,13 @@ def select(series: str, *matchers: str) -> str:
     return f"{series}{{{','.join([_SELECTOR, *matchers])}}}"
 
 
-def label_values(metric: Metric, label: str, *matchers: str) -> str:
-    """Return the variable query for the values that *label* of *metric* has."""
-    series = f"{metric.name}{{{','.join(matchers)}}}" if matchers else metric.name
+def label_values(metric: Metric | Sequence[Metric], label: str, *matchers: str) -> str:
+    """Return the variable query for the values that *label* has, of one *metric* or of several."""
+    if isinstance(metric, Metric):
+        series = f"{metric.name}{{{','.join(matchers)}}}" if matchers else metric.name
+    else:
+        names = f'__name__=~"{"|".join(each.name for each in metric)}"'
+        series = f"{{{','.join([names, *matchers])}}}"
     return f"label_values({series}, {label})"
 
 
@@ -52,6 +59,11 @@ def increase(counter: Metric, window: str, *matchers: str, by: str = "") -> str:
     """Return a counter's growth over *window*, summed over all but the labels *by*."""
     growth = f"increase({select(counter.name, *matchers)}[{window}])"
     return f"sum{_by(by)}({_once(counter, growth)})"
+
+
+def part(each: str, whole: str) -> str:
+    """Return the share that *each* series has of *whole*, a sum over all labels."""
+    return f"{each} / on () group_left () ({whole} > 0)"
 
 
 def buckets(histogram: Metric, *matchers: str, by: str = "le", window: str = RATE_INTERVAL) -> str:

@@ -10,6 +10,7 @@ from dashboards.grafana import (
     dashboard,
     heatmap,
     override,
+    panel_link,
     plain,
     query,
     row,
@@ -48,6 +49,8 @@ _STATUS_COLORS = [
 
 # As MLflowHighLatency: how long an artifact or a language model takes is not the server's doing.
 _INTERACTIVE = 'route!~".*(artifact|gateway).*"'
+
+_WHO = panel_link("Which DAGs use MLflow", common.DAGS)
 
 _POOL_USE = f"{gauge(POOL_CONNECTIONS)} / {gauge(POOL_LIMIT)}"
 
@@ -204,6 +207,7 @@ def _latency() -> list[Panel]:
                 query(quantile(0.5, HTTP_DURATION, _INTERACTIVE), "p50"),
             ],
             thresholds=above(alert_rules.threshold("MLflowHighLatency")),
+            links=[_WHO],
         ),
         heatmap(
             "Latency distribution",
@@ -223,6 +227,7 @@ def _latency() -> list[Panel]:
             ],
             table_legend=True,
             width=24,
+            links=[_WHO],
         ),
     ]
 

@@ -212,6 +212,14 @@ class _Day:
                     self._upload(status)
                 elif route.endswith("runs/create") and status == "200":
                     server(metrics.RUNS_LOGGED).inc()
+        for dag, task in _TASKS:
+            requests = self._times(0.3 * load * SCRAPE_SECONDS)
+            server(metrics.DAG_REQUESTS, dag, task).inc(requests)
+            server(metrics.DAG_REQUEST_FAILURES, dag, task).inc(requests // 5 if slow else 0)
+            seconds = requests * (2.0 if slow else 0.05)
+            server(metrics.DAG_REQUEST_SECONDS, dag, task).inc(seconds)
+            server(metrics.DAG_RUNS_STARTED, dag, task).inc(requests // 9)
+            server(metrics.DAG_ARTIFACT_BYTES, dag, task).inc(requests * 20_000)
         server(metrics.EXPERIMENTS_CREATED).inc(self._times(0.01))
         server(metrics.HTTP_IN_PROGRESS).set(self._times(40 if slow else 2))
 
@@ -270,6 +278,8 @@ class _Day:
     def _arrive(self, dag: str, task: str, at: float) -> None:
         self._exporter(metrics.DAG_LOGS, dag, task).inc()
         self._exporter(metrics.DAG_LAST_LOGGED, dag, task).set(at)
+        self._exporter(metrics.DAG_LAST_RUN, dag).set(at)
+        self._exporter(metrics.DAG_LAST_RUN_DURATION, dag).set(self._random.lognormvariate(2, 1))
 
     def _limit(self, left: float) -> None:
         exporter = self._exporter

@@ -11,6 +11,7 @@ from dashboards.grafana.fields import Json, above, below, override, plain, value
 from dashboards.grafana.panels import (
     Panel,
     heatmap,
+    panel_link,
     row,
     stat,
     state_timeline,
@@ -30,6 +31,7 @@ __all__ = [
     "heatmap",
     "link",
     "override",
+    "panel_link",
     "plain",
     "query",
     "row",

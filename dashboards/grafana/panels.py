@@ -9,7 +9,7 @@ from grafanalib import core
 from dashboards.grafana.fields import Json, override, plain
 from dashboards.grafana.queries import DATASOURCE, query
 
-__all__ = ["Panel", "heatmap", "row", "stat", "state_timeline", "table", "timeseries"]
+__all__ = ["Panel", "heatmap", "panel_link", "row", "stat", "state_timeline", "table", "timeseries"]
 
 # grafanalib carries no types.
 Panel = Any
@@ -32,10 +32,12 @@ def timeseries(
     maximum: float | None = None,
     no_value: str | None = None,
     overrides: Sequence[Json] = (),
+    links: Sequence[Json] = (),
 ) -> Panel:
     """Return lines over time, with a dashed line at each of the *thresholds*.
 
-    *no_value* is what it says when there is no data and that is no fault.
+    *no_value* is what it says when there is no data and that is no fault; *links* are
+    `panel_link`s.
     """
     defaults: Json = {
         "noValue": no_value,
@@ -69,8 +71,15 @@ def timeseries(
         tooltipMode="multi",
         tooltipSort="desc",
         overrides=list(overrides),
+        links=list(links),
         extraJson={"fieldConfig": {"defaults": defaults}, "options": {"legend": legend}},
     )
+
+
+def panel_link(title: str, uid: str) -> Json:
+    """Return a link from a panel to the dashboard *uid*; data source and time go along."""
+    address = f"/d/{uid}?${{datasource:queryparam}}&${{__url_time_range}}"
+    return {"title": title, "url": address}
 
 
 def stat(

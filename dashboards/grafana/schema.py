@@ -53,6 +53,8 @@ def _panel_json(panel: Json) -> Json:
         {**_only(target, _TARGET_KEYS), "range": not target["instant"], "editorMode": "code"}
         for target in panel["targets"]
     ]
+    if panel.get("links"):
+        kept["links"] = panel["links"]
     # A panel without it is taken for one of Grafana 6 and migrated from there.
     kept["pluginVersion"] = _PLUGIN_VERSION
     return kept

@@ -109,6 +109,37 @@ POOL_TIMEOUTS = Metric(
     ("pool",),
 )
 
+DAG_REQUESTS = Metric(
+    "mlflow_dag_requests_total",
+    "counter",
+    "HTTP requests that a DAG's task made, by MLflow's client or flowgauge's.",
+    ("dag_id", "task_id"),
+)
+DAG_REQUEST_FAILURES = Metric(
+    "mlflow_dag_request_failures_total",
+    "counter",
+    "Those answered with 5xx or 429, or that got no database connection.",
+    ("dag_id", "task_id"),
+)
+DAG_REQUEST_SECONDS = Metric(
+    "mlflow_dag_request_seconds_total",
+    "counter",
+    "Time the server spent on a task's requests.",
+    ("dag_id", "task_id"),
+)
+DAG_RUNS_STARTED = Metric(
+    "mlflow_dag_runs_started_total",
+    "counter",
+    "Runs that a task created.",
+    ("dag_id", "task_id"),
+)
+DAG_ARTIFACT_BYTES = Metric(
+    "mlflow_dag_artifact_bytes_total",
+    "counter",
+    "Bytes of artifacts the server received from a task, also of uploads that failed.",
+    ("dag_id", "task_id"),
+)
+
 MEASURING_FAILED = Metric(
     "flowgauge_server_measuring_failed_total",
     "counter",
@@ -129,6 +160,11 @@ SERVER_METRICS: tuple[Metric, ...] = (
     POOL_WAITING,
     POOL_WAIT,
     POOL_TIMEOUTS,
+    DAG_REQUESTS,
+    DAG_REQUEST_FAILURES,
+    DAG_REQUEST_SECONDS,
+    DAG_RUNS_STARTED,
+    DAG_ARTIFACT_BYTES,
     MEASURING_FAILED,
 )
 
@@ -245,6 +281,18 @@ DAG_RUNS = Metric(
     "MLflow runs started in the last 24 hours, by the DAG they are tagged with and status.",
     ("dag_id", "status"),
 )
+DAG_LAST_RUN = Metric(
+    "mlflow_dag_last_run_timestamp_seconds",
+    "gauge",
+    "When the newest MLflow run of a DAG started, in Unix time; gone 24 hours later.",
+    ("dag_id",),
+)
+DAG_LAST_RUN_DURATION = Metric(
+    "mlflow_dag_last_run_duration_seconds",
+    "gauge",
+    "How long the newest MLflow run of a DAG that has ended took.",
+    ("dag_id",),
+)
 DAG_RUNS_STALE = Metric(
     "mlflow_dag_runs_stale",
     "gauge",
@@ -317,6 +365,8 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     PROBE_DURATION,
     SERVER_INFO,
     DAG_RUNS,
+    DAG_LAST_RUN,
+    DAG_LAST_RUN_DURATION,
     DAG_RUNS_STALE,
     DAG_RUNS_LIMITED,
     COLLECTOR_SUCCESS,

@@ -158,7 +158,7 @@ def _remember(tsdb: Path) -> None:
         ]
         if at < end - _LOOKBACK_SECONDS:
             lines += [
-                f"dag:mlflow_dag_last_logged_timestamp_seconds:max{dag} {at} {at}",
+                f"dag:mlflow_dag_last_seen_timestamp_seconds:max14d{dag} {at} {at}",
                 f"dag:mlflow_dag_log_pause_seconds:delta5m{dag} {_PAUSE_SECONDS} {at}",
             ]
     file = tsdb.with_name("history")

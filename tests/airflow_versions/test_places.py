@@ -114,6 +114,13 @@ def test_mlflows_own_functions_know_their_task_everywhere(visits: Visits) -> Non
         assert (place, _airflow_tags(tags, "provider.")) == (place, _airflow_tags(tags))
 
 
+def test_requests_name_their_task_everywhere(visits: Visits) -> None:
+    """What MLflow's client sends with a request names the DAG and the task that the tags name."""
+    for place, tags in _by_place(visits).items():
+        named = {"Flowgauge-Dag-Id": "places", "Flowgauge-Task-Id": tags.get("airflow.task_id")}
+        assert (place, {name: tags.get(f"request.{name}") for name in named}) == (place, named)
+
+
 def test_a_callback_of_the_whole_dag_knows_its_dag(visits: Visits) -> None:
     """A callback that runs where DAG files are parsed logs with DAG and DAG run."""
     tags = _airflow_tags(_by_place(visits)["dag callback"])

@@ -98,6 +98,7 @@ def test_no_key_of_old_grafanas(board: dict[str, Any]) -> None:
         ("Error ratio", "MLflowHighErrorRate"),
         ("Latency", "MLflowHighLatency"),
         ("Pool use by worker", "MLflowPostgresConnectionPoolExhausted"),
+        ("Failing requests by DAG", "MLflowDagRequestsFailing"),
         ("Hits in 5 min", "MLflowRateLimitSaturated"),
         ("Age of the oldest payload", "MLflowOutboxBacklog"),
         ("Burn over 5m and 1h", "MLflowErrorBudgetBurn1h"),
@@ -115,6 +116,17 @@ def test_lines_are_drawn_where_alerts_fire(panel: str, alert: str) -> None:
 
     assert drawn
     assert set(drawn) == {float(re.split(r"[<>=]+", expr)[-1])}
+
+
+def test_latency_leads_to_who_uses_mlflow() -> None:
+    """From the server's latency it is one click to the DAGs, data source and time going along."""
+    links = {
+        panel["title"]: [link["url"] for link in panel["links"]]
+        for panel in panels(BOARDS["flowgauge-server"])
+        if "links" in panel
+    }
+    there = ["/d/flowgauge-dags?${datasource:queryparam}&${__url_time_range}"]
+    assert links == {"Latency": there, "p95 by route": there}
 
 
 def _alerts() -> list[Any]:

@@ -37,13 +37,18 @@ def _samples(collector: TrackingCollector) -> dict[tuple[str, str], float]:
     }
 
 
-def _log_runs(client: TrackingClient, dag_id: str, starts: list[int]) -> None:
+def _log_runs(client: TrackingClient, dag_id: str, starts: list[int]) -> list[str]:
     new = {"name": f"runs of {dag_id}"}
     experiment = client.call("POST", "experiments/create", new)["experiment_id"]
     tags = [{"key": DAG_ID_TAG, "value": dag_id}]
-    for start in starts:
-        run = {"experiment_id": experiment, "start_time": start, "tags": tags}
-        client.call("POST", "runs/create", run)
+    return [
+        client.call(
+            "POST",
+            "runs/create",
+            {"experiment_id": experiment, "start_time": start, "tags": tags},
+        )["run"]["info"]["run_id"]
+        for start in starts
+    ]
 
 
 def test_no_collector_outlasts_a_scrape(context: Context) -> None:
@@ -64,6 +69,61 @@ def test_a_day_is_24_hours_to_the_millisecond(context: Context) -> None:
     after = _samples(TrackingCollector(context, now=lambda: day_later + 0.001))
     assert ("mlflow_dag_runs", dag_id) not in after
     assert after["mlflow_dag_runs_stale", dag_id] == 1
+
+
+def test_the_last_run_of_a_dag_is_shown_with_its_time(context: Context) -> None:
+    """When it started, and how long the last one that ended took, beside the runs by status."""
+    dag_id = uuid.uuid4().hex
+    # Older than the other tests look at.
+    started = 4_500_000_000_000
+    for run_id, took in zip(
+        _log_runs(context.tracking, dag_id, [started, started + 10_000, started + 60_000]),
+        [5_000, 17_500, None],
+        strict=True,
+    ):
+        if took:
+            ended = {"run_id": run_id, "status": "FAILED", "end_time": started + took}
+            context.tracking.call("POST", "runs/update", ended)
+    collector = TrackingCollector(context, now=lambda: started / 1000 + 60)
+    shown = _samples(collector)
+    assert shown["mlflow_dag_last_run_timestamp_seconds", dag_id] == started / 1000 + 60
+    assert shown["mlflow_dag_last_run_duration_seconds", dag_id] == 7.5
+    earlier = _samples(TrackingCollector(context, now=lambda: started / 1000 + 59))
+    assert earlier["mlflow_dag_last_run_timestamp_seconds", dag_id] == started / 1000 + 10
+    text = generate_latest(Scrape([collector])).decode()
+    assert f'mlflow_dag_runs{{dag_id="{dag_id}",status="FAILED"}} 2.0' in text
+
+
+def test_tags_of_strangers_do_not_fill_the_labels(folder: Path) -> None:
+    """What is no DAG's name, and DAGs beyond the limit, are counted together; the newest time."""
+    started = [("etl", 1000), ("sales", 2000), ("new", 3000), ("no name", 4000), ("x" * 251, 5000)]
+    runs = [
+        {
+            "info": {"status": "FINISHED", "start_time": at, "end_time": at + 500},
+            "data": {"tags": [{"key": DAG_ID_TAG, "value": dag_id}]},
+        }
+        for dag_id, at in reversed(started)
+    ]
+    with canned_server() as server, TrackingClient(server.url, environ={}) as client:
+        server.pages = {
+            "/api/2.0/mlflow/experiments/search": '{"experiments": [{"experiment_id": "0"}]}',
+            "/api/2.0/mlflow/runs/search": json.dumps({"runs": runs}),
+        }
+        store = open_store(f"sqlite:///{folder}/store.db")
+        shown = _samples(TrackingCollector(Context(client, store, max_pairs=2)))
+    found = {
+        name: {dag_id: value for (sample, dag_id), value in shown.items() if sample == name}
+        for name in (
+            "mlflow_dag_runs",
+            "mlflow_dag_last_run_timestamp_seconds",
+            "mlflow_dag_last_run_duration_seconds",
+        )
+    }
+    assert found == {
+        "mlflow_dag_runs": {"etl": 1, "sales": 1, "other": 3},
+        "mlflow_dag_last_run_timestamp_seconds": {"etl": 1, "sales": 2, "other": 5},
+        "mlflow_dag_last_run_duration_seconds": {"etl": 0.5, "sales": 0.5},
+    }
 
 
 def test_pages_are_read_to_the_limit(context: Context) -> None:

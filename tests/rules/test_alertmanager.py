@@ -32,6 +32,7 @@ _SUFFERING = {
     "MLflowErrorBudgetBurn1d",
     "MLflowErrorBudgetBurn3d",
     "MLflowDagLoggingFailing",
+    "MLflowDagRequestsFailing",
     "MLflowDagStoppedLogging",
     "MLflowRunsStale",
     "MLflowOutboxBacklog",

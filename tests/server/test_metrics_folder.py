@@ -215,7 +215,7 @@ def test_a_start_removes_what_an_earlier_server_left(folder: Path) -> None:
     for name in (
         *("counter_12.db", "gauge_livesum_12.db", "gauge_liveall_12.db", "summary_12.db"),
         *("counter_dead_3.db", "histogram_retired_4.db", "histogram_dead.draft", "lock"),
-        "counter_retired_2.db.malformed",
+        *("counter_retired_2.db.malformed", "dags.places", "dags_0.counts"),
     ):
         (ours / name).touch()
     assert _claim(named) == ours

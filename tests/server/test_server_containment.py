@@ -49,6 +49,7 @@ def test_a_request_is_answered_whatever_measuring_does(
         mlflow,
         instruments=Broken(),  # type: ignore[arg-type]
         contained=Containment(failed),
+        dags=Broken(),  # type: ignore[arg-type]
         routes=Routes(Map(), ""),
         page=mlflow,
         page_paths=frozenset(),
@@ -84,6 +85,7 @@ def test_mlflows_own_fault_stays_mlflows(failed: Counter) -> None:
         mlflow,
         instruments=Broken(),  # type: ignore[arg-type]
         contained=Containment(failed),
+        dags=Broken(),  # type: ignore[arg-type]
         routes=Routes(Map(), ""),
         page=mlflow,
         page_paths=frozenset(),

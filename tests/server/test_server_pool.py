@@ -11,6 +11,7 @@ import sqlalchemy
 from prometheus_client import REGISTRY
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
+from flowgauge.dag_headers import dag_headers
 from flowgauge.server.containment import Containment
 from flowgauge.server.instruments import Instruments
 from flowgauge.server.mlflow_host import connection_limit
@@ -43,7 +44,10 @@ def test_a_drained_pool_is_shown_exactly(folder: Path, database: Postgres | Mari
         run_id = run.raise_for_status().json()["run"]["info"]["run_id"]
 
         def get_run(_: int) -> int:
-            answer = httpx.get(f"{api}/runs/get", params={"run_id": run_id}, timeout=120)
+            headers = dag_headers("etl", "load")
+            answer = httpx.get(
+                f"{api}/runs/get", params={"run_id": run_id}, headers=headers, timeout=120
+            )
             return answer.status_code
 
         def pool(figure: str) -> float:
@@ -69,6 +73,8 @@ def test_a_drained_pool_is_shown_exactly(folder: Path, database: Postgres | Mari
             "mlflow_db_pool_wait_seconds_bucket", le="10.0"
         )
         assert over_10 == 5
+        assert waits.value("mlflow_dag_requests_total", dag_id="etl") == CLIENTS
+        assert waits.value("mlflow_dag_request_failures_total", dag_id="etl") == 5
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from flowgauge.tracking.tags import (
     TRY_NUMBER_TAG,
 )
 
-__all__ = ["Task", "current_task", "tell_programs"]
+__all__ = ["Task", "current_pair", "current_task", "tell_programs"]
 
 # Airflow sets these for the task's own process and so for every program it starts.
 # https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/operators.html
@@ -70,6 +70,22 @@ def current_task(environ: Mapping[str, str] = os.environ) -> Task:
     """
     context = running_context()
     return _from_environment(environ) if context is None else _from_context(context)
+
+
+def current_pair(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
+    """Return the running task's DAG and its own id, for what asks at every request.
+
+    Both are empty outside Airflow, and where `mlflow_enable` is off.
+    """
+    context = running_context()
+    if context is not None:
+        task = _from_context(context)
+        return (task.dag_id, task.task_id) if task.mlflow_enable else ("", "")
+    # Only what is needed: to read a variable takes a microsecond.
+    dag_id = environ.get(_DAG_ID, "")
+    if not dag_id or not _is_on(environ.get(_MLFLOW_ENABLE, True)):
+        return "", ""
+    return dag_id, environ.get(_TASK_ID, "")
 
 
 def tell_programs(task: Task, environ: MutableMapping[str, str] = os.environ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.delivery import deliver
 from flowgauge.airflow.entry import Entry
+from flowgauge.dag_headers import dag_headers
 from flowgauge.tracking.client import TrackingClient
 from flowgauge.tracking.errors import TrackingRejectedError
 from flowgauge.tracking.queries import Queries
@@ -31,7 +32,9 @@ class RestConnection:
 
     def send(self, entry: Entry, *, again: bool, seconds: float) -> str:
         """Deliver *entry* within *seconds* and return its run id; raise `TrackingError`."""
-        tracking = _RestTracking(self._client, Deadline(seconds))
+        # Whoever sends it, it is the DAG's that logged it.
+        headers = dag_headers(entry.dag_id, entry.task_id)
+        tracking = _RestTracking(self._client, Deadline(seconds), headers)
         return deliver(tracking, entry, self._experiment_ids, again=again)
 
     def probe(self, seconds: float) -> None:
@@ -44,11 +47,14 @@ class RestConnection:
 
 
 class _RestTracking:
-    """Keeps `Tracking`, every request within *deadline*."""
+    """Keeps `Tracking`, every request with *headers* and within *deadline*."""
 
-    def __init__(self, client: TrackingClient, deadline: Deadline) -> None:
+    def __init__(
+        self, client: TrackingClient, deadline: Deadline, headers: Mapping[str, str]
+    ) -> None:
         self._client = client
         self._deadline = deadline
+        self._headers = headers
 
     def experiment_id(self, name: str) -> str:
         """Return the id of the experiment *name*, which is made if it is not there."""
@@ -83,7 +89,7 @@ class _RestTracking:
 
     def find_runs(self, experiment_id: str, log_id: str) -> list[str]:
         """Return the ids of the runs tagged with *log_id*."""
-        mlflow = Queries(self._client, seconds_left=self._deadline.allot)
+        mlflow = Queries(self._client, seconds_left=self._deadline.allot, headers=self._headers)
         found = mlflow.runs([experiment_id], f"tags.`{LOG_ID_TAG}` = '{log_id}'")
         return [run["info"]["run_id"] for run in found.items]
 
@@ -120,7 +126,9 @@ class _RestTracking:
 
     def _call(self, method: str, endpoint: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         seconds = self._deadline.allot()
-        return self._client.call(method, endpoint, payload, timeout_seconds=seconds)
+        return self._client.call(
+            method, endpoint, payload, timeout_seconds=seconds, headers=self._headers
+        )
 
 
 def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:

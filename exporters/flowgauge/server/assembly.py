@@ -5,10 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
+
 from flowgauge.server import prometheus_files
 from flowgauge.server.access import guard, own_address
 from flowgauge.server.apps import application, load
 from flowgauge.server.containment import Containment
+from flowgauge.server.dag_places import max_pairs
+from flowgauge.server.dag_requests import DagRequests
 from flowgauge.server.instruments import Instruments
 from flowgauge.server.middleware import MetricsMiddleware
 from flowgauge.server.mlflow_host import flask_routes, plain_app, serve_by_uvicorn, static_prefix
@@ -41,12 +46,13 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     check()
     instruments = Instruments()
     contained = Containment(instruments.measuring_failed)
+    dags = DagRequests(folder, max_pairs(), contained)
     pools = PoolWatch(instruments, contained)
     pools.install()
     threading.Thread(target=pools.publish_forever, name="flowgauge-pools", daemon=True).start()
     app = application(load(name)) if name else plain_app()
     prefix = static_prefix()
-    page = MetricsPage(files, guard(name))
+    page = MetricsPage(_together(files, dags), guard(name))
     address = own_address()
     if address:
         with contained:
@@ -55,7 +61,15 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
         app,
         instruments=instruments,
         contained=contained,
+        dags=dags,
         routes=Routes(flask_routes(), prefix),
         page=page,
         page_paths=frozenset() if address else frozenset({_PAGE, prefix + _PAGE}),
     )
+
+
+def _together(*collectors: Collector) -> Collector:
+    together = CollectorRegistry()
+    for each in collectors:
+        together.register(each)
+    return together

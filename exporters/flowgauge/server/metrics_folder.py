@@ -24,12 +24,15 @@ from flowgauge.errors import UsageError
 
 __all__ = [
     "ADDITIVE",
+    "DAG_COUNTS_FILE",
+    "DAG_PLACES",
     "FOLDED_FILE",
     "FOLDER_VARIABLE",
     "GAUGE_MODES",
     "LOCK",
     "WORKER_FILE",
     "claim",
+    "dag_counts_file",
     "entries",
     "join",
 ]
@@ -57,8 +60,15 @@ FOLDED_FILE = re.compile(
 )
 """What `worker_files` calls the files of dead ones."""
 
+DAG_PLACES = "dags.places"
+"""The file that says which pair of DAG and task has which place."""
+
+DAG_COUNTS_FILE = re.compile(r"dags_\d+\.counts", re.ASCII)
+"""What `dag_counts_file` returns."""
+
 _OTHERS_OF_OURS = re.compile(
-    rf"{LOCK}|(?:{_ADDITIVE})_dead\.(?:db|draft)|{FOLDED_FILE.pattern}\.malformed", re.ASCII
+    rf"{LOCK}|{re.escape(DAG_PLACES)}|{DAG_COUNTS_FILE.pattern}|(?:{_ADDITIVE})_dead\.(?:db|draft)|{FOLDED_FILE.pattern}\.malformed",
+    re.ASCII,
 )
 _FOLDER = re.compile(r"flowgauge-\d+", re.ASCII)
 _CURE = f"set {FOLDER_VARIABLE} to an empty folder of this user's, or leave it out"
@@ -109,6 +119,11 @@ def join(named: Path) -> Path:
     with _own(folder) as own:
         _hold(own, folder)
     return folder
+
+
+def dag_counts_file(number: int) -> str:
+    """Return the name of a file of counts by place."""
+    return f"dags_{number}.counts"
 
 
 def entries(folder: Path | int) -> Iterator[os.DirEntry[str]]:

@@ -6,12 +6,14 @@ from http import HTTPMethod
 from typing import TYPE_CHECKING
 
 from flowgauge.server.business import count_business
+from flowgauge.server.current import CURRENT
 from flowgauge.server.routes import OTHER, Routes, path_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from flowgauge.server.containment import Containment
+    from flowgauge.server.dag_requests import DagRequests
     from flowgauge.server.instruments import Instruments
 
 __all__ = ["MetricsMiddleware"]
@@ -19,6 +21,7 @@ __all__ = ["MetricsMiddleware"]
 _METHODS = frozenset(HTTPMethod)
 _CLIENT_GONE = 499  # nginx's code, in wide use
 _SERVER_ERROR = 500
+_TOO_MANY = 429
 
 
 class MetricsMiddleware:
@@ -35,6 +38,7 @@ class MetricsMiddleware:
         *,
         instruments: "Instruments",
         contained: "Containment",
+        dags: "DagRequests",
         routes: Routes,
         page: "ASGIApp",
         page_paths: frozenset[str],
@@ -43,6 +47,7 @@ class MetricsMiddleware:
         self._app = app
         self._instruments = instruments
         self._contained = contained
+        self._dags = dags
         self._routes = routes
         self._page = page
         self._page_paths = page_paths
@@ -59,6 +64,7 @@ class MetricsMiddleware:
 
     async def _measure(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         exchange = _Exchange(receive, send)
+        CURRENT.set(exchange)
         start = self._clock()
         with self._contained:
             self._instruments.http_in_progress.inc()
@@ -78,7 +84,9 @@ class MetricsMiddleware:
         status = exchange.status or _SERVER_ERROR
         self._instruments.http_requests.labels(method, route, str(status)).inc()
         self._instruments.http_duration.labels(method, route).observe(seconds)
-        count_business(self._instruments, method, route, status, exchange.received)
+        work = count_business(self._instruments, method, route, status, exchange.received)
+        failed = status >= _SERVER_ERROR or status == _TOO_MANY or exchange.waited_in_vain
+        self._dags.count(scope["headers"], work, failed=failed, seconds=seconds)
 
 
 class _Exchange:
@@ -86,6 +94,7 @@ class _Exchange:
 
     `status` is the answer's, 499 if the application learned that the client was gone before it
     answered, None as long as neither happened. `received` counts the body's bytes.
+    `waited_in_vain` says that no database connection was to be had.
     """
 
     def __init__(self, receive: "Receive", send: "Send") -> None:
@@ -93,6 +102,7 @@ class _Exchange:
         self._send = send
         self.status: int | None = None
         self.received = 0
+        self.waited_in_vain = False
 
     async def receive(self) -> "Message":
         message = await self._receive()

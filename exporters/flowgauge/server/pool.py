@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
+from flowgauge.server.current import CURRENT
 from flowgauge.server.mlflow_host import connection_limit, store_of
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ class _PoolUsers:
         except PoolTimeoutError:
             with self._contained:
                 self._timeouts.inc()
+                request = CURRENT.get()
+                if request:  # MLflow answers 400, as if the client were to blame
+                    request.waited_in_vain = True
             raise
         finally:
             self._add(-1)

@@ -115,7 +115,9 @@ def _check(app: str | None) -> None:
         load(app)
     # Not at the top: it rests on starlette, which `mlflow server` has loaded by now.
     from flowgauge.server.access import check_access  # noqa: PLC0415
+    from flowgauge.server.dag_places import max_pairs  # noqa: PLC0415
 
+    max_pairs()
     warning = check_access(app)
     if warning:
         _warn(warning)

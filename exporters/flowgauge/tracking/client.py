@@ -77,15 +77,17 @@ class TrackingClient:
         payload: Mapping[str, Any] | None = None,
         *,
         timeout_seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Call *endpoint*, such as `runs/create`, and return the JSON object it answers.
 
-        A GET sends *payload* as query parameters, other methods as JSON. *timeout_seconds* bounds
-        the whole call, name resolution and the last byte of the answer included. Raises
-        `ValueError` for a *payload* that JSON cannot hold, such as NaN.
+        *headers* are sent beside those of the settings. A GET sends *payload* as query parameters,
+        other methods as JSON. *timeout_seconds* bounds the whole call, name resolution and the last
+        byte of the answer included. Raises `ValueError` for a *payload* that JSON cannot hold, such
+        as NaN.
         """
         body = {"params": payload} if method == "GET" else {"json": payload or {}}
-        response = self._send(method, _API + endpoint, timeout_seconds, **body)
+        response = self._send(method, _API + endpoint, timeout_seconds, headers=headers, **body)
         answer = json_object(response)
         if answer is None:
             raise failures.not_mlflow(self.address, response)
@@ -96,14 +98,15 @@ class TrackingClient:
         return self._send("GET", path, timeout_seconds).text
 
     def _send(
-        self, method: str, path: str, timeout_seconds: float | None, **body: Any
+        self, method: str, path: str, timeout_seconds: float | None, **options: Any
     ) -> httpx.Response:
         seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         http = self._http
         # httpx has a time-out a phase, and name resolution has none: only waiting beside bounds
         # the call.
         sending = in_background(
-            lambda: http.request(method, path, timeout=max(seconds, 0.001), **body), "mlflow-call"
+            lambda: http.request(method, path, timeout=max(seconds, 0.001), **options),
+            "mlflow-call",
         )
         try:
             response = sending.result(seconds)

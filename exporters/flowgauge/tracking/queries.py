@@ -30,8 +30,8 @@ class Found:
 class Queries:
     """Questions to the MLflow of *client*; each raises `TrackingError`.
 
-    Each request ends within *seconds_left*, by default the client's own time-out. A search reads
-    *page* entries at a time, and *limit* at most, by default all.
+    Each request carries *headers* and ends within *seconds_left*, by default the client's own
+    time-out. A search reads *page* entries at a time, and *limit* at most, by default all.
     """
 
     def __init__(
@@ -41,11 +41,13 @@ class Queries:
         seconds_left: Callable[[], float | None] = lambda: None,
         page: int = _PAGE,
         limit: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._seconds_left = seconds_left
         self._page = page
         self._limit = limit
+        self._headers = headers
 
     def probe(self) -> None:
         """Make a real call: `/health` is fine even without a database."""
@@ -86,4 +88,10 @@ class Queries:
         return Found(items, limited=True)
 
     def _call(self, method: str, endpoint: str, query: Mapping[str, Any]) -> dict[str, Any]:
-        return self._client.call(method, endpoint, query, timeout_seconds=self._seconds_left())
+        return self._client.call(
+            method,
+            endpoint,
+            query,
+            timeout_seconds=self._seconds_left(),
+            headers=self._headers,
+        )

@@ -1,7 +1,8 @@
 """Which task, callback or listener is running, in Airflow's own words."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from flowgauge.airflow.host.names import airflow_is_loaded, airflow_name
@@ -18,11 +19,17 @@ def running_context() -> Mapping[str, Any] | None:
 
 def _of_task() -> Mapping[str, Any] | None:
     try:
-        context: Mapping[str, Any] = airflow_name("get_current_context")()
+        return _get_current_context()()
     # No task is running: 2.11 raises AirflowException, 3 RuntimeError. Or Airflow is half loaded.
     except Exception:  # noqa: BLE001
         return None
-    return context
+
+
+# Looking where Airflow 2 has no such place takes a while, and MLflow asks at every request.
+@cache
+def _get_current_context() -> Callable[[], Mapping[str, Any]]:
+    found: Callable[[], Mapping[str, Any]] = airflow_name("get_current_context")
+    return found
 
 
 def _of_callback() -> Mapping[str, Any] | None:

@@ -2,13 +2,17 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from flowgauge.complaint import Complaint
+from flowgauge.dag_headers import OTHER, is_name
 from flowgauge.exporter.collector import MAX_TIME_LIMIT_SECONDS, Context, Family
-from flowgauge.exporter.families import family
+from flowgauge.exporter.families import Labels, family
 from flowgauge.metrics import (
+    DAG_LAST_RUN,
+    DAG_LAST_RUN_DURATION,
     DAG_RUNS,
     DAG_RUNS_LIMITED,
     DAG_RUNS_STALE,
@@ -30,6 +34,8 @@ _PAGE = 1000
 _LIMIT = 5000
 _DAY_MILLISECONDS = 24 * 3600 * 1000
 
+Run = Mapping[str, Any]
+
 _TAGGED = f"tags.`{DAG_ID_TAG}` LIKE '%'"
 
 
@@ -41,7 +47,9 @@ class TrackingCollector:
     database. It has 4 s of its own, so that an MLflow that is only slow is told from one that is
     down. A version that is not told hides nothing else. Of the recent and of the stale runs it
     reads the *limit* newest, *page* at a time, in at most *limit* experiments; figures of a longer
-    list are marked by `mlflow_dag_runs_limited`.
+    list are marked by `mlflow_dag_runs_limited`. Anybody who may log can tag a run as he likes:
+    beyond the context's `max_pairs` DAGs, those whose runs are older first, and for what Airflow
+    would call no DAG, the label is `other`.
     """
 
     name = "tracking"
@@ -57,6 +65,7 @@ class TrackingCollector:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = context.tracking
+        self._max_dags = context.max_pairs
         self._page = page
         self._limit = limit
         self._complaint = Complaint("The probe of MLflow")
@@ -110,13 +119,48 @@ class TrackingCollector:
             f"attributes.status = 'RUNNING' AND attributes.start_time < {yesterday} AND {_TAGGED}",
         )
         limited = experiments.limited or recent.limited or stale.limited
-        yield family(
-            DAG_RUNS, Counter((_dag_id(run), run["info"]["status"]) for run in recent.items)
-        )
-        yield family(DAG_RUNS_STALE, Counter((_dag_id(run),) for run in stale.items))
+        named = _labels([*recent.items, *stale.items], self._max_dags)
+        yield family(DAG_RUNS, Counter((named(run), run["info"]["status"]) for run in recent.items))
+        yield family(DAG_LAST_RUN, self._last_started(recent.items, named))
+        yield family(DAG_LAST_RUN_DURATION, _last_took(recent.items, named))
+        yield family(DAG_RUNS_STALE, Counter((named(run),) for run in stale.items))
         yield family(DAG_RUNS_LIMITED, {(): limited})
 
+    def _last_started(
+        self, newest_first: Sequence[Run], named: Callable[[Run], str]
+    ) -> dict[Labels, float]:
+        started: dict[Labels, float] = {}
+        for run in newest_first:
+            seconds = int(run["info"].get("start_time") or 0) / 1000
+            # Who starts a run says when: one of tomorrow would make a DAG look alive till then.
+            if 0 < seconds <= self._now():
+                started.setdefault((named(run),), seconds)
+        return started
 
-def _dag_id(run: Mapping[str, Any]) -> str:
+
+def _labels(newest_first: Sequence[Run], most: int) -> Callable[[Run], str]:
+    """Return what tells a run's label: the DAG it is tagged with, or `other`."""
+    dags = dict.fromkeys(filter(is_name, map(_dag_id, reversed(newest_first))))
+    shown = frozenset(islice(dags, most))
+
+    def label(run: Run) -> str:
+        dag_id = _dag_id(run)
+        return dag_id if dag_id in shown else OTHER
+
+    return label
+
+
+def _last_took(newest_first: Sequence[Run], named: Callable[[Run], str]) -> dict[Labels, float]:
+    took: dict[Labels, float] = {}
+    for run in newest_first:
+        began, ended = run["info"].get("start_time"), run["info"].get("end_time")
+        label = named(run)
+        # One of many DAGs says nothing.
+        if began and ended and label != OTHER:
+            took.setdefault((label,), (int(ended) - int(began)) / 1000)
+    return took
+
+
+def _dag_id(run: Run) -> str:
     tags = run["data"]["tags"]
     return next(str(tag["value"]) for tag in tags if tag["key"] == DAG_ID_TAG)
