@@ -30,6 +30,7 @@ from flowgauge.metrics import (
     RATE_LIMIT_WAIT,
     RATE_LIMIT_WINDOW_CALLS,
     RATE_LIMIT_WINDOW_SECONDS,
+    STORE_RISK,
 )
 
 __all__ = ["rate_limit"]
@@ -183,7 +184,7 @@ def _outbox() -> list[Panel]:
                 query(gauge(OUTBOX_ENTRIES), "waiting"),
                 query(gauge(OUTBOX_POISON), "set aside"),
             ],
-            width=8,
+            width=6,
             overrides=[common.colored("set aside", "red")],
         ),
         timeseries(
@@ -193,7 +194,7 @@ def _outbox() -> list[Panel]:
             [query(_OLDEST_AGE, "oldest")],
             no_value="No payload waits",
             thresholds=above(alert_rules.threshold("MLflowOutboxBacklog")),
-            width=8,
+            width=6,
         ),
         timeseries(
             "Deferred and logged",
@@ -204,6 +205,15 @@ def _outbox() -> list[Panel]:
                 query(f"60 * {total(DAG_LOGS)}", "logged"),
                 query(f"60 * {total(DAG_LOGS_DEFERRED)}", "deferred"),
             ],
-            width=8,
+            width=6,
+        ),
+        timeseries(
+            "What would lose the outbox",
+            "1 where the store may lose what it holds, as by an eviction policy or a full disk. "
+            "`flowgauge check` says what to do.",
+            "short",
+            [query(f"max by (risk) ({gauge(STORE_RISK)})", "{{risk}}")],
+            no_value="The store cannot be asked",
+            width=6,
         ),
     ]

@@ -301,6 +301,7 @@ class _Day:
         oldest = self._outbox[0][2] if self._outbox else math.nan
         exporter(metrics.OUTBOX_OLDEST).set(oldest)
         exporter(metrics.OUTBOX_POISON).set(0)
+        exporter(metrics.STORE_RISK, "eviction").set(0)
         exporter(metrics.UP).set(not down)
         exporter(metrics.PROBE_DURATION).set(5 if down else 2 if slow else 0.02)
         exporter(metrics.SERVER_INFO, "3.17.2").set(1)

@@ -55,7 +55,7 @@ def test_outbox_from_full_to_empty(
         "SET",
         "ASIDE",
     ]
-    assert listed.splitlines()[1].split() == [kept.entry_id, since, "0"]
+    assert listed.splitlines()[1].split() == [kept.entry_id, since, "1"]
     (entry,) = json.loads(_flowgauge("outbox", "list", "--output", "json").stdout)
     assert json.loads(entry["body"])["metrics"] == {"rows": 1.0}
 

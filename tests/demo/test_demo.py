@@ -93,7 +93,7 @@ class TestTrouble:
     def test_ctrl_c_during_set_up_leaves_nothing(self, folder: Path) -> None:
         """Whoever changes their mind during set-up leaves neither processes nor files."""
         demo = start_demo(folder)
-        demo.wait_for_output(r"\[1/5\]")
+        demo.wait_for_output(r"\[1/6\]")
         children = psutil.Process(demo.process.pid).children
 
         wait_for(children, "MLflow was started", timeout=30)

@@ -83,12 +83,12 @@ def _sample(url: str, series: str) -> float | None:
 
 
 def test_the_page_is_exactly_this(served: Exporter) -> None:
-    """The whole exposition, with durations and versions masked, is the one that was agreed on.
+    """The whole exposition, with durations, times of runs and versions masked, is the one that was agreed on.
 
     After a change on purpose, copy what the assertion shows to page.prom.
     """
     page = re.sub(
-        r"^(\w+_duration_seconds(?:\{[^}]*\})?) \S+$",
+        r"^(\w+(?:_duration|last_run_timestamp)_seconds(?:\{[^}]*\})?) \S+$",
         r"\1 SECONDS",
         _page(served.url),
         flags=re.MULTILINE,

@@ -33,7 +33,7 @@ class OutboxEntry(NewEntry):
     """One payload waiting to be sent.
 
     `reason` is why it could not be sent the last time. `created` is when it was put in, `attempts`
-    how often sending it from here failed, `poison` why it was set aside, if so.
+    how often sending it failed, by its own call too, `poison` why it was set aside, if so.
     """
 
     created: float = 0.0
