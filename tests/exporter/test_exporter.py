@@ -83,7 +83,7 @@ def _sample(url: str, series: str) -> float | None:
 
 
 def test_the_page_is_exactly_this(served: Exporter) -> None:
-    """The whole exposition, with durations, times of runs and versions masked, is the one that was agreed on.
+    """The whole exposition, with durations, times and versions masked, is the agreed one.
 
     After a change on purpose, copy what the assertion shows to page.prom.
     """
