@@ -56,7 +56,7 @@ class Outcome:
         """
         again = zip(self.grants, self.grants[self.max_calls :], strict=False)
         cycles = [later - earlier for earlier, later in again]
-        return self.window_us * len(cycles) / sum(cycles)
+        return self.window_us * len(cycles) / sum(cycles) if cycles else 0.0
 
 
 @dataclass(frozen=True)
