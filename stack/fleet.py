@@ -18,7 +18,9 @@ import psycopg
 import redis
 
 from flowgauge.airflow.rate_limiter import RateLimit, RateLimitExceeded
-from flowgauge.store import open_store
+from flowgauge.airflow.shared_store import shared_store
+from flowgauge.store import StoreUnavailableError, open_store
+from stack.process import wait_for
 from stack.redis import client_at
 
 __all__ = ["Outcome", "run_fleet"]
@@ -56,7 +58,7 @@ class Outcome:
         """
         again = zip(self.grants, self.grants[self.max_calls :], strict=False)
         cycles = [later - earlier for earlier, later in again]
-        return self.window_us * len(cycles) / sum(cycles) if cycles else 0.0
+        return self.window_us * len(cycles) / sum(cycles)
 
 
 @dataclass(frozen=True)
@@ -109,11 +111,25 @@ def _work(job: _Job, clock_offset: float) -> dict[str, list[float]]:
     real_time = time.time
     time.time = lambda: real_time() + clock_offset
     os.environ["FLOWGAUGE_STORE"] = job.store_url
-    _everybody.wait()
-    end = time.monotonic() + job.seconds
     with ThreadPoolExecutor(len(job.keys)) as threads:
+        # What is measured is the limit, not eight processes that connect at the same moment.
+        list(threads.map(_connect, job.keys))
+        _everybody.wait()
+        end = time.monotonic() + job.seconds
         waits = threads.map(lambda key: _call(key, job, end), job.keys)
         return dict(zip(job.keys, waits, strict=True))
+
+
+def _connect(_: str) -> None:
+    wait_for(_answers, "the store answers")
+
+
+def _answers() -> bool:
+    try:
+        shared_store().windows.states()
+    except StoreUnavailableError:
+        return False
+    return True
 
 
 def _call(key: str, job: _Job, end: float) -> list[float]:

@@ -1,6 +1,5 @@
 """The limit over real processes."""
 
-import math
 import subprocess
 import sys
 import time
@@ -18,36 +17,24 @@ from tests.counting import rate_limit
 
 pytestmark = pytest.mark.whole_system(seconds=30)
 
-_ROUNDS = 4
-# The benchmark shows over 99 %.
-_UTILISED = 0.8
-# Served in turn, each of eight gets one of the eight slots of every window of 2 s.
-_LONGEST_WAIT_SECONDS = 2 * 2
-
 
 @pytest.mark.parametrize("store_url", ["sqlite", "redis", "postgresql"], indirect=True)
 def test_no_window_overflows_none_is_wasted_and_nobody_starves(store_url: str) -> None:
     """Eight processes call four keys: the limit holds exactly, is used up, and is shared evenly."""
-    utilised, longest = 0.0, math.inf
-    rounds = 0
-    # What else the machine does may hold up a round, not all of them; no round may overflow.
-    while rounds < _ROUNDS and not (utilised > _UTILISED and longest < _LONGEST_WAIT_SECONDS):
-        outcomes = run_fleet(
-            store_url,
-            processes=8,
-            keys=["a", "b", "c", "d"],
-            max_calls=8,
-            window_seconds=2,
-            seconds=7,
-        ).values()
-        assert max(outcome.most_in_a_window for outcome in outcomes) <= 8
-        utilised = min(outcome.utilisation for outcome in outcomes)
-        longest = max(
-            max(waits, default=math.inf) for outcome in outcomes for waits in outcome.waits
-        )
-        rounds += 1
-    assert utilised > _UTILISED
-    assert longest < _LONGEST_WAIT_SECONDS
+    outcomes = run_fleet(
+        store_url,
+        processes=8,
+        keys=["a", "b", "c", "d"],
+        max_calls=8,
+        window_seconds=2,
+        seconds=7,
+    )
+    for outcome in outcomes.values():
+        assert outcome.most_in_a_window == 8
+        # The benchmark shows over 99 %; here other tests may keep the processors busy.
+        assert outcome.utilisation > 0.8
+        # Served in turn, each of eight gets one of the eight slots of every window.
+        assert all(max(waits) < 2 * 2 for waits in outcome.waits)
 
 
 @pytest.mark.parametrize("store_url", ["redis+sentinel", "redis+cluster"], indirect=True)
