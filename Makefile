@@ -40,7 +40,7 @@ test: setup ## run every test, on real parts
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: faults
-faults: setup ## kill log calls at every line of theirs: nothing may be lost or doubled (half an hour)
+faults: setup ## kill log calls at every line of theirs: nothing may be lost or doubled
 	@$(BIN)/python -m stack.faults $(ARGS)
 
 .PHONY: test-airflow2
