@@ -54,7 +54,7 @@ context = Context(
 for collector in (DagLoggingCollector, OutboxCollector, RateLimitCollector):
     for family in collector(context).collect():
         for name, labels, value, *_ in family.samples:
-            print(name, sorted(labels.items()), round(float(value), 6), sep="|")
+            print(name, sorted(labels.items()), float(value), sep="|")
 """
 
 WORK = """
