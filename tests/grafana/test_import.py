@@ -186,7 +186,7 @@ def test_wrong_usage_is_one_sentence(url: str, token: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("SSL_CERT_FILE", "/missing.pem"), ("ALL_PROXY", "ftp://proxy")]
+    ("variable", "value"), [("SSL_CERT_FILE", __file__), ("ALL_PROXY", "ftp://proxy")]
 )
 def test_surroundings_that_cannot_be_used_are_one_sentence(variable: str, value: str) -> None:
     """Certificates and proxies that the environment names wrongly are told by name."""
