@@ -104,6 +104,7 @@ def _install(cell: Cell, folder: Path) -> None:
         "pip",
         "install",
         "--quiet",
+        "--compile-bytecode",  # else each of a cell's many processes would, where none may write it
         "--python",
         python,
         "--group",
