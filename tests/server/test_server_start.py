@@ -162,6 +162,14 @@ def test_a_program_that_calls_mlflows_command_loses_no_login(folder: Path) -> No
     assert "set FLOWGAUGE_MLFLOW_APP to the MLflow app that is to be measured" in said
 
 
+def test_a_login_that_only_uvicorn_is_told_of_is_not_dropped(folder: Path) -> None:
+    """The workers read that file after the command found all well."""
+    (folder / "login.env").write_text("MLFLOW_AUTH_CONFIG_PATH=auth.ini\n")
+    options = ("--workers", "1", "--uvicorn-opts", "--env-file login.env")
+    _, said = failure([*_server(folder), *options], folder)  # uvicorn's code is 0
+    assert "MLFLOW_AUTH_CONFIG_PATH is set, but this MLflow would let in everybody" in said
+
+
 def test_metrics_that_would_be_kept_in_memory_are_refused(folder: Path) -> None:
     """A page that could never show a number does not come up as if all were well."""
     env = _hook(folder, "import prometheus_client")
