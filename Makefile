@@ -10,6 +10,9 @@ NEWER  ?=
 empty :=
 export PATH := $(subst $(empty) ,,$(NEWER:%=$(CURDIR)/.run/programs/%/bin:))$(PATH)
 
+# Hundreds of processes of ours start: none is to compile again what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
