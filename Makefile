@@ -40,7 +40,7 @@ outage: $(VENV)/.ready ## take MLflow away from the running demo for 30 seconds
 test: setup ## run every test, on real parts
 	@scripts/kubectl $(BIN)/kubectl
 	@scripts/newer-programs prometheus || true  # the rules' tests go on with what is there
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder
 
 .PHONY: faults
 faults: setup ## kill log calls at every line of theirs: nothing may be lost or doubled

@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from packaging.version import Version
+from xdist.scheduler import LoadFileScheduling
 
 from stack.airflow import AIRFLOW_PYTHON, airflow_version
 from stack.guarded import GuardedMlflow, guarded_mlflow
@@ -19,6 +20,25 @@ from stack.prometheus import promtools
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+_ROOT = Path(__file__).parents[1]
+
+# Else each process would start a server of its own: they are most of what the tests cost.
+_SHARED = {
+    "four": {
+        f"tests/server/test_server_{concern}.py"
+        for concern in ("access", "client", "dags", "page", "requests", "workers")
+    },
+    "mlflow and guarded": {
+        "tests/airflow/test_log_call.py",
+        "tests/cli/test_check_logins.py",
+        "tests/exporter/test_exporter.py",
+        "tests/exporter/test_tracking.py",
+        "tests/tracking/test_client.py",
+        "tests/tracking/test_queries.py",
+    },
+    "stores": {str(file.relative_to(_ROOT)) for file in _ROOT.glob("tests/store/test_*.py")},
+}
 
 
 def pytest_report_header() -> str:
@@ -36,6 +56,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=too_new)
     items[:] = [item for item in items if item not in too_new]
     items.sort(key=_place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Hand out whole files to the processes side by side, and those of one group to one process."""
+    scheduler = LoadFileScheduling(config, log)
+    scheduler._split_scope = _group_of
+    return scheduler
+
+
+def _group_of(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    return next((fixtures for fixtures, files in _SHARED.items() if file in files), file)
 
 
 def _has_what_it_needs(item: pytest.Item) -> bool:
