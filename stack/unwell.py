@@ -25,7 +25,7 @@ class CannedServer(ThreadingHTTPServer):
         super().__init__((LOOPBACK, 0), _Handler)
         self.status = 200
         self.headers: dict[str, str] = {}
-        self.body = "{}"
+        self.body: str | bytes = "{}"
         self.hangs: str | None = None
         self.pages: dict[str, str] = {}
         self.end = threading.Event()
@@ -48,10 +48,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.seen = {name.lower(): value for name, value in self.headers.items()}
         if self.server.hangs and self.server.hangs in self.path:
             self.server.end.wait()
-        status, body = self.server.status, self.server.body.encode()
+        status, body = self.server.status, self.server.body
         if pages := self.server.pages:
             page = pages.get(self.path.partition("?")[0])
-            status, body = (404, b"") if page is None else (200, page.encode())
+            status, body = (404, "") if page is None else (200, page)
+        body = body.encode() if isinstance(body, str) else body
         self.send_response(status)
         for name, value in self.server.headers.items():
             self.send_header(name, value)

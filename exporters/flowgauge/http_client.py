@@ -1,9 +1,12 @@
-"""HTTP with our name on every request, through the proxies that the environment names."""
+"""HTTP with our name on every request, through the proxies that the environment names.
+
+What answers may be anybody's, so an answer is read up to a limit.
+"""
 
 import os
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import httpx
@@ -12,19 +15,78 @@ from flowgauge import __version__
 from flowgauge.errors import UsageError
 from flowgauge.redact import quote
 
-__all__ = ["causes", "http_client", "next_hop", "trusting_context"]
+__all__ = [
+    "LONGEST_ANSWER",
+    "TooLongError",
+    "causes",
+    "http_client",
+    "next_hop",
+    "trusting_context",
+]
+
+LONGEST_ANSWER = 32 * 2**20
+"""In bytes, once unpacked."""
+
+# The packings that grow a thousandfold at most; others are asked for where their packages happen to
+# be installed.
+_PACKINGS = ("gzip", "deflate")
 
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-_USER_AGENT = f"flowgauge/{__version__}"
+_HEADERS = {"User-Agent": f"flowgauge/{__version__}", "Accept-Encoding": ", ".join(_PACKINGS)}
+
+
+class TooLongError(httpx.RequestError):
+    """An answer is longer than `LONGEST_ANSWER`, or packed so that nobody knows; it is not read."""
+
+
+class _Client(httpx.Client):
+    """Reads an answer up to `LONGEST_ANSWER`, else raises `TooLongError`."""
+
+    def send(
+        self, request: httpx.Request, *, stream: bool = False, **options: Any
+    ) -> httpx.Response:
+        """See `httpx.Client.send`."""
+        answer = super().send(request, stream=True, **options)
+        if stream:
+            return answer
+        with closing(answer):
+            content = _read(answer)
+        # httpx has no other way to say that what was streamed is all there is.
+        headers = [each for each in answer.headers.raw if each[0].lower() not in _OF_THE_WIRE]
+        return httpx.Response(
+            answer.status_code,
+            headers=headers,
+            content=content,
+            request=answer.request,
+            extensions=answer.extensions,
+            history=answer.history,
+        )
+
+
+_OF_THE_WIRE = (b"content-encoding", b"content-length", b"transfer-encoding")
+
+
+def _read(answer: httpx.Response) -> bytes:
+    packing = answer.headers.get("content-encoding", "")
+    if packing and packing.strip().lower() not in {*_PACKINGS, "identity"}:
+        raise TooLongError(f"it answers packed by {quote(packing, 30)}, which nobody asked for")
+    content = bytearray()
+    for part in answer.iter_bytes():
+        content += part
+        if len(content) > LONGEST_ANSWER:
+            raise TooLongError(f"its answer is longer than {LONGEST_ANSWER // 2**20} MiB")
+    return bytes(content)
 
 
 def http_client(headers: Mapping[str, str] | None = None, **options: Any) -> httpx.Client:
     """Return a client with httpx's *options*, which obeys HTTP_, HTTPS_, ALL_ and NO_PROXY.
 
+    Its calls raise httpx's errors, `TooLongError` among them.
+
     Raises `UsageError` if one of these cannot be used, or SSL_CERT_FILE or SSL_CERT_DIR.
     """
     try:
-        return httpx.Client(headers={"User-Agent": _USER_AGENT, **(headers or {})}, **options)
+        return _Client(headers={**_HEADERS, **(headers or {})}, **options)
     except ImportError:
         raise UsageError(
             "a proxy is a SOCKS proxy, for which httpx wants one more package: "

@@ -11,6 +11,8 @@ from flowgauge.tracking.queries import Queries
 from stack.mlflow import MlflowServer
 from stack.unwell import canned_server
 
+_TAG = {"key": "team", "value": "churn"}
+
 
 @pytest.fixture
 def client(mlflow: MlflowServer) -> Iterator[TrackingClient]:
@@ -31,6 +33,24 @@ def test_runs_come_newest_first_and_to_the_limit(client: TrackingClient) -> None
     limited = Queries(client, page=2, limit=4).runs([experiment], "")
     assert [run["info"]["start_time"] for run in limited.items] == [4, 3, 2, 1]
     assert limited.limited
+
+
+def test_pages_that_would_be_too_long_are_made_shorter(
+    client: TrackingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs with much in them are read a few at a time; nothing of them is missing but figures."""
+    new = {"name": uuid.uuid4().hex}
+    experiment = client.call("POST", "experiments/create", new)["experiment_id"]
+    for start in range(12):
+        run = {"experiment_id": experiment, "start_time": start, "tags": [_TAG]}
+        run_id = client.call("POST", "runs/create", run)["run"]["info"]["run_id"]
+        params = [{"key": f"{number}", "value": "x" * 100} for number in range(20)]
+        client.call("POST", "runs/log-batch", {"run_id": run_id, "params": params})
+    monkeypatch.setattr("flowgauge.http_client.LONGEST_ANSWER", 5 * 4000)
+    found = Queries(client).runs([experiment], "")
+    assert [run["info"]["start_time"] for run in found.items] == [*reversed(range(12))]
+    assert all(_TAG in run["data"]["tags"] for run in found.items)
+    assert not any("params" in run["data"] for run in found.items)
 
 
 def test_the_experiments_of_all_pages_are_found(client: TrackingClient) -> None:

@@ -116,7 +116,7 @@ class TrackingClient:
         except httpx.TimeoutException:
             raise failures.timed_out(self.address, seconds) from None
         except httpx.RequestError as error:
-            raise failures.unreachable(self.address, error) from None
+            raise failures.unanswered(self.address, error) from None
         if failure := failures.refusal(self.address, response):
             raise failure
         return response

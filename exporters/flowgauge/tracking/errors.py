@@ -6,6 +6,7 @@ __all__ = [
     "TrackingError",
     "TrackingNotMlflowError",
     "TrackingRejectedError",
+    "TrackingTooLongError",
     "TrackingUnauthorizedError",
     "TrackingUnavailableError",
     "TrackingUnreachableError",
@@ -30,6 +31,10 @@ class TrackingUnavailableError(TrackingError):
 
 class TrackingNotMlflowError(TrackingUnavailableError):
     """What answered is not MLflow: a proxy's page, a login form, a wrong path in the URI."""
+
+
+class TrackingTooLongError(TrackingUnavailableError):
+    """The answer is longer than is read: to ask for less may help."""
 
 
 class TrackingRejectedError(TrackingError):

@@ -6,19 +6,20 @@ import ssl
 
 import httpx
 
-from flowgauge.http_client import causes
+from flowgauge.http_client import TooLongError, causes
 from flowgauge.redact import quote
 from flowgauge.tracking.answer import json_object
 from flowgauge.tracking.errors import (
     TrackingError,
     TrackingNotMlflowError,
     TrackingRejectedError,
+    TrackingTooLongError,
     TrackingUnauthorizedError,
     TrackingUnavailableError,
     TrackingUnreachableError,
 )
 
-__all__ = ["not_mlflow", "refusal", "timed_out", "unreachable"]
+__all__ = ["not_mlflow", "refusal", "timed_out", "unanswered"]
 
 # MLflow answers a drained connection pool with 400 and SQLAlchemy's words (measured on 3.17).
 _DRAINED_POOL = "QueuePool limit"
@@ -33,8 +34,12 @@ def timed_out(address: str, seconds: float) -> TrackingUnreachableError:
     )
 
 
-def unreachable(address: str, error: httpx.RequestError) -> TrackingUnreachableError:
-    """Return the error for a connection that failed with *error*."""
+def unanswered(address: str, error: httpx.RequestError) -> TrackingError:
+    """Return the error for a request without an answer that could be read, because of *error*."""
+    if isinstance(error, TooLongError):
+        return TrackingTooLongError(
+            f"what answers at {address} cannot be read, {error}: see whether that is MLflow"
+        )
     return TrackingUnreachableError(f"MLflow at {address} {_why_unreachable(error)}")
 
 
