@@ -6,8 +6,23 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 __all__ = ["quote", "redact_text", "redact_url"]
 
 _MASK = "***"
+# So much of a foreign text is looked at, in characters, where a few hundred are to be shown.
+_READ = 100_000
 # The scheme is bounded: a long word in a hostile answer would be read again from each character.
 _USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]{0,31}://)(?P<user>[^\s/?#]*)@")
+# As queries, forms, JSON and libpq's settings have them. Not after a colon alone, which ends the
+# sentences that name such a setting; and not after every "key", which labels and parameters have.
+_SETTING = re.compile(
+    r"(?P<name>(?:pass(?:word|wd|phrase)?|pwd|token|secret|credentials?|signature|"
+    r"(?:api|access|private)[_-]?key)[\w.-]{0,24}(?:[\"']?\s{0,2}=|[\"']\s{0,2}:)\s{0,2})"
+    r"(?:'[^']{0,999}'?|\"[^\"]{0,999}\"?|[^\s\"'&,;)}\]]+)",
+    re.IGNORECASE,
+)
+_AUTHORIZATION = re.compile(
+    r"(?P<name>\bauthorization[\"']?\s{0,2}[:=]\s{0,2}[\"']?(?:[a-z]{1,10}\s{1,2})?|\bbearer\s{1,2}"
+    r"(?=[\w.~+/-]{0,99}\d))[\w.~+/=-]{8,}",
+    re.IGNORECASE,
+)
 _SECRET_PARAMETER = re.compile(r"pass|token|secret|key|credential|signature", re.IGNORECASE)
 
 
@@ -36,15 +51,29 @@ def redact_url(url: str) -> str:
 
 
 def redact_text(text: str) -> str:
-    """Return *text* with the password of every URL in it replaced by `***`."""
-    return _USERINFO.sub(lambda match: f"{match['scheme']}{_mask_userinfo(match['user'])}@", text)
+    """Return *text* with `***` for the secrets in it that can be told by their looks.
+
+    These are the login of a URL, the value of what is called password, token, secret and so on in a
+    query, in JSON or in a setting, and what stands in an Authorization header.
+    """
+    text = _USERINFO.sub(lambda match: f"{match['scheme']}{_mask_userinfo(match['user'])}@", text)
+    text = _AUTHORIZATION.sub(rf"\g<name>{_MASK}", text)
+    return _SETTING.sub(rf"\g<name>{_MASK}", text)
 
 
 def quote(text: str, longest: int = 300) -> str:
     """Return *text* fit for a sentence: redacted, on one line, cut to *longest* characters."""
-    printable = "".join(c if c.isprintable() else " " for c in redact_text(text))
+    printable = "".join(c if c.isprintable() else " " for c in redact_text(_beginning(text)))
     line = " ".join(printable.split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _beginning(text: str) -> str:
+    """Return what is worth reading of *text*, in whole words: half a login is not known as one."""
+    if len(text) <= _READ:
+        return text
+    words = text[:_READ].rsplit(maxsplit=1)
+    return f"{words[0]} …" if len(words) > 1 else "…"
 
 
 def _hides_a_login(parts: SplitResult) -> bool:
