@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any
+from urllib.request import getproxies
 
 import httpx
 
@@ -94,12 +95,31 @@ def http_client(headers: Mapping[str, str] | None = None, **options: Any) -> htt
         ) from None
     except OSError as error:
         raise _no_certificates(error) from None
-    except (ValueError, httpx.InvalidURL) as error:
-        raise UsageError(
-            "one of HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY cannot be used "
-            f"({quote(str(error))}): give proxies as http://HOST:PORT, and "
-            "NO_PROXY as names of hosts with commas between"
-        ) from None
+    except (ValueError, httpx.InvalidURL):
+        # httpx's own words repeat what it took for a port, which may be half of a password.
+        raise UsageError(_bad_proxies()) from None
+
+
+def _bad_proxies() -> str:
+    named = getproxies()
+    kinds = [kind for kind in ("http", "https", "all") if not _is_proxy(named.get(kind, ""))]
+    bad = [f"{kind.upper()}_PROXY" for kind in kinds]
+    if not bad:
+        return "NO_PROXY cannot be used: give names of hosts with commas between"
+    return (
+        f"{' and '.join(bad)} cannot be used: give http://HOST:PORT, and in a password "
+        "write %2F for a slash, %40 for an @ and so on"
+    )
+
+
+def _is_proxy(url: str) -> bool:
+    if not url:  # as if it were not set
+        return True
+    try:
+        httpx.Proxy(url if "://" in url else f"http://{url}")
+    except (ValueError, httpx.InvalidURL):
+        return False
+    return True
 
 
 def trusting_context() -> ssl.SSLContext:

@@ -138,7 +138,8 @@ def test_a_foreign_server_is_recognised(mlflow: MlflowServer) -> None:
         assert "is not MLflow (200" in _failure(server.url)
         server.headers = {"Content-Encoding": "gzip"}
         assert "cannot be reached" in _failure(server.url)
-        server.status, server.headers = 302, {"Location": "https://u:hunter2@sso.example.com/"}
+        sso = "https://u:hunter2@sso.example.com/?state=hunter2"
+        server.status, server.headers = 302, {"Location": sso}
         sentence = _failure(server.url)
     assert sentence.startswith(TrackingNotMlflowError.__name__)
     assert "sso.example.com" in sentence

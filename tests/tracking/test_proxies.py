@@ -59,7 +59,9 @@ def test_the_next_hop_is_the_one_of_httpx(
     [
         ({"ALL_PROXY": "socks5://user:hunter2@127.0.0.1:1080"}, "pip install 'httpx[socks]'"),
         ({"ALL_PROXY": "socks4://user:hunter2@127.0.0.1:1080"}, "http://HOST:PORT"),
-        ({"NO_PROXY": "fe80::/10"}, "NO_PROXY as names of hosts"),
+        ({"ALL_PROXY": "http://user:hunter2/x@127.0.0.1:1080"}, "ALL_PROXY cannot be used: give"),
+        ({"HTTPS_PROXY": "user:hunter2/x@127.0.0.1"}, "HTTPS_PROXY cannot be used: give http://"),
+        ({"NO_PROXY": "fe80::/10"}, "NO_PROXY cannot be used: give names of hosts"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_one_sentence(

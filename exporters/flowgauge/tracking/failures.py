@@ -134,7 +134,8 @@ def not_mlflow(address: str, response: httpx.Response) -> TrackingNotMlflowError
     """Return the error for an answer that is not MLflow's."""
     path = response.request.url.path
     if response.is_redirect:
-        target = quote(response.headers.get("location", "nowhere"))
+        # A login's redirect carries its state, and may carry a token, behind the path.
+        target = quote(re.split("[?#]", response.headers.get("location", "nowhere"), maxsplit=1)[0])
         return TrackingNotMlflowError(
             f"MLflow at {address} redirects to {target}: put the address it redirects to "
             "into the tracking URI, or give a login if that is a login page"
