@@ -42,6 +42,21 @@ test: setup ## run every test, on real parts
 	@scripts/newer-programs prometheus || true  # the rules' tests go on with what is there
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder
 
+# What needs no server: the rest of these files, on Redis and PostgreSQL, is `make test`'s.
+FAST := tests/test_*.py tests/airflow/test_imports.py tests/airflow/test_payload.py \
+    tests/cli/test_command.py tests/dashboards/test_layout.py tests/dashboards/test_linter.py \
+    tests/exporter/test_scrape.py tests/matrix tests/render/test_folder.py \
+    tests/rules/test_promql.py tests/server/test_server_containment.py \
+    tests/server/test_server_routes.py tests/server/test_server_worker_files.py \
+    tests/store/test_counts.py tests/store/test_opening.py tests/store/test_outbox.py \
+    tests/store/test_sqlite_recovery.py tests/store/test_window.py tests/tracking/test_proxies.py \
+    tests/tracking/test_settings.py tests/tracking/test_uri.py
+
+.PHONY: test-fast
+test-fast: $(VENV)/.ready ## run what needs no server: half a minute, for while you write
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --quiet \
+	    -k 'not redis and not postgresql' $(FAST)
+
 .PHONY: faults
 faults: setup ## kill log calls at every line of theirs: nothing may be lost or doubled
 	@$(BIN)/python -m stack.faults $(ARGS)
@@ -83,6 +98,11 @@ mutate-rules: setup ## change every alert rule in small ways: some test must not
 .PHONY: incidents
 incidents: setup ## cause real faults and watch which alerts arrive; ARGS='server_killed ...' NEWER=prometheus
 	@$(BIN)/python -m stack.incidents $(ARGS)
+
+.PHONY: generate
+generate: $(VENV)/.ready dashboards ## write all that is generated and committed; tests hold it to its source
+	@$(BIN)/flowgauge environment schema > environments/schema.json
+	@for table in alerts metrics compatibility; do $(BIN)/python scripts/$${table}_table.py || exit; done
 
 .PHONY: dashboards
 dashboards: $(VENV)/.ready ## generate dashboards/json from the grafanalib definitions

@@ -20,6 +20,8 @@ def _table() -> dict[str, str]:
 
 
 def _room(*parts: str) -> str:
+    if parts == ("__main__.py",):  # which is to be where it is
+        return "cli"
     return parts[0] if parts and (_PACKAGE / parts[0]).is_dir() else _GROUND
 
 

@@ -15,7 +15,11 @@ from tests.documents import Block, blocks, check_shell, commands
 
 _CHECKOUT = Path(__file__).parents[2]
 _PAGES = [
-    _CHECKOUT / "docs" / f"{name}.md" for name in ("deploy", "environment", "operate", "upgrade")
+    _CHECKOUT / "CONTRIBUTING.md",
+    *(
+        _CHECKOUT / "docs" / f"{name}.md"
+        for name in ("deploy", "environment", "operate", "upgrade")
+    ),
 ]
 _SHELL = blocks(*_PAGES, language="bash")
 

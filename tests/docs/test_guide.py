@@ -47,7 +47,11 @@ def test_every_block_says_how_it_is_checked() -> None:
     assert [str(block) for block in _BLOCKS if _kind(block) not in _KINDS[block.language]] == []
 
 
-@pytest.mark.parametrize("page", [README, *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    sorted([*README.parent.glob("*.md"), *DOCS.glob("*.md")]),
+    ids=lambda page: str(page.relative_to(README.parent)),
+)
 def test_every_link_leads_somewhere(page: Path) -> None:
     """Files and headings that a page links to are there."""
     check_links(page)

@@ -1,19 +1,26 @@
 """The `flowgauge` command itself: finding subcommands, and errors as one sentence."""
 
 import sys
+from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from flowgauge import __version__
 from flowgauge.errors import FlowgaugeError
+from flowgauge.redact import quote
 
 __all__ = ["main"]
+
+_TRACKER = "https://github.com/flowgauge/flowgauge/issues"
 
 # A table, not imports: `flowgauge rate-limit show` must not pay for the exporter's web server.
 _COMMANDS = {
     "check": "flowgauge.cli.check:check",
     "check-rules": "flowgauge.cli.rules:check_rules_command",
+    "completion": "flowgauge.cli.completion:completion",
     "dashboards": "flowgauge.cli.dashboards:dashboards",
     "environment": "flowgauge.cli.environment:environment",
     "exporter": "flowgauge.cli.exporter:exporter",
@@ -25,6 +32,13 @@ _COMMANDS = {
     "runs": "flowgauge.cli.runs:runs",
     "store": "flowgauge.cli.store:store",
 }
+
+
+@dataclass
+class _How:
+    """How the command is to run."""
+
+    debug: bool = False
 
 
 class _LazyGroup(click.Group):
@@ -40,23 +54,49 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            for meant in get_close_matches(args[0], self.list_commands(ctx), n=1):
+                error.message += f" Did you mean {meant!r}?"
+            raise
+
 
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="flowgauge")
-def _cli() -> None:
+@click.option("--debug", is_flag=True, help="Show the traceback of an error nobody expected.")
+@click.pass_obj
+def _cli(how: _How, *, debug: bool) -> None:
     """Prometheus metrics, dashboards and tested alerts for MLflow and Airflow.
 
     Exit codes: 0 fine, 1 something is wrong, 2 wrong usage.
     """
+    how.debug = debug
 
 
 def main() -> None:
     """Run the command line; whatever goes wrong is one sentence on stderr."""
+    how = _How()
     try:
-        _cli(prog_name="flowgauge")
+        _cli(prog_name="flowgauge", obj=how)
     except FlowgaugeError as error:
-        click.echo(f"flowgauge: {error}", err=True)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
+    except Exception as error:
+        if how.debug:
+            raise
+        _fail(
+            f"an error that nobody expected, {type(error).__name__}: {quote(str(error))}. Please "
+            f"report it to {_TRACKER}, with what `flowgauge --debug ...` prints",
+            1,
+        )
+
+
+def _fail(sentence: str, exit_code: int) -> NoReturn:
+    click.echo(f"flowgauge: {sentence}", err=True)
+    sys.exit(exit_code)
