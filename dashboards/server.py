@@ -25,6 +25,7 @@ from flowgauge.metrics import (
     ARTIFACT_UPLOAD_BYTES,
     ARTIFACT_UPLOAD_FAILED,
     ARTIFACT_UPLOADS,
+    EVENT_LOOP_LAG,
     EXPERIMENTS_CREATED,
     HTTP_DURATION,
     HTTP_IN_PROGRESS,
@@ -36,6 +37,14 @@ from flowgauge.metrics import (
     POOL_WAIT,
     POOL_WAITING,
     RUNS_LOGGED,
+    SERVER_MEMORY,
+    SERVER_MEMORY_LIMIT,
+    WORKER_CPU,
+    WORKER_MAX_FDS,
+    WORKER_MEMORY,
+    WORKER_OPEN_FDS,
+    WORKER_START_TIME,
+    WORKER_STARTS,
 )
 
 __all__ = ["server"]
@@ -68,7 +77,15 @@ def server() -> Any:
                 "instance", "Instance", label_values(HTTP_REQUESTS, "instance", 'job=~"$job"')
             ),
         ],
-        panels=[*_overview(), *_requests(), *_latency(), *_pool(), *_work(), *_budget()],
+        panels=[
+            *_overview(),
+            *_requests(),
+            *_latency(),
+            *_pool(),
+            *_workers(),
+            *_work(),
+            *_budget(),
+        ],
         links=common.links(but=common.SERVER),
         annotations=[common.alerts_of(common.SERVER)],
     )
@@ -279,6 +296,76 @@ def _pool() -> list[Panel]:
             "opm",
             [query(f"60 * {total(POOL_TIMEOUTS, by='pool')}", "{{pool}}")],
             width=8,
+        ),
+    ]
+
+
+def _workers() -> list[Panel]:
+    worker = "{{pid}} on {{instance}}"
+    return [
+        row("Workers"),
+        timeseries(
+            "Memory by worker",
+            "What each worker holds. One that only ever grows will be killed at the limit.",
+            "bytes",
+            [query(gauge(WORKER_MEMORY), worker)],
+            width=8,
+        ),
+        timeseries(
+            "Memory of the limit",
+            "Of the memory that the server's container or systemd unit may take. The line is where "
+            "MLflowMemoryNearLimit fires.",
+            "percentunit",
+            [query(f"{gauge(SERVER_MEMORY)} / {gauge(SERVER_MEMORY_LIMIT)}", "{{instance}}")],
+            thresholds=above(alert_rules.threshold("MLflowMemoryNearLimit")),
+            maximum=1,
+            no_value="No limit",
+            width=8,
+        ),
+        timeseries(
+            "CPU by worker",
+            "Processors each worker keeps busy.",
+            "short",
+            [query(total(WORKER_CPU, by="instance, pid"), worker)],
+            width=8,
+        ),
+        timeseries(
+            "Event loop blocked",
+            "Longest time of the last minute for which a worker served nobody. The line is where "
+            "MLflowEventLoopBlocked fires, if it is never below.",
+            "s",
+            [query(gauge(EVENT_LOOP_LAG), worker)],
+            thresholds=above(alert_rules.threshold("MLflowEventLoopBlocked")),
+            width=8,
+        ),
+        timeseries(
+            "Files and sockets",
+            "Of those that a worker may have open. The line is where MLflowFilesNearLimit fires.",
+            "percentunit",
+            [query(f"{gauge(WORKER_OPEN_FDS)} / {gauge(WORKER_MAX_FDS)}", worker)],
+            thresholds=above(alert_rules.threshold("MLflowFilesNearLimit")),
+            maximum=1,
+            width=8,
+        ),
+        timeseries(
+            "Workers started",
+            "Per minute. After the start of a server there should be none: each takes the place of "
+            "one that died.",
+            "opm",
+            [query(f"60 * {total(WORKER_STARTS, by='instance')}", "{{instance}}")],
+            width=4,
+        ),
+        timeseries(
+            "Age of the youngest worker",
+            "Since when the youngest worker of a server lives.",
+            "s",
+            [
+                query(
+                    f"time() - max by (instance) ({gauge(WORKER_START_TIME)})",
+                    "{{instance}}",
+                )
+            ],
+            width=4,
         ),
     ]
 

@@ -50,6 +50,7 @@ _TASKS = {
     ("churn_model", "train"): (60, 120_000, 0.0),
 }
 _WORKERS = ("4711", "4712", "4713", "4714")
+_UP_SECONDS = 26 * 3600
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ class _Day:
         self._end = end
         self._random = random.Random(7)
         self._server = _Target(metrics.SERVER_METRICS, _SERVER)
+        self._server(metrics.WORKER_STARTS).inc(len(_WORKERS))
         self._exporter = _Target(metrics.EXPORTER_METRICS, _EXPORTER)
         self._outbox: list[tuple[str, str, float]] = []
         self._due: dict[tuple[str, str], float] = {}
@@ -191,6 +193,7 @@ class _Day:
             if not down:
                 self._serve(left, slow=slow)
                 self._pools(slow=slow)
+                self._work(slow=slow)
             self._log(left, at, reachable=not (slow or down))
             self._limit(left)
             self._watch(slow=slow, down=down)
@@ -249,6 +252,19 @@ class _Day:
             waited = self._random.lognormvariate(2 if slow else -7, 1)
             self._server(metrics.POOL_WAIT, "tracking").observe(min(waited, 30))
         self._server(metrics.POOL_TIMEOUTS, "tracking").inc(self._times(4) if slow else 0)
+
+    def _work(self, *, slow: bool) -> None:
+        server = self._server
+        for number, worker in enumerate(_WORKERS):
+            lag = self._random.uniform(0.5, 2) if slow else self._random.lognormvariate(-5, 1)
+            server(metrics.EVENT_LOOP_LAG, worker).set(lag)
+            server(metrics.WORKER_CPU, worker).inc((0.6 if slow else 0.1) * SCRAPE_SECONDS)
+            server(metrics.WORKER_MEMORY, worker).set((320 + 9 * number + self._times(20)) * 2**20)
+            server(metrics.WORKER_OPEN_FDS, worker).set(40 + self._times(30))
+            server(metrics.WORKER_MAX_FDS, worker).set(1024)
+            server(metrics.WORKER_START_TIME, worker).set(self._end - _UP_SECONDS)
+        server(metrics.SERVER_MEMORY).set((1500 + self._times(80)) * 2**20)
+        server(metrics.SERVER_MEMORY_LIMIT).set(2**31)
 
     def _log(self, left: float, at: float, *, reachable: bool) -> None:
         exporter = self._exporter

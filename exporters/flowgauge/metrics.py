@@ -140,6 +140,43 @@ DAG_ARTIFACT_BYTES = Metric(
     ("dag_id", "task_id"),
 )
 
+WORKER_MEMORY = Metric(
+    "mlflow_worker_memory_bytes", "gauge", "Memory a worker holds (resident set).", ("pid",)
+)
+WORKER_CPU = Metric(
+    "mlflow_worker_cpu_seconds_total", "counter", "CPU time a worker has taken.", ("pid",)
+)
+WORKER_START_TIME = Metric(
+    "mlflow_worker_start_time_seconds", "gauge", "When a worker started.", ("pid",)
+)
+WORKER_OPEN_FDS = Metric(
+    "mlflow_worker_open_fds", "gauge", "Files and sockets a worker has open.", ("pid",)
+)
+WORKER_MAX_FDS = Metric(
+    "mlflow_worker_max_fds", "gauge", "Files and sockets a worker may have open.", ("pid",)
+)
+WORKER_STARTS = Metric(
+    "mlflow_worker_starts_total",
+    "counter",
+    "Workers started since the server was, those that died at once included.",
+)
+EVENT_LOOP_LAG = Metric(
+    "mlflow_event_loop_lag_seconds",
+    "gauge",
+    "Longest time of the last minute for which a worker served nobody, for a call that blocks it.",
+    ("pid",),
+)
+SERVER_MEMORY = Metric(
+    "mlflow_server_memory_bytes",
+    "gauge",
+    "Memory taken in the server's container or unit, where that is limited (the working set).",
+)
+SERVER_MEMORY_LIMIT = Metric(
+    "mlflow_server_memory_limit_bytes",
+    "gauge",
+    "Memory the server's container or unit may take; at the limit a worker is killed.",
+)
+
 MEASURING_FAILED = Metric(
     "flowgauge_server_measuring_failed_total",
     "counter",
@@ -165,6 +202,15 @@ SERVER_METRICS: tuple[Metric, ...] = (
     DAG_REQUEST_SECONDS,
     DAG_RUNS_STARTED,
     DAG_ARTIFACT_BYTES,
+    WORKER_MEMORY,
+    WORKER_CPU,
+    WORKER_START_TIME,
+    WORKER_OPEN_FDS,
+    WORKER_MAX_FDS,
+    WORKER_STARTS,
+    EVENT_LOOP_LAG,
+    SERVER_MEMORY,
+    SERVER_MEMORY_LIMIT,
     MEASURING_FAILED,
 )
 

@@ -38,11 +38,11 @@ class Page:
         return {labels[label] for labels, _ in self.series(name)}
 
     def counters(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        """Return every series that only ever grows."""
+        """Return every series that only ever grows, but for those of a single process."""
         return {
             (name, frozenset(labels.items())): value
             for name, labels, value in self.samples
-            if name.endswith(("_total", "_bucket", "_count", "_sum"))
+            if name.endswith(("_total", "_bucket", "_count", "_sum")) and "pid" not in labels
         }
 
 

@@ -61,7 +61,8 @@ class _LazyGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             for meant in get_close_matches(args[0], self.list_commands(ctx), n=1):
-                error.message += f" Did you mean {meant!r}?"
+                sentence = f"{error.message} Did you mean {meant!r}?"
+                raise click.UsageError(sentence, ctx) from None
             raise
 
 

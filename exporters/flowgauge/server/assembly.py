@@ -1,6 +1,7 @@
 """Puts the parts together in a worker."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from flowgauge.server.apps import application, load
 from flowgauge.server.containment import Containment
 from flowgauge.server.dag_places import max_pairs
 from flowgauge.server.dag_requests import DagRequests
+from flowgauge.server.event_loop import EventLoopLag
 from flowgauge.server.instruments import Instruments
 from flowgauge.server.middleware import MetricsMiddleware
 from flowgauge.server.mlflow_host import flask_routes, plain_app, serve_by_uvicorn, static_prefix
@@ -22,6 +24,7 @@ from flowgauge.server.pool import PoolWatch
 from flowgauge.server.port import serve_page
 from flowgauge.server.routes import Routes
 from flowgauge.server.worker_files import WorkerFiles
+from flowgauge.server.worker_processes import WorkerProcesses
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["assemble"]
 
 _PAGE = "/metrics"
+_EVERY_SECONDS = 1.0
 
 
 def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGIApp":
@@ -49,10 +53,12 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     dags = DagRequests(folder, max_pairs(), contained)
     pools = PoolWatch(instruments, contained)
     pools.install()
-    threading.Thread(target=pools.publish_forever, name="flowgauge-pools", daemon=True).start()
+    lag = EventLoopLag()
+    _publish_forever(contained, pools.publish, lambda: instruments.event_loop_lag.set(lag.worst()))
+    instruments.worker_starts.inc()
     app = application(load(name)) if name else plain_app()
     prefix = static_prefix()
-    page = MetricsPage(_together(files, dags), guard(name))
+    page = MetricsPage(_together(files, dags, WorkerProcesses(files.living)), guard(name))
     address = own_address()
     if address:
         with contained:
@@ -65,7 +71,21 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
         routes=Routes(flask_routes(), prefix),
         page=page,
         page_paths=frozenset() if address else frozenset({_PAGE, prefix + _PAGE}),
+        at_start=lag.watch,
     )
+
+
+def _publish_forever(contained: Containment, *publishers: Callable[[], object]) -> None:
+    """Have a thread call each of *publishers* once a second; a fault of one is *contained*."""
+
+    def publish() -> None:
+        while True:
+            for each in publishers:
+                with contained:
+                    each()
+            time.sleep(_EVERY_SECONDS)
+
+    threading.Thread(target=publish, name="flowgauge-gauges", daemon=True).start()
 
 
 def _together(*collectors: Collector) -> Collector:

@@ -24,6 +24,8 @@ class Instruments:
         self.pool_waiting = _gauge(metrics.POOL_WAITING)
         self.pool_wait = _histogram(metrics.POOL_WAIT)
         self.pool_timeouts = _counter(metrics.POOL_TIMEOUTS)
+        self.worker_starts = _counter(metrics.WORKER_STARTS)
+        self.event_loop_lag = _gauge(metrics.EVENT_LOOP_LAG)
         self.measuring_failed = _counter(metrics.MEASURING_FAILED)
 
 

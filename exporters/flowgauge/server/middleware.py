@@ -29,7 +29,8 @@ class MetricsMiddleware:
 
     The page comes before MLflow, hence before its check of the Host header: a Prometheus that
     scrapes `mlflow:5000` would get 403 from MLflow. A scrape is not counted as a request.
-    Lifespan and websockets pass through. A fault in measuring is *contained*.
+    Lifespan and websockets pass through; *at_start* is called in the event loop, before it serves.
+    A fault in measuring is *contained*.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class MetricsMiddleware:
         routes: Routes,
         page: "ASGIApp",
         page_paths: frozenset[str],
+        at_start: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._app = app
@@ -51,11 +53,14 @@ class MetricsMiddleware:
         self._routes = routes
         self._page = page
         self._page_paths = page_paths
+        self._at_start = at_start
         self._clock = clock
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one ASGI connection."""
         if scope["type"] != "http":
+            with self._contained:
+                self._at_start()
             await self._app(scope, receive, send)
         elif path_of(scope) in self._page_paths:
             await self._page(scope, receive, send)

@@ -2,7 +2,7 @@
 
 SQLAlchemy announces neither a wait nor a time-out, and its `checkin` event comes before the
 connection is back. So every `Pool.connect`, the public door through which all connections leave,
-is timed, and a thread reads the pools' figures once a second.
+is timed, and the pools' figures are read once a second.
 """
 
 import functools
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from flowgauge.server.instruments import Instruments
 
 __all__ = ["PoolWatch"]
-
-_EVERY_SECONDS = 1.0
 
 
 class PoolWatch:
@@ -65,19 +63,12 @@ class PoolWatch:
 
         QueuePool.connect = timed  # type: ignore[assignment, method-assign]
 
-    def publish_forever(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Publish once a second; for a daemon thread.
+    def publish(self) -> None:
+        """Set the gauges to what the pools say now; those of pools that are gone to NaN.
 
         Not from SQLAlchemy's events: some come from the garbage collector, which may run while
         this very thread holds prometheus_client's lock.
         """
-        while True:
-            with self._contained:
-                self.publish()
-            sleep(_EVERY_SECONDS)
-
-    def publish(self) -> None:
-        """Set the gauges to what the pools say now; those of pools that are gone to NaN."""
         with self._lock:
             living = list(self._users.items())
         for pool, users in living:

@@ -78,6 +78,12 @@ class WorkerFiles(Collector):
                 LOCK,
             )
 
+    def living(self) -> set[int]:
+        """Return the process ids of the workers that live."""
+        with suppress(OSError):  # somebody took the folder away
+            return {pid for _, _, pid in _of_workers(self._folder) if _alive(pid)}
+        return set()
+
     def _read(self) -> Iterable[Metric]:
         families: Iterable[Metric] = ()
         for _ in range(_READS):
