@@ -219,7 +219,7 @@ DAG_LOGS_DEFERRED = Metric(
 DAG_LOGS_ALTERED = Metric(
     "mlflow_dag_logs_altered_total",
     "counter",
-    "Payloads whose names or values were cut or renamed to suit MLflow.",
+    "Payloads whose names or values were cut, renamed or left out to suit MLflow.",
     ("dag_id", "task_id"),
 )
 DAG_LOG_DURATION = Metric(

@@ -1,12 +1,12 @@
 """Delivery through MLflow's own client: for stores that are not HTTP, and for its login plugins."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.delivery import deliver
-from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.entry import Entry, Point
 from flowgauge.background import in_background
 from flowgauge.redact import redact_text, redact_url
 from flowgauge.tracking.errors import (
@@ -119,14 +119,14 @@ class _ClientTracking:
         self._client.delete_run(run_id)
 
     def log_batch(
-        self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], time_ms: int
+        self, run_id: str, points: Sequence[Point], params: Mapping[str, str], time_ms: int
     ) -> None:
         """Add figures and facts to a run; adding the same ones again changes nothing."""
         from mlflow.entities import Metric, Param  # noqa: PLC0415 - see ClientConnection
 
         self._client.log_batch(
             run_id,
-            metrics=[Metric(name, value, time_ms, 0) for name, value in metrics.items()],
+            metrics=[Metric(point.name, point.value, time_ms, point.step) for point in points],
             params=[Param(name, value) for name, value in params.items()],
         )
 

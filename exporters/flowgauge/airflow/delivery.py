@@ -1,10 +1,10 @@
 """Bringing an entry into MLflow as one finished run, once."""
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import islice, zip_longest
 from typing import Protocol, TypeVar
 
-from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.entry import Entry, Point
 from flowgauge.airflow.mlflow_limits import METRICS_PER_BATCH, PARAMS_PER_BATCH
 from flowgauge.tracking.errors import TrackingError
 
@@ -29,7 +29,7 @@ class Tracking(Protocol):
         """Move a run to MLflow's trash."""
 
     def log_batch(
-        self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], time_ms: int
+        self, run_id: str, points: Sequence[Point], params: Mapping[str, str], time_ms: int
     ) -> None:
         """Add figures and facts to a run; adding the same ones again changes nothing."""
 
@@ -63,8 +63,8 @@ def _deliver(
         run_id = _the_one_run(tracking, experiment_id, entry)
     else:
         run_id = tracking.create_run(experiment_id, entry)
-    for metrics, params in _batches(entry):
-        tracking.log_batch(run_id, metrics, params, entry.logged_ms)
+    for points, params in _batches(entry):
+        tracking.log_batch(run_id, points, dict(params), entry.logged_ms)
     tracking.finish_run(run_id, entry.logged_ms)
     return run_id
 
@@ -82,13 +82,13 @@ def _the_one_run(tracking: Tracking, experiment_id: str, entry: Entry) -> str:
     return kept
 
 
-def _batches(entry: Entry) -> Iterator[tuple[dict[str, float], dict[str, str]]]:
-    metrics = _chunks(entry.metrics, METRICS_PER_BATCH)
-    params = _chunks(entry.params, PARAMS_PER_BATCH)
-    yield from zip_longest(metrics, params, fillvalue={})
+def _batches(entry: Entry) -> Iterator[tuple[Sequence[Point], Sequence[tuple[str, str]]]]:
+    points = _chunks(entry.points(), METRICS_PER_BATCH)
+    params = _chunks(entry.params.items(), PARAMS_PER_BATCH)
+    yield from zip_longest(points, params, fillvalue=())
 
 
-def _chunks(values: Mapping[str, _T], size: int) -> Iterator[dict[str, _T]]:
-    items = iter(values.items())
-    while chunk := dict(islice(items, size)):
+def _chunks(values: Iterable[_T], size: int) -> Iterator[Sequence[_T]]:
+    rest = iter(values)
+    while chunk := tuple(islice(rest, size)):
         yield chunk

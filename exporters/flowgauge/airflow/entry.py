@@ -1,10 +1,11 @@
 """One payload on its way to MLflow: what a run will hold, and how the outbox keeps it."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from flowgauge.airflow.context import Task
@@ -15,17 +16,29 @@ from flowgauge.airflow.mlflow_limits import (
     LONGEST_TAG,
     Fitting,
 )
-from flowgauge.airflow.payload import ExtractPayload, PayloadError
+from flowgauge.airflow.payload import MOST_ROWS, ReadPayload
+from flowgauge.airflow.reasons import Reason
+from flowgauge.airflow.values import Figure, Unfit, Values, guarded, told
 from flowgauge.store.log_calls import Logged
 from flowgauge.store.outbox import NewEntry
 
-__all__ = ["Entry", "make_entry"]
+__all__ = ["Entry", "Point", "make_entry"]
 
-_VERSION = 1
+_VERSIONS = (1, 2)
 _RUN_NAME_TAG = "mlflow.runName"
 _ALTERED_TAG = "flowgauge.altered"
 _FIGURES = ("rows", "null_rate")
 _FACTS = ("checksum", "path", "source")
+# What 0.1 cannot read: an entry that needs none of it is written as 0.1 did, which may send it.
+_SINCE_2 = {"version": 2}
+
+
+class Point(NamedTuple):
+    """A metric's value at one step."""
+
+    name: str
+    value: float
+    step: int
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,8 @@ class Entry:
 
     `log_id` is unique and becomes a tag of the run: it tells whether the run is there already.
     `logged_ms` is when the task logged it, in Unix milliseconds: start and end of the run, and the
-    time of its metrics, however late it is sent. `altered` says that fitting changed something.
+    time of its metrics, however late it is sent. `altered` says that fitting changed something,
+    `invalid` that values were left out.
     """
 
     dag_id: str
@@ -42,25 +56,32 @@ class Entry:
     logged_ms: int
     experiment: str
     run_name: str | None
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, Figure]
     params: Mapping[str, str]
     tags: Mapping[str, str]
     rows: int = 0
     null_rate: float | None = None
     altered: bool = False
     log_id: str = field(default_factory=lambda: uuid4().hex)
+    invalid: bool = field(default=False, metadata=_SINCE_2)
 
     def to_json(self) -> str:
         """Return it as the outbox keeps it."""
-        return json.dumps({"version": _VERSION, **asdict(self)})
+        written = asdict(self)
+        for each in fields(self):
+            if each.metadata == _SINCE_2 and written[each.name] == each.default:
+                del written[each.name]
+        is_new = any(each.metadata == _SINCE_2 and each.name in written for each in fields(self))
+        has_steps = any(isinstance(figure, list) for figure in self.metrics.values())
+        return json.dumps({"version": 2 if is_new or has_steps else 1, **written})
 
     @classmethod
     def from_json(cls, text: str) -> "Entry":
-        """Read it back; raise ValueError for what is no entry of this version."""
+        """Read it back, also what 0.1 wrote; raise ValueError for what is no entry."""
         try:
-            fields = json.loads(text)
-            if fields.pop("version") == _VERSION:
-                return cls(**fields)
+            written = json.loads(text)
+            if written.pop("version") in _VERSIONS:
+                return cls(**written)
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         raise ValueError("not an outbox entry of this version of flowgauge")
@@ -69,66 +90,110 @@ class Entry:
         """Return what the outbox keeps of it; *reason* is why, if sending it has failed."""
         return NewEntry(self.log_id, self.dag_id, self.task_id, self.to_json(), reason)
 
+    def points(self) -> Iterator[Point]:
+        """Yield what its metrics are at each step."""
+        for name, figure in self.metrics.items():
+            for step, value in enumerate(figure if isinstance(figure, list) else [figure]):
+                if value is not None:
+                    yield Point(name, value, step)
+
     def logged(self, duration_seconds: float, reason: str | None = None) -> Logged:
         """Return what the store counts for it."""
         return Logged(
             dag_id=self.dag_id,
             task_id=self.task_id,
             duration_seconds=duration_seconds,
-            rows=self.rows,
+            # 0.1 took any number of rows.
+            rows=min(self.rows, MOST_ROWS),
             # NaN says that there were no data to have nulls.
             null_ratio=None if self.null_rate is None or isnan(self.null_rate) else self.null_rate,
             altered=self.altered,
+            left_out=Reason.INVALID_VALUE if self.invalid else None,
             reason=reason,
         )
 
 
 def make_entry(
-    payload: ExtractPayload,
+    read: ReadPayload,
     task: Task,
     *,
-    run_name: str | None,
-    experiment: str,
-    tags: Mapping[str, Any],
+    run_name: object,
+    experiment: object,
+    tags: object,
     logged_ms: int,
 ) -> tuple[Entry, list[str]]:
-    """Turn *payload* into an entry, and say what of it had to be changed to suit MLflow.
+    """Turn what was *read* into an entry, and say what of it was left out or changed.
 
     `rows`, `null_rate` and `metrics` become metrics; `checksum`, `path`, `source` and `params`
-    become parameters; *task* and *tags* become tags, *tags* winning where both name one. What had
-    to be changed is in the tag `flowgauge.altered` too. Raises `PayloadError` for *tags* that are
-    no tags.
+    become parameters; *task* and *tags* become tags, *tags* winning where both name one. *task*
+    gives the names that are not given. What was left out or changed is in the tag
+    `flowgauge.altered` too.
     """
     fit = Fitting()
-    own: Mapping[str, Any] = payload
+    own: Mapping[str, Any] = read.payload
     metrics = {**own.get("metrics", {}), **_chosen(own, _FIGURES)}
     params = {**own.get("params", {}), **_chosen(own, _FACTS)}
-    if not isinstance(tags, Mapping):
-        raise PayloadError([f"tags must map names to values, not be {type(tags).__name__}"])
-    labels = {**task.tags, **{str(name): value for name, value in tags.items()}}
-    name = run_name or labels.get(_RUN_NAME_TAG)
+    left_out = list(read.problems)
+    labels = {**task.tags, **_read_tags(tags, left_out)}
+    name = _read_name("run_name", run_name, left_out) or task.label or labels.get(_RUN_NAME_TAG)
+    where = _read_name("experiment", experiment, left_out) or _default_experiment(task)
     # MLflow sets this tag from the name, and refuses a run whose two names differ.
     labels.pop(_RUN_NAME_TAG, None)
     entry = Entry(
         dag_id=task.dag_id,
         task_id=task.task_id,
         logged_ms=logged_ms,
-        experiment=fit.text("experiment", str(experiment), LONGEST_EXPERIMENT_NAME),
-        run_name=fit.text("run_name", str(name), LONGEST_RUN_NAME) if name else None,
+        experiment=fit.text("experiment", where, LONGEST_EXPERIMENT_NAME),
+        run_name=fit.text("run_name", name, LONGEST_RUN_NAME) if name else None,
         metrics=fit.names("metric", metrics),
         params=_texts(fit, "param", params, LONGEST_PARAM),
         tags=_texts(fit, "tag", labels, LONGEST_TAG),
         rows=own.get("rows", 0),
         null_rate=own.get("null_rate"),
+        invalid=bool(left_out),
     )
-    if fit.notes:
-        note = {_ALTERED_TAG: "; ".join(fit.notes)[:LONGEST_TAG]}
+    notes = [*(f"left out: {problem}" for problem in left_out), *read.doubts, *fit.notes]
+    if notes:
+        note = {_ALTERED_TAG: Fitting().text("note", "; ".join(notes), LONGEST_TAG)}
         entry = replace(entry, tags={**entry.tags, **note}, altered=True)
-    return entry, fit.notes
+    return entry, notes
 
 
-def _chosen(payload: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
-    return {name: payload[name] for name in fields if name in payload}
+def _read_tags(tags: object, left_out: list[str]) -> dict[str, str]:
+    values = Values()
+    read: dict[str, str] = {}
+    try:
+        pairs = guarded(lambda: values.pairs(tags))
+    except Unfit as unfit:
+        left_out.append(f"tags {unfit}")
+        return {}
+    if pairs is None:
+        left_out.append(f"tags must map names to values, not be {told(tags)}")
+    for name, value in pairs or ():
+        try:
+            key, fact = guarded(lambda n=name, v=value: (values.name(n), values.fact(v)))  # type: ignore[misc]
+            read[key] = _as_text(fact)
+        except Unfit as unfit:
+            left_out.append(f"tags[{told(name)}] {unfit}")
+    return read
+
+
+def _read_name(what: str, value: object, left_out: list[str]) -> str | None:
+    if value is None:
+        return None
+    try:
+        return _as_text(guarded(lambda: Values().fact(value)))
+    except Unfit as unfit:
+        left_out.append(f"{what} {unfit}")
+        return None
+
+
+def _default_experiment(task: Task) -> str:
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or task.dag_id or "Default"
+
+
+def _chosen(payload: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: payload[name] for name in names if name in payload}
 
 
 def _texts(fit: Fitting, kind: str, values: Mapping[str, Any], longest: int) -> dict[str, str]:

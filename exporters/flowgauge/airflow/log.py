@@ -6,9 +6,9 @@ from typing import Any
 
 from flowgauge.redact import redact_text
 
-__all__ = ["log_with_mlflow"]
+__all__ = ["BUDGET_SECONDS", "log_with_mlflow"]
 
-_BUDGET_SECONDS = 10.0
+BUDGET_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -18,15 +18,20 @@ def log_with_mlflow(
     experiment: str | None = None,
     tags: Mapping[str, Any] | None = None,
     *,
-    budget_seconds: float = _BUDGET_SECONDS,
+    budget_seconds: float = BUDGET_SECONDS,
     delivery: str | None = None,
+    strict: bool = False,
 ) -> str | None:
     """Log *payload* (see `ExtractPayload`) as one MLflow run, tagged with the running task.
 
     Returns the run's id, or None if there is no run yet: then the payload is in the outbox and
     becomes a run later. It is there before anything is sent, so a task that is killed loses
     nothing. Raises nothing and returns within *budget_seconds*, whatever state MLflow, the store
-    and the payload are in; an invalid payload is logged as an error and counted.
+    and the payload are in.
+
+    A value that cannot be logged is left out, which the log, the run's tag `flowgauge.altered` and
+    the counts say; what is no payload at all is set aside in the outbox. With *strict*, for tests,
+    both raise `PayloadError` instead, and nothing is logged.
 
     *delivery* is "now", or "later": then the call ends once the payload is in the outbox, in
     milliseconds, and whoever empties it makes the run. It defaults to FLOWGAUGE_DELIVERY, else now.
@@ -35,19 +40,25 @@ def log_with_mlflow(
     DAG run. The DAG parameter `mlflow_enable: false` turns the call off. No more than 20 payloads
     a minute are sent, all tasks together (rate limit `mlflow_api`).
     """
+    # Loads the HTTP client and the store: for the task, not for the parser.
+    from flowgauge.airflow.payload import PayloadError  # noqa: PLC0415
+    from flowgauge.airflow.values import in_full  # noqa: PLC0415
+
     try:
-        # Loads the HTTP client and the store: for the task, not for the parser.
         from flowgauge.airflow.log_call import log_payload  # noqa: PLC0415
 
         return log_payload(
             payload,
             run_name=run_name,
             experiment=experiment,
-            tags=tags or {},
+            tags={} if tags is None else tags,
             budget_seconds=budget_seconds,
             delivery=delivery,
+            strict=strict,
         )
+    except PayloadError:
+        raise
     # The promise to the task comes before everything, flowgauge's own defects included.
     except Exception:  # noqa: BLE001
-        _log.exception("The payload %s could not be logged", redact_text(repr(payload)))
+        _log.exception("The payload %s could not be logged", redact_text(in_full(payload)))
         return None

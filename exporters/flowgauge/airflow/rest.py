@@ -4,13 +4,13 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
 from typing import Any
 
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.delivery import deliver
-from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.entry import Entry, Point
 from flowgauge.dag_headers import dag_headers
 from flowgauge.tracking.client import TrackingClient
 from flowgauge.tracking.errors import TrackingRejectedError
@@ -98,7 +98,7 @@ class _RestTracking:
         self._post("runs/delete", run_id=run_id)
 
     def log_batch(
-        self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], time_ms: int
+        self, run_id: str, points: Sequence[Point], params: Mapping[str, str], time_ms: int
     ) -> None:
         """Add figures and facts to a run; adding the same ones again changes nothing."""
         try:
@@ -106,15 +106,21 @@ class _RestTracking:
                 "runs/log-batch",
                 run_id=run_id,
                 metrics=[
-                    {"key": name, "value": _json_number(value), "timestamp": time_ms, "step": 0}
-                    for name, value in metrics.items()
+                    {
+                        "key": point.name,
+                        "value": _json_number(point.value),
+                        "timestamp": time_ms,
+                        "step": point.step,
+                    }
+                    for point in points
                 ],
                 params=_pairs(params),
             )
         except TrackingRejectedError as error:
             # Before 3.16 MLflow does not know a NaN again and stumbles over its own primary key.
             # It takes a batch as a whole, figures last: if one of them is there, all is.
-            if not (_THERE_ALREADY.search(error.message) and any(map(isnan, metrics.values()))):
+            is_there = _THERE_ALREADY.search(error.message)
+            if not (is_there and any(isnan(point.value) for point in points)):
                 raise
 
     def finish_run(self, run_id: str, time_ms: int) -> None:
