@@ -330,6 +330,12 @@ RELAY_LAG = Metric(
     "gauge",
     "Age of the oldest payload in the outbox when this relay last looked; 0 if there is none.",
 )
+RELAY_SPOOL = Metric(
+    "flowgauge_relay_spool_files",
+    "gauge",
+    "Files in the spool of this relay's host: waiting for the store, or bad, so no payloads.",
+    ("state",),
+)
 RELAY_UP = Metric(
     "flowgauge_relay_up",
     "gauge",
@@ -374,6 +380,12 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     BUILD_INFO,
 )
 
-RELAY_METRICS: tuple[Metric, ...] = (RELAY_SENT, RELAY_SET_ASIDE, RELAY_LAG, RELAY_UP)
+RELAY_METRICS: tuple[Metric, ...] = (
+    RELAY_SENT,
+    RELAY_SET_ASIDE,
+    RELAY_LAG,
+    RELAY_SPOOL,
+    RELAY_UP,
+)
 
 ALL_METRICS: tuple[Metric, ...] = (*SERVER_METRICS, *EXPORTER_METRICS, *RELAY_METRICS)

@@ -48,7 +48,7 @@ class Entry:
     `log_id` is unique and becomes a tag of the run: it tells whether the run is there already.
     `logged_ms` is when the task logged it, in Unix milliseconds: start and end of the run, and the
     time of its metrics, however late it is sent. `altered` says that fitting changed something,
-    `invalid` that values were left out.
+    `invalid` that values were left out, `spooled` that it came by way of a file.
     """
 
     dag_id: str
@@ -64,6 +64,7 @@ class Entry:
     altered: bool = False
     log_id: str = field(default_factory=lambda: uuid4().hex)
     invalid: bool = field(default=False, metadata=_SINCE_2)
+    spooled: bool = field(default=False, metadata=_SINCE_2)
 
     def to_json(self) -> str:
         """Return it as the outbox keeps it."""

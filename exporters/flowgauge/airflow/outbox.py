@@ -25,6 +25,8 @@ _SEND_SECONDS = 10.0
 _LEASE_SECONDS = 60.0
 # What is left of the time is not worth an attempt that would be cut short.
 _TOO_SHORT_SECONDS = 0.5
+# What of its time a flush spends on files that wait for the store: there may be any number.
+_SPOOL_SHARE = 0.25
 _log = logging.getLogger(__name__)
 
 
@@ -46,8 +48,8 @@ def flush(
     befall the next entry too. The one it befell goes to the end of the queue, so it blocks nothing.
     Several processes may flush at once; each entry is sent by one. Raises `StoreError`.
     """
-    drain_spool(store)
     deadline = Deadline(seconds)
+    drain_spool(store, seconds=seconds * _SPOOL_SHARE)
     sender = Sender(store, connection)
     flushed = sender.flushed
     while (

@@ -7,7 +7,7 @@ from typing import Protocol
 from flowgauge.airflow.connection import Connection
 from flowgauge.airflow.outbox import Flushed, Sender
 from flowgauge.airflow.permit import permit_interval, wait_for_permit
-from flowgauge.airflow.spool import drain_spool
+from flowgauge.airflow.spool import SpoolState, drain_spool, spool_state
 from flowgauge.complaint import Complaint
 from flowgauge.errors import FlowgaugeError
 from flowgauge.store.outbox import OutboxState
@@ -19,6 +19,7 @@ __all__ = ["Observer", "Relay"]
 _IDLE_SECONDS = 1.0
 _SEND_SECONDS = 10.0
 _PROBE_SECONDS = 5.0
+_SPOOL_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -27,6 +28,9 @@ class Observer(Protocol):
 
     def saw(self, state: OutboxState) -> None:
         """Note how full the outbox is."""
+
+    def saw_spool(self, state: SpoolState) -> None:
+        """Note what lies in the spool."""
 
     def sent(self, flushed: Flushed) -> None:
         """Note what came of one entry that was tried."""
@@ -83,7 +87,8 @@ class Relay:
         return pause
 
     def _attempt(self) -> float:
-        drain_spool(self._store)
+        self._observer.saw_spool(spool_state())
+        drain_spool(self._store, seconds=_SPOOL_SECONDS)
         self._observer.saw(self._store.outbox.state())
         connection = self._connect()
         if self._away:
