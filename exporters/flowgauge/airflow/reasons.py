@@ -20,6 +20,7 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     UNAUTHORIZED = "unauthorized"
     UNAVAILABLE = "unavailable"
+    NOT_MLFLOW = "not_mlflow"
     REJECTED = "rejected"
     UNREADABLE = "unreadable"
     UNEXPECTED = "unexpected"

@@ -5,7 +5,7 @@ from threading import Event
 from typing import Protocol
 
 from flowgauge.airflow.connection import Connection
-from flowgauge.airflow.outbox import Flushed, Sender
+from flowgauge.airflow.outbox import Flushed, Refusals, Sender
 from flowgauge.airflow.permit import permit_interval, wait_for_permit
 from flowgauge.airflow.spool import SpoolState, drain_spool, spool_state
 from flowgauge.complaint import Complaint
@@ -63,6 +63,7 @@ class Relay:
         self._stop = stop
         self._away = False
         self._pause = _IDLE_SECONDS
+        self._refusals = Refusals()
         self._complaint = Complaint("Sending what the outbox holds")
 
     def run(self) -> None:
@@ -79,7 +80,7 @@ class Relay:
             defect = None if isinstance(error, FlowgaugeError) else error
             self._complaint.raise_(str(error), defect)
             self._observer.is_up(False)
-            return self._back_off()
+            return max(self._back_off(), getattr(error, "retry_after_seconds", None) or 0.0)
         self._complaint.settle()
         self._observer.is_up(True)
         self._away = False
@@ -99,7 +100,7 @@ class Relay:
             wait_for_permit(sleep=self._sleep)
         except _StoppedError:
             return 0.0
-        sender = Sender(self._store, connection)
+        sender = Sender(self._store, connection, self._refusals)
         sender.send_oldest(_SEND_SECONDS)
         self._observer.sent(sender.flushed)
         if sender.flushed.problem:
