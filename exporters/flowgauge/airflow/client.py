@@ -122,7 +122,7 @@ class _ClientTracking:
         """Start a run with the entry's name, tags and time; return its id."""
         run = self._client.create_run(
             experiment_id,
-            start_time=entry.logged_ms,
+            start_time=entry.logged_ms if entry.start_ms is None else entry.start_ms,
             tags={**entry.tags, LOG_ID_TAG: entry.log_id},
             run_name=entry.run_name,
         )
@@ -149,9 +149,15 @@ class _ClientTracking:
             params=[Param(name, value) for name, value in params.items()],
         )
 
-    def finish_run(self, run_id: str, time_ms: int) -> None:
-        """Mark a run as finished."""
-        self._client.set_terminated(run_id, "FINISHED", time_ms)
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set up to 100 tags of a run."""
+        from mlflow.entities import RunTag  # noqa: PLC0415 - see ClientConnection
+
+        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+    def end_run(self, run_id: str, status: str, time_ms: int) -> None:
+        """Mark a run as ended."""
+        self._client.set_terminated(run_id, status, time_ms)
 
 
 def _as_experiment(found: Any) -> Experiment:

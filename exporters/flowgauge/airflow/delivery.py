@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from flowgauge.airflow.deadline import OutOfTimeError
 from flowgauge.airflow.entry import Entry, Point
-from flowgauge.airflow.mlflow_limits import METRICS_PER_BATCH, PARAMS_PER_BATCH
+from flowgauge.airflow.mlflow_limits import METRICS_PER_BATCH, PARAMS_PER_BATCH, TAGS_PER_BATCH
 from flowgauge.tracking.errors import (
     TrackingError,
     TrackingRejectedError,
@@ -90,8 +90,11 @@ class Tracking(Protocol):
     ) -> None:
         """Add figures and facts to a run; adding the same ones again changes nothing."""
 
-    def finish_run(self, run_id: str, time_ms: int) -> None:
-        """Mark a run as finished."""
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set up to 100 tags of a run."""
+
+    def end_run(self, run_id: str, status: str, time_ms: int) -> None:
+        """Mark a run as ended."""
 
 
 def deliver(
@@ -125,6 +128,11 @@ def _deliver(
     experiments: MutableMapping[str, Experiment],
     attempt: Attempt,
 ) -> str:
+    if entry.run_id is not None:
+        attempt.run_id = entry.run_id
+        for tags in _chunks(entry.tags.items(), TAGS_PER_BATCH):
+            tracking.tag_run(entry.run_id, dict(tags))
+        return _complete(tracking, entry, attempt, entry.run_id)
     if attempt.run_id is not None:
         try:
             return _complete(tracking, entry, attempt, attempt.run_id)
@@ -132,9 +140,7 @@ def _deliver(
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             attempt.run_id, attempt.batches = None, 0
-    if entry.experiment not in experiments:
-        experiments[entry.experiment] = tracking.experiment(entry.experiment)
-    experiment = experiments[entry.experiment]
+    experiment = _experiment(tracking, entry, experiments)
     if attempt.is_first:
         attempt.run_id = tracking.create_run(experiment.experiment_id, entry)
     else:
@@ -148,8 +154,21 @@ def _complete(tracking: Tracking, entry: Entry, attempt: Attempt, run_id: str) -
     for points, params in islice(_batches(entry), attempt.batches, None):
         tracking.log_batch(run_id, points, dict(params), entry.logged_ms)
         attempt.batches += 1
-    tracking.finish_run(run_id, entry.logged_ms)
+    if entry.status not in {"", "RUNNING"}:
+        end_ms = entry.logged_ms if entry.end_ms is None else entry.end_ms
+        tracking.end_run(run_id, entry.status, end_ms)
     return run_id
+
+
+def _experiment(
+    tracking: Tracking, entry: Entry, experiments: MutableMapping[str, Experiment]
+) -> Experiment:
+    if entry.experiment_id is not None:
+        # Its parent's is not younger than it.
+        return Experiment(entry.experiment_id, created_ms=0)
+    if entry.experiment not in experiments:
+        experiments[entry.experiment] = tracking.experiment(entry.experiment)
+    return experiments[entry.experiment]
 
 
 def _the_one_run(tracking: Tracking, experiment: Experiment, entry: Entry, attempt: Attempt) -> str:
@@ -158,7 +177,8 @@ def _the_one_run(tracking: Tracking, experiment: Experiment, entry: Entry, attem
         # An experiment of this name may have been renamed since an earlier attempt.
         found = tracking.find_runs(tracking.all_experiments(), entry.log_id)
     # Its status is the last thing a run gets. Whoever closes stale runs says that they are killed.
-    complete = {run.run_id for run in found if run.status == "FINISHED"}
+    ended = {entry.status} & {"FINISHED", "FAILED"}
+    complete = {run.run_id for run in found if run.status in ended}
     attempt.was_complete = bool(complete)
     run_ids = {run.run_id for run in found}
     if not run_ids:

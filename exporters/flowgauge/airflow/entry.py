@@ -2,8 +2,10 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from hashlib import sha256
 from math import isnan
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -18,6 +20,7 @@ from flowgauge.airflow.mlflow_limits import (
 )
 from flowgauge.airflow.payload import MOST_ROWS, ReadPayload
 from flowgauge.airflow.reasons import Reason
+from flowgauge.airflow.run_options import RunOptions, read_options
 from flowgauge.airflow.values import Figure, Unfit, Values, guarded, told
 from flowgauge.store.log_calls import Logged
 from flowgauge.store.outbox import NewEntry
@@ -31,6 +34,7 @@ _FIGURES = ("rows", "null_rate")
 _FACTS = ("checksum", "path", "source")
 # What 0.1 cannot read: an entry that needs none of it is written as 0.1 did, which may send it.
 _SINCE_2 = {"version": 2}
+_calls: Counter[tuple[object, ...]] = Counter()
 
 
 class Point(NamedTuple):
@@ -48,7 +52,11 @@ class Entry:
     `log_id` is unique and becomes a tag of the run: it tells whether the run is there already.
     `logged_ms` is when the task logged it, in Unix milliseconds: start and end of the run, and the
     time of its metrics, however late it is sent. `altered` says that fitting changed something,
-    `invalid` that values were left out, `spooled` that it came by way of a file.
+    `invalid` that values were left out, `spooled` that it came by way of a file, `once` that
+    another try of the same task may log it again.
+
+    It is added to the run `run_id`, if there is one; `status` is what the run becomes in the end,
+    empty if it is not for us to end it. `experiment_id` is where its parent is.
     """
 
     dag_id: str
@@ -65,6 +73,13 @@ class Entry:
     log_id: str = field(default_factory=lambda: uuid4().hex)
     invalid: bool = field(default=False, metadata=_SINCE_2)
     spooled: bool = field(default=False, metadata=_SINCE_2)
+    run_id: str | None = field(default=None, metadata=_SINCE_2)
+    experiment_id: str | None = field(default=None, metadata=_SINCE_2)
+    status: str = field(default="FINISHED", metadata=_SINCE_2)
+    start_ms: int | None = field(default=None, metadata=_SINCE_2)
+    end_ms: int | None = field(default=None, metadata=_SINCE_2)
+    step: int = field(default=0, metadata=_SINCE_2)
+    once: bool = field(default=False, metadata=_SINCE_2)
 
     def to_json(self) -> str:
         """Return it as the outbox keeps it."""
@@ -94,7 +109,9 @@ class Entry:
     def points(self) -> Iterator[Point]:
         """Yield what its metrics are at each step."""
         for name, figure in self.metrics.items():
-            for step, value in enumerate(figure if isinstance(figure, list) else [figure]):
+            for step, value in enumerate(
+                figure if isinstance(figure, list) else [figure], self.step
+            ):
                 if value is not None:
                     yield Point(name, value, step)
 
@@ -121,6 +138,7 @@ def make_entry(
     run_name: object,
     experiment: object,
     tags: object,
+    options: RunOptions,
     logged_ms: int,
 ) -> tuple[Entry, list[str]]:
     """Turn what was *read* into an entry, and say what of it was left out or changed.
@@ -135,9 +153,13 @@ def make_entry(
     metrics = {**own.get("metrics", {}), **_chosen(own, _FIGURES)}
     params = {**own.get("params", {}), **_chosen(own, _FACTS)}
     left_out = list(read.problems)
-    labels = {**task.tags, **_read_tags(tags, left_out)}
+    shape = read_options(options, left_out)
+    # A run that is added to has tags of its own.
+    from_task = {} if shape.run_id else {**task.tags, **shape.parent_tags}
+    labels = {**from_task, **_read_tags(tags, left_out)}
     name = _read_name("run_name", run_name, left_out) or task.label or labels.get(_RUN_NAME_TAG)
-    where = _read_name("experiment", experiment, left_out) or _default_experiment(task)
+    given = _read_name("experiment", experiment, left_out)
+    where = given or _default_experiment(task)
     # MLflow sets this tag from the name, and refuses a run whose two names differ.
     labels.pop(_RUN_NAME_TAG, None)
     entry = Entry(
@@ -151,7 +173,15 @@ def make_entry(
         tags=_texts(fit, "tag", labels, LONGEST_TAG),
         rows=own.get("rows", 0),
         null_rate=own.get("null_rate"),
+        log_id=_id_of_task(task, where, name) if shape.once else uuid4().hex,
         invalid=bool(left_out),
+        run_id=shape.run_id,
+        experiment_id=None if given else shape.experiment_id,
+        status=shape.status,
+        start_ms=shape.start_ms,
+        end_ms=shape.end_ms,
+        step=shape.step,
+        once=shape.once,
     )
     notes = [*(f"left out: {problem}" for problem in left_out), *read.doubts, *fit.notes]
     if notes:
@@ -187,6 +217,15 @@ def _read_name(what: str, value: object, left_out: list[str]) -> str | None:
     except Unfit as unfit:
         left_out.append(f"{what} {unfit}")
         return None
+
+
+def _id_of_task(task: Task, experiment: str, run_name: str | None) -> str:
+    """Return an id that is the same in every try of *task*, for the same call of it."""
+    what = (task.dag_id, task.task_id, task.run_id, task.map_index, experiment, run_name)
+    # Its second call by these names is another one.
+    this_try = (*what, task.try_number)
+    _calls[this_try] += 1
+    return sha256(json.dumps((*what, _calls[this_try])).encode()).hexdigest()[:32]
 
 
 def _default_experiment(task: Task) -> str:

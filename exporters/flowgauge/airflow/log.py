@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from flowgauge.redact import redact_text
@@ -21,6 +22,12 @@ def log_with_mlflow(
     budget_seconds: float = BUDGET_SECONDS,
     delivery: str | None = None,
     strict: bool = False,
+    run_id: str | None = None,
+    status: str | None = None,
+    start_time: datetime | float | None = None,
+    end_time: datetime | float | None = None,
+    step: int = 0,
+    once: str | None = None,
 ) -> str | None:
     """Log *payload* (see `ExtractPayload`) as one MLflow run, tagged with the running task.
 
@@ -36,6 +43,12 @@ def log_with_mlflow(
     *delivery* is "now", or "later": then the call ends once the payload is in the outbox, in
     milliseconds, and whoever empties it makes the run. It defaults to FLOWGAUGE_DELIVERY, else now.
 
+    The run is finished, or what *status* says, and lasted from *start_time* to *end_time*
+    (datetimes or Unix seconds), by default no time at all. Figures are at *step*, lists from there.
+    With *run_id* the payload is added to that run, which only a *status* ends. Inside
+    `mlflow.start_run()` it becomes a child of that run. With *once* "task" the tries of a task make
+    one run between them: what is in MLflow already is neither logged nor counted again.
+
     *experiment* defaults to MLFLOW_EXPERIMENT_NAME, else to the DAG's id; *run_name* to task and
     DAG run. The DAG parameter `mlflow_enable: false` turns the call off. No more than 20 payloads
     a minute are sent, all tasks together (rate limit `mlflow_api`).
@@ -46,6 +59,7 @@ def log_with_mlflow(
 
     try:
         from flowgauge.airflow.log_call import log_payload  # noqa: PLC0415
+        from flowgauge.airflow.run_options import RunOptions  # noqa: PLC0415
 
         return log_payload(
             payload,
@@ -55,6 +69,7 @@ def log_with_mlflow(
             budget_seconds=budget_seconds,
             delivery=delivery,
             strict=strict,
+            options=RunOptions(run_id, status, start_time, end_time, step, once),
         )
     except PayloadError:
         raise

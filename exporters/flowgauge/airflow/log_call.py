@@ -16,6 +16,7 @@ from flowgauge.airflow.host import stats
 from flowgauge.airflow.log import BUDGET_SECONDS
 from flowgauge.airflow.payload import PayloadError, read_payload
 from flowgauge.airflow.reasons import Reason
+from flowgauge.airflow.run_options import RunOptions
 from flowgauge.airflow.shared_store import tell_store
 from flowgauge.airflow.values import Unfit, Values, guarded, in_full, told
 from flowgauge.airflow.write_ahead import WriteAhead, new_owner
@@ -42,6 +43,7 @@ def log_payload(
     budget_seconds: float,
     delivery: str | None,
     strict: bool,
+    options: RunOptions,
 ) -> str | None:
     """See `log_with_mlflow`, which calls this and keeps from the task what else it raises."""
     deadline = Deadline(_seconds(budget_seconds))
@@ -62,6 +64,7 @@ def log_payload(
         run_name=run_name,
         experiment=experiment,
         tags=tags,
+        options=options,
         logged_ms=time.time_ns() // 1_000_000,
     )
     if strict and (entry.invalid or read.doubts):

@@ -140,8 +140,8 @@ class Sender:
         except Exception as error:  # noqa: BLE001
             self._give_back(kept, attempt, error)
         else:
-            # A file may be what is left of a payload that the store had all the same.
-            is_counted = entry.spooled and attempt.was_complete
+            # By an earlier try of its task, or by way of the store, which had it all the same.
+            is_counted = (entry.once or entry.spooled) and attempt.was_complete
             counts = () if is_counted else arrived(entry.logged(0.0))
             self._store.outbox.settle(kept.entry_id, counts)
             self._refusals.clear()

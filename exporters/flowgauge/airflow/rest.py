@@ -121,7 +121,7 @@ class _RestTracking:
         answer = self._post(
             "runs/create",
             experiment_id=experiment_id,
-            start_time=entry.logged_ms,
+            start_time=entry.logged_ms if entry.start_ms is None else entry.start_ms,
             tags=_pairs({**entry.tags, LOG_ID_TAG: entry.log_id}),
             **named,
         )
@@ -165,9 +165,13 @@ class _RestTracking:
             if not (is_there and any(isnan(point.value) for point in points)):
                 raise
 
-    def finish_run(self, run_id: str, time_ms: int) -> None:
-        """Mark a run as finished."""
-        self._post("runs/update", run_id=run_id, status="FINISHED", end_time=time_ms)
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set up to 100 tags of a run."""
+        self._post("runs/log-batch", run_id=run_id, tags=_pairs(tags))
+
+    def end_run(self, run_id: str, status: str, time_ms: int) -> None:
+        """Mark a run as ended."""
+        self._post("runs/update", run_id=run_id, status=status, end_time=time_ms)
 
     def _queries(self) -> Queries:
         return Queries(self._client, seconds_left=self._deadline.allot, headers=self._headers)

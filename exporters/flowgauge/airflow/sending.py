@@ -17,7 +17,7 @@ from flowgauge.airflow.shared_store import tell_store
 from flowgauge.airflow.spool import spool
 from flowgauge.airflow.write_ahead import WriteAhead
 from flowgauge.redact import redact_text
-from flowgauge.store.log_calls import deferred, ended
+from flowgauge.store.log_calls import deferred, ended, repeated
 
 __all__ = ["send_now"]
 
@@ -33,7 +33,8 @@ _log = logging.getLogger(__name__)
 
 def send_now(entry: Entry, ahead: WriteAhead, task: Task, deadline: Deadline) -> str | None:
     """Make the run of *entry* before *deadline* and return its id; None if it is left for later."""
-    attempt = Attempt(is_first=True)
+    # An earlier try of the same task may have logged it.
+    attempt = Attempt(is_first=not entry.once)
     try:
         connection = connect(seconds=_left(deadline))
         # A permit that comes late would leave no time to send.
@@ -45,7 +46,8 @@ def send_now(entry: Entry, ahead: WriteAhead, task: Task, deadline: Deadline) ->
         return None
     stats.count("mlflow.dag_log.logged", entry.dag_id, entry.task_id)
     stats.time_taken("mlflow.dag_log.duration", deadline.spent, entry.dag_id, entry.task_id)
-    counts = ended(entry.logged(deadline.spent))
+    logged = entry.logged(deadline.spent)
+    counts = repeated(logged) if attempt.was_complete else ended(logged)
     tell_store(lambda store: ahead.settle(store, counts))
     push_run_link(task, connection.run_url(run_id), deadline.left)
     seconds = min(deadline.left - _STORE_SECONDS, _FLUSH_SECONDS)

@@ -18,7 +18,7 @@ from flowgauge.metrics import (
 )
 from flowgauge.store.counts import Count
 
-__all__ = ["Logged", "abandoned", "arrived", "deferred", "ended", "failed"]
+__all__ = ["Logged", "abandoned", "arrived", "deferred", "ended", "failed", "repeated"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ def ended(logged: Logged) -> Sequence[Count]:
     if logged.reason is None:
         return (*_called(logged), *arrived(logged))
     return (*_called(logged), *failed(*logged.pair, logged.reason))
+
+
+def repeated(logged: Logged) -> Sequence[Count]:
+    """Return what a log call counts whose payload had arrived before."""
+    return _called(logged)
 
 
 def deferred(logged: Logged) -> Sequence[Count]:
