@@ -163,3 +163,43 @@ def test_the_outbox_keeps_it_all(
     (run,) = surroundings.runs()
     assert (run.info.status, run.info.end_time) == ("KILLED", 1_736_942_460_500)
     assert run.data.metrics == {"loss": 2}
+
+
+def test_small_files_go_with_it(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are kept with the payload, also where the task's own folder is gone when it is sent."""
+    folder = surroundings.folder / "task"
+    folder.mkdir()
+    (folder / "a.txt").write_text("small")
+    (folder / "large.bin").write_bytes(bytes(2**20))
+    (folder / "empty").touch()
+    paths = {
+        "plots/a.txt": folder / "a.txt",
+        "large": folder / "large.bin",
+        "empty": folder / "empty",
+        "gone": folder / "gone",
+    }
+    with monkeypatch.context() as outage:
+        outage.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+        log_with_mlflow({"rows": 1}, experiment=surroundings.experiment, artifacts=paths)
+    (folder / "a.txt").unlink()
+    assert surroundings.flush().sent == 1
+    (run,) = surroundings.runs()
+    text = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/plots/a.txt")
+    assert text == "small"
+    said = run.data.tags["flowgauge.altered"]
+    for name in ("large", "empty", "gone"):
+        assert f"left out: artifacts['{name}'] is " in said
+
+
+def test_files_are_named_by_themselves(surroundings: Surroundings) -> None:
+    """A path alone is a file of that name; a name that leads elsewhere is refused."""
+    file = surroundings.folder / "a.txt"
+    file.write_text("small")
+    run_id = log_with_mlflow({}, experiment=surroundings.experiment, artifacts=[file], strict=True)
+    client = MlflowClient(surroundings.mlflow_url)
+    assert [each.path for each in client.list_artifacts(str(run_id))] == ["a.txt"]
+    for name in ("../a.txt", "/a.txt", ""):
+        with pytest.raises(PayloadError, match="artifacts must have names such as"):
+            log_with_mlflow({}, artifacts={name: file}, strict=True)

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from flowgauge.airflow.deadline import Deadline, OutOfTimeError
@@ -154,6 +156,14 @@ class _ClientTracking:
         from mlflow.entities import RunTag  # noqa: PLC0415 - see ClientConnection
 
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+    def put_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Write a file of a run's artifacts, also over the same one."""
+        folder, _, file_name = name.rpartition("/")
+        with TemporaryDirectory() as local:
+            file = Path(local, file_name)
+            file.write_bytes(content)
+            self._client.log_artifact(run_id, str(file), folder or None)
 
     def end_run(self, run_id: str, status: str, time_ms: int) -> None:
         """Mark a run as ended."""

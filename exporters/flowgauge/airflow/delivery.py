@@ -2,8 +2,10 @@
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, zip_longest
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -93,6 +95,9 @@ class Tracking(Protocol):
     def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set up to 100 tags of a run."""
 
+    def put_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Write a file of a run's artifacts, also over the same one."""
+
     def end_run(self, run_id: str, status: str, time_ms: int) -> None:
         """Mark a run as ended."""
 
@@ -151,8 +156,8 @@ def _deliver(
 
 
 def _complete(tracking: Tracking, entry: Entry, attempt: Attempt, run_id: str) -> str:
-    for points, params in islice(_batches(entry), attempt.batches, None):
-        tracking.log_batch(run_id, points, dict(params), entry.logged_ms)
+    for send in islice(_parts(tracking, entry, run_id), attempt.batches, None):
+        send()
         attempt.batches += 1
     if entry.status not in {"", "RUNNING"}:
         end_ms = entry.logged_ms if entry.end_ms is None else entry.end_ms
@@ -192,6 +197,14 @@ def _the_one_run(tracking: Tracking, experiment: Experiment, entry: Entry, attem
     for run_id in surplus:
         tracking.delete_run(run_id)
     return kept
+
+
+def _parts(tracking: Tracking, entry: Entry, run_id: str) -> Iterator[Callable[[], None]]:
+    """Yield what sends one part of *entry* after the other."""
+    for points, params in _batches(entry):
+        yield partial(tracking.log_batch, run_id, points, dict(params), entry.logged_ms)
+    for name, content in (entry.artifacts or {}).items():
+        yield partial(tracking.put_artifact, run_id, name, b64decode(content))
 
 
 def _batches(entry: Entry) -> Iterator[tuple[Sequence[Point], Sequence[tuple[str, str]]]]:

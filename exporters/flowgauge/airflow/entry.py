@@ -56,7 +56,8 @@ class Entry:
     another try of the same task may log it again.
 
     It is added to the run `run_id`, if there is one; `status` is what the run becomes in the end,
-    empty if it is not for us to end it. `experiment_id` is where its parent is.
+    empty if it is not for us to end it. `experiment_id` is where its parent is. `artifacts` are
+    files in base64, by the names that they get.
     """
 
     dag_id: str
@@ -80,6 +81,7 @@ class Entry:
     end_ms: int | None = field(default=None, metadata=_SINCE_2)
     step: int = field(default=0, metadata=_SINCE_2)
     once: bool = field(default=False, metadata=_SINCE_2)
+    artifacts: Mapping[str, str] | None = field(default=None, metadata=_SINCE_2)
 
     def to_json(self) -> str:
         """Return it as the outbox keeps it."""
@@ -182,6 +184,7 @@ def make_entry(
         end_ms=shape.end_ms,
         step=shape.step,
         once=shape.once,
+        artifacts=shape.artifacts or None,
     )
     notes = [*(f"left out: {problem}" for problem in left_out), *read.doubts, *fit.notes]
     if notes:

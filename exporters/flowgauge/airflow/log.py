@@ -1,8 +1,9 @@
 """The log call's door: light enough for a DAG file, which Airflow parses every few seconds."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from os import PathLike
 from typing import Any
 
 from flowgauge.redact import redact_text
@@ -28,6 +29,7 @@ def log_with_mlflow(
     end_time: datetime | float | None = None,
     step: int = 0,
     once: str | None = None,
+    artifacts: str | PathLike[str] | Sequence[Any] | Mapping[str, Any] | None = None,
 ) -> str | None:
     """Log *payload* (see `ExtractPayload`) as one MLflow run, tagged with the running task.
 
@@ -47,7 +49,8 @@ def log_with_mlflow(
     (datetimes or Unix seconds), by default no time at all. Figures are at *step*, lists from there.
     With *run_id* the payload is added to that run, which only a *status* ends. Inside
     `mlflow.start_run()` it becomes a child of that run. With *once* "task" the tries of a task make
-    one run between them: what is in MLflow already is neither logged nor counted again.
+    one run between them: what is in MLflow already is neither logged nor counted again. *artifacts*
+    are small files, one path, several, or paths by name: 1 MiB together, which the payload keeps.
 
     *experiment* defaults to MLFLOW_EXPERIMENT_NAME, else to the DAG's id; *run_name* to task and
     DAG run. The DAG parameter `mlflow_enable: false` turns the call off. No more than 20 payloads
@@ -69,7 +72,7 @@ def log_with_mlflow(
             budget_seconds=budget_seconds,
             delivery=delivery,
             strict=strict,
-            options=RunOptions(run_id, status, start_time, end_time, step, once),
+            options=RunOptions(run_id, status, start_time, end_time, step, once, artifacts),
         )
     except PayloadError:
         raise

@@ -169,6 +169,19 @@ class _RestTracking:
         """Set up to 100 tags of a run."""
         self._post("runs/log-batch", run_id=run_id, tags=_pairs(tags))
 
+    def put_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Write a file of a run's artifacts, also over the same one.
+
+        The server passes it on to whichever store the run's artifacts are in.
+        """
+        self._client.upload(
+            "/ajax-api/2.0/mlflow/upload-artifact",
+            content,
+            {"run_uuid": run_id, "path": name},
+            timeout_seconds=self._deadline.allot(),
+            headers=self._headers,
+        )
+
     def end_run(self, run_id: str, status: str, time_ms: int) -> None:
         """Mark a run as ended."""
         self._post("runs/update", run_id=run_id, status=status, end_time=time_ms)

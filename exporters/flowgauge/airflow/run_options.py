@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from flowgauge.airflow.artifacts import read_artifacts
 from flowgauge.airflow.values import Unfit, Values, guarded, told
 
 __all__ = ["RunOptions", "RunShape", "read_options"]
@@ -26,11 +27,12 @@ class RunOptions:
     end_time: object = None
     step: object = None
     once: object = None
+    artifacts: object = None
 
 
 @dataclass(frozen=True)
 class RunShape:
-    """The same, read; times are Unix milliseconds.
+    """The same, read; times are Unix milliseconds, artifacts base64 by name.
 
     `experiment_id` is that of the run that `parent_tags` name, if there is one.
     """
@@ -43,6 +45,7 @@ class RunShape:
     once: bool = False
     experiment_id: str | None = None
     parent_tags: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_options(options: RunOptions, left_out: list[str]) -> RunShape:
@@ -72,6 +75,7 @@ def read_options(options: RunOptions, left_out: list[str]) -> RunShape:
         once=read("once", False, _once),
         experiment_id=parent[1] if parent else None,
         parent_tags={_PARENT_TAG: parent[0]} if parent else {},
+        artifacts=read_artifacts(options.artifacts, left_out),
     )
 
 
