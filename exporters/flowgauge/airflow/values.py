@@ -52,7 +52,9 @@ def told(value: object) -> str:
 
     Raises nothing.
     """
-    if value is None or type(value) in {str, bool, int, float}:
+    if type(value) is str:
+        return quote(repr(value[:_LONGEST_TOLD]), _LONGEST_TOLD)
+    if value is None or type(value) in {bool, int, float}:
         # An integer may be too long for a text.
         with suppress(ValueError):
             return quote(repr(value), _LONGEST_TOLD)
