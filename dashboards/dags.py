@@ -234,8 +234,8 @@ def _logging() -> list[Panel]:
         table(
             "DAGs and tasks",
             "What each task logged in the chosen time, and when last. The names or values of an "
-            "altered payload were cut or renamed to suit MLflow: the run's tag flowgauge.altered "
-            "says which.",
+            "altered payload were cut, renamed or left out to suit MLflow: the run's tag "
+            "flowgauge.altered says which.",
             {
                 "Logged": ("short", increase(DAG_LOGS, "$__range", _DAG, by=_TASK)),
                 "Failed": (

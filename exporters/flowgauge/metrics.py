@@ -265,7 +265,7 @@ DAG_LOGS_DEFERRED = Metric(
 DAG_LOGS_ALTERED = Metric(
     "mlflow_dag_logs_altered_total",
     "counter",
-    "Payloads whose names or values were cut or renamed to suit MLflow.",
+    "Payloads whose names or values were cut, renamed or left out to suit MLflow.",
     ("dag_id", "task_id"),
 )
 DAG_LOG_DURATION = Metric(
@@ -376,6 +376,12 @@ RELAY_LAG = Metric(
     "gauge",
     "Age of the oldest payload in the outbox when this relay last looked; 0 if there is none.",
 )
+RELAY_SPOOL = Metric(
+    "flowgauge_relay_spool_files",
+    "gauge",
+    "Files in the spool of this relay's host: waiting for the store, or bad, so no payloads.",
+    ("state",),
+)
 RELAY_UP = Metric(
     "flowgauge_relay_up",
     "gauge",
@@ -420,6 +426,12 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     BUILD_INFO,
 )
 
-RELAY_METRICS: tuple[Metric, ...] = (RELAY_SENT, RELAY_SET_ASIDE, RELAY_LAG, RELAY_UP)
+RELAY_METRICS: tuple[Metric, ...] = (
+    RELAY_SENT,
+    RELAY_SET_ASIDE,
+    RELAY_LAG,
+    RELAY_SPOOL,
+    RELAY_UP,
+)
 
 ALL_METRICS: tuple[Metric, ...] = (*SERVER_METRICS, *EXPORTER_METRICS, *RELAY_METRICS)

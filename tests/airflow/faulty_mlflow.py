@@ -1,7 +1,7 @@
 """An MLflow that breaks off: a real one behind a proxy that loses some answers."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -10,12 +10,16 @@ import httpx
 
 from stack.process import LOOPBACK
 
-__all__ = ["losing_answers", "silent_server"]
+__all__ = ["answering", "faulty_mlflow", "losing_answers", "respond", "silent_server"]
+
+
+Fault = Callable[[BaseHTTPRequestHandler, httpx.Response], bool]
+"""Answers a request in place of MLflow, whose answer it is given; says whether it did."""
 
 
 @contextmanager
-def losing_answers(mlflow_url: str, endpoint: str) -> Iterator[str]:
-    """Pass everything on to MLflow, but break off instead of answering requests to *endpoint*."""
+def faulty_mlflow(mlflow_url: str, endpoint: str, fault: Fault) -> Iterator[str]:
+    """Pass everything on to MLflow, and leave the answers of *endpoint* to *fault*."""
 
     class Proxy(BaseHTTPRequestHandler):
         def _pass_on(self) -> None:
@@ -27,14 +31,9 @@ def losing_answers(mlflow_url: str, endpoint: str) -> Iterator[str]:
                 headers={"Content-Type": "application/json"},
                 timeout=30,
             )
-            if self.path.endswith(endpoint):
-                self.connection.close()
+            if self.path.partition("?")[0].endswith(endpoint) and fault(self, answer):
                 return
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
+            respond(self, answer.status_code, answer.content)
 
         do_GET = do_POST = _pass_on  # noqa: N815 - the names http.server calls
 
@@ -43,6 +42,55 @@ def losing_answers(mlflow_url: str, endpoint: str) -> Iterator[str]:
 
     with _serving(ThreadingHTTPServer((LOOPBACK, 0), Proxy)) as url:
         yield url
+
+
+def respond(
+    handler: BaseHTTPRequestHandler,
+    status: int,
+    content: bytes,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Answer what *handler* was asked."""
+    handler.send_response(status)
+    for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+@contextmanager
+def losing_answers(mlflow_url: str, endpoint: str) -> Iterator[str]:
+    """Pass everything on to MLflow, but break off instead of answering requests to *endpoint*."""
+
+    def lose(handler: BaseHTTPRequestHandler, _: httpx.Response) -> bool:
+        handler.connection.close()
+        return True
+
+    with faulty_mlflow(mlflow_url, endpoint, lose) as url:
+        yield url
+
+
+@contextmanager
+def answering(
+    status: int, content: str, headers: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Answer everything with this; yields the URL, and the paths asked for so far."""
+    asked: list[str] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            asked.append(self.path)
+            respond(self, status, content.encode(), headers)
+
+        do_GET = do_POST = _answer  # noqa: N815 - the names http.server calls
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    with _serving(ThreadingHTTPServer((LOOPBACK, 0), Server)) as url:
+        yield url, asked
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The commands, as an operator types them."""
 
 import json
+import signal
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from flowgauge.airflow import log_with_mlflow
-from stack.process import python_tool
+from stack.process import python_tool, wait_for
 from tests.airflow.conftest import Surroundings
 
 pytestmark = pytest.mark.whole_system(seconds=20)
@@ -44,24 +45,74 @@ def test_outbox_from_full_to_empty(
     log_with_mlflow({"rows": 1}, experiment=surroundings.experiment)
     (kept,) = surroundings.outbox()
 
-    listed = _flowgauge("outbox", "list").stdout
+    store, header, listed, outlook = _flowgauge("outbox", "list").stdout.splitlines()
     since = datetime.fromtimestamp(kept.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert listed.splitlines()[0].split() == [
-        "ID",
-        "DAG",
-        "TASK",
-        "SINCE",
-        "ATTEMPTS",
-        "SET",
-        "ASIDE",
+    assert store == f"store: sqlite:///{surroundings.folder}/store.db (FLOWGAUGE_STORE)"
+    assert header.split() == [
+        *("ID", "DAG", "TASK", "SINCE", "AGE", "ATTEMPTS", "REASON", "SENT", "IN", "SET", "ASIDE"),
     ]
-    assert listed.splitlines()[1].split() == [kept.entry_id, since, "1"]
+    age = listed.split()[2]
+    assert listed.split() == [kept.entry_id, since, age, "1", "unreachable", "0s"]
+    assert age.removesuffix("s").isdecimal()
+    assert outlook.startswith("1 wait; at 6e+07 a minute")
     (entry,) = json.loads(_flowgauge("outbox", "list", "--output", "json").stdout)
     assert json.loads(entry["body"])["metrics"] == {"rows": 1.0}
 
     sent = _flowgauge("outbox", "flush", "--mlflow-uri", surroundings.mlflow_url)
     assert (sent.returncode, sent.stdout) == (0, "sent 1, set aside 0, still waiting 0\n")
-    assert _flowgauge("outbox", "list").stdout == "the outbox is empty\n"
+    assert _flowgauge("outbox", "list").stdout.endswith("\nthe outbox is empty\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list"], ["list", "--output", "json"], ["retry", "--all"], ["drop", "--yes", _NO_SUCH_ENTRY]],
+)
+def test_looking_makes_no_store(surroundings: Surroundings, arguments: list[str]) -> None:
+    """Asked for a store that is not there, `outbox` makes none."""
+    before = sorted(surroundings.folder.rglob("*"))
+    _flowgauge("outbox", *arguments)
+    assert sorted(surroundings.folder.rglob("*")) == before
+
+
+def test_a_store_that_is_not_there_is_told(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks into the wrong place reads which place it was, and that nothing is there."""
+    monkeypatch.delenv("FLOWGAUGE_STORE")
+    path = surroundings.folder / "flowgauge.db"
+    told = f"store: sqlite:///{path} (the default, FLOWGAUGE_STORE is not set); there is no such"
+    assert _flowgauge("outbox", "list").stdout.startswith(told)
+    as_json = _flowgauge("outbox", "list", "--output", "json")
+    assert (as_json.stdout, as_json.stderr.startswith(told)) == ("[]\n", True)
+
+
+def test_list_shows_the_spool(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in files, and what is no payload there, is under the list."""
+    with monkeypatch.context() as outage:
+        outage.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+        outage.setenv("FLOWGAUGE_STORE", "redis://127.0.0.1:9/0")
+        log_with_mlflow({"rows": 1}, experiment=surroundings.experiment)
+    spool = surroundings.folder / "flowgauge-spool"
+    (spool / "meddled.bad").touch()
+    listed = _flowgauge("outbox", "list").stdout
+    assert f"1 more in {spool}, until the store takes them" in listed
+    assert f"1 files in {spool} are no payloads" in listed
+
+
+def test_watch_shows_it_anew_until_it_is_stopped(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`outbox list --watch` shows what comes in meanwhile, and ends well with Ctrl-C."""
+    page = surroundings.folder / "page"
+    with page.open("w") as output:
+        command = [python_tool("flowgauge"), "outbox", "list", "--watch"]
+        watching = subprocess.Popen(command, stdout=output)
+        wait_for(lambda: "the outbox is empty" in page.read_text(), "the empty outbox")
+        log_with_mlflow({"rows": 1}, delivery="later")
+        wait_for(lambda: "1 wait; at" in page.read_text(), "what came in")
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30) == 0
+    assert _flowgauge("outbox", "list", "--watch", "--output", "json").returncode == 2
 
 
 def test_flush_says_what_is_wrong(

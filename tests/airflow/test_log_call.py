@@ -1,17 +1,21 @@
+import json
 import logging
 import math
 import stat
 import time
 from contextlib import closing
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from flowgauge.airflow import connection, log_with_mlflow
+from flowgauge.airflow import PayloadError, connection, log_with_mlflow
 from flowgauge.metrics import DAG_LOGS
-from flowgauge.store import Count, OutboxEntry, open_store
+from flowgauge.store import Count, NewEntry, OutboxEntry, open_store
 from flowgauge.store.sqlite import recover
 from stack.guarded import GuardedMlflow
 from tests.airflow.conftest import Surroundings
@@ -121,14 +125,104 @@ def test_alteration_is_counted_once_however_late_it_arrives(
     assert (pair.logs, pair.deferred, pair.altered) == (2, 2, 1)
 
 
-def test_invalid_payload_costs_a_line_and_a_count(
+class _Unwritable:
+    """Has no text."""
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+def test_a_bad_value_costs_itself(
     surroundings: Surroundings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A payload that is wrong does not fail the task: it is named in the log and counted."""
-    assert log_with_mlflow({"rows": -1}, experiment=surroundings.experiment) is None
-    assert "rows must be a whole number of 0 or more, not -1" in caplog.text
+    """The rest becomes a run, whose tag says what was left out; the log and the counts do too."""
+    payload = {
+        "rows": 10**20,
+        "accuracy": 0.9,
+        "loss": [3, 2.5, None, 1],
+        "nulls": pd.Series({"age": 0.5, "bmi": pd.NA}),
+        "metrics": {"best": "xgb", "passed": True},
+        "params": {"mute": _Unwritable(), "model": {"by": "xgb", "depth": np.int8(3)}},
+    }
+    tags = {"day": date(2025, 1, 15), "share": Decimal("0.5"), "mute": _Unwritable()}
+    log_with_mlflow(payload, _Unwritable(), surroundings.experiment, tags)  # type: ignore[arg-type]
+    (run,) = surroundings.runs()
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"accuracy": 0.9, "loss": 1, "nulls.age": 0.5, "passed": 1}
+    assert run.data.params == {"model": '{"by": "xgb", "depth": 3}'}
+    assert (run.data.tags["day"], run.data.tags["share"]) == ("2025-01-15", "0.5")
+    history = MlflowClient(surroundings.mlflow_url).get_metric_history(run.info.run_id, "loss")
+    assert sorted((each.step, each.value) for each in history) == [(0, 3), (1, 2.5), (3, 1)]
+    said = run.data.tags["flowgauge.altered"]
+    for what in ("rows", "metrics['best']", "params['mute']", "tags['mute']", "run_name"):
+        assert f"left out: {what} " in said
+        assert what in caplog.text
+    (pair,) = surroundings.pairs()
+    assert (pair.logs, pair.altered, pair.failures) == (1, 1, {"invalid_value": 1})
+
+
+def test_strict_raises_what_would_be_left_out(surroundings: Surroundings) -> None:
+    """With `strict`, a bad value, a mistyped field or no payload raises, and nothing is logged."""
+    for payload in ({"rows": -1}, {"null_rat": 0.5}, None):
+        with pytest.raises(PayloadError):
+            log_with_mlflow(payload, experiment=surroundings.experiment, strict=True)  # type: ignore[arg-type]
+    with pytest.raises(PayloadError, match="tags must map names to values"):
+        log_with_mlflow({"rows": 1}, tags=["a"], strict=True)  # type: ignore[arg-type]
+    assert (surroundings.runs(), surroundings.outbox()) == ([], [])
+
+
+def test_what_is_no_payload_is_set_aside(
+    surroundings: Surroundings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It does not fail the task: it is named in the log, counted, and kept in the outbox."""
+    assert log_with_mlflow("rows=3", experiment=surroundings.experiment) is None  # type: ignore[arg-type]
+    assert "it must be a mapping, not 'rows=3'" in caplog.text
     assert surroundings.failures() == {"invalid_payload": 1}
     assert surroundings.runs() == []
+    (kept,) = surroundings.outbox()
+    assert kept.poison == "the payload is invalid: it must be a mapping, not 'rows=3'"
+    assert "rows=3" in kept.body
+
+
+def test_an_entry_of_0_1_is_sent(surroundings: Surroundings) -> None:
+    """What 0.1 left in the outbox arrives, also with more rows than can be counted."""
+    with closing(open_store()) as store:
+        body = {
+            "version": 1,
+            "dag_id": "etl",
+            "task_id": "load",
+            "logged_ms": 1_736_899_200_000,
+            "experiment": surroundings.experiment,
+            "run_name": "old",
+            "metrics": {"rows": 1e19},
+            "params": {"a": "b"},
+            "tags": {},
+            "rows": 10**19,
+            "null_rate": None,
+            "altered": False,
+            "log_id": "0" * 32,
+        }
+        store.outbox.put(NewEntry("0" * 32, "etl", "load", json.dumps(body), "unreachable"))
+    assert surroundings.flush().sent == 1
+    (run,) = surroundings.runs()
+    assert run.data.metrics == {"rows": 1e19}
+    assert surroundings.pairs()[0].rows == 2**53
+
+
+def test_an_entry_that_needs_nothing_new_is_one_of_0_1(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks of both versions may share an outbox: 0.1 can send what it could have logged."""
+    monkeypatch.setenv("FLOWGAUGE_DELIVERY", "later")
+    log_with_mlflow({"rows": 1, "params": {"a": {"b": 1}}})
+    log_with_mlflow({"loss": [1, 2]})
+    versions = [json.loads(entry.body)["version"] for entry in surroundings.outbox()]
+    assert versions == [1, 2]
+    old = {
+        *("version", "dag_id", "task_id", "logged_ms", "experiment", "run_name", "metrics"),
+        *("params", "tags", "rows", "null_rate", "altered", "log_id"),
+    }
+    assert json.loads(surroundings.outbox()[0].body).keys() == old
 
 
 @pytest.mark.parametrize(
@@ -137,6 +231,9 @@ def test_invalid_payload_costs_a_line_and_a_count(
         {"payload": None},
         {"payload": {"rows": 1}, "tags": ["a"]},
         {"payload": {"rows": 1}, "budget_seconds": -1},
+        {"payload": {"rows": 1}, "budget_seconds": "much", "delivery": ["now"]},
+        {"payload": {"rows": 1}, "experiment": _Unwritable(), "run_name": np.array([1, 2])},
+        {"payload": _Unwritable()},
         {"payload": {"rows": 1}, "run_name": 3, "experiment": 4, "tags": {5: None}},
     ],
 )

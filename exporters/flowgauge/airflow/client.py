@@ -1,21 +1,25 @@
 """Delivery through MLflow's own client: for stores that are not HTTP, and for its login plugins."""
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from flowgauge.airflow.deadline import Deadline
-from flowgauge.airflow.delivery import deliver
-from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.deadline import Deadline, OutOfTimeError
+from flowgauge.airflow.delivery import Attempt, Experiment, FoundRun, deliver
+from flowgauge.airflow.entry import Entry, Point
 from flowgauge.background import in_background
 from flowgauge.redact import redact_text, redact_url
 from flowgauge.tracking.errors import (
     TrackingError,
     TrackingRejectedError,
+    TrackingTimedOutError,
     TrackingUnauthorizedError,
     TrackingUnavailableError,
-    TrackingUnreachableError,
 )
+from flowgauge.tracking.failures import is_database_problem
 from flowgauge.tracking.tags import LOG_ID_TAG
 
 __all__ = ["ClientConnection"]
@@ -32,14 +36,20 @@ class ClientConnection:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._experiment_ids: dict[str, str] = {}
+        self._experiments: dict[str, Experiment] = {}
 
-    def send(self, entry: Entry, *, again: bool, seconds: float) -> str:
+    def send(self, entry: Entry, attempt: Attempt, *, seconds: float) -> str:
         """Deliver *entry* within *seconds* and return its run id; raise `TrackingError`."""
         tracking = _ClientTracking(self._uri, Deadline(seconds))
-        return self._in_time(
-            lambda: deliver(tracking, entry, self._experiment_ids, again=again), seconds
-        )
+        had = attempt.batches
+        try:
+            return self._in_time(
+                lambda: deliver(tracking, entry, self._experiments, attempt), seconds
+            )
+        except TrackingTimedOutError as error:
+            if attempt.batches > had:
+                raise OutOfTimeError(f"no time was left for the rest: {error}") from error
+            raise
 
     def probe(self, seconds: float) -> None:
         """Return if it answers within *seconds*, else raise `TrackingError`."""
@@ -53,10 +63,10 @@ class ClientConnection:
         try:
             return in_background(work, "mlflow-client").result(seconds)
         except TimeoutError:
-            raise TrackingUnreachableError(
+            raise TrackingTimedOutError(
                 f"MLflow at {redact_url(self._uri)} did not answer within {seconds:.3g} s"
             ) from None
-        except TrackingError:
+        except (TrackingError, OutOfTimeError):
             raise
         # Below MLflow lie SQLAlchemy, requests and people's plugins: they raise what they like.
         except Exception as error:
@@ -85,54 +95,83 @@ class _ClientTracking:
         """Make a real call."""
         self._client.search_experiments(max_results=1)
 
-    def experiment_id(self, name: str) -> str:
-        """Return the id of the experiment *name*, which is made if it is not there."""
+    def experiment(self, name: str) -> Experiment:
+        """Return the experiment *name*, which is made if it is not there."""
         from mlflow.exceptions import MlflowException  # noqa: PLC0415 - see ClientConnection
 
-        if experiment := self._client.get_experiment_by_name(name):
-            return str(experiment.experiment_id)
+        if found := self._client.get_experiment_by_name(name):
+            return _as_experiment(found)
         try:
-            return str(self._client.create_experiment(name))
+            return Experiment(str(self._client.create_experiment(name)))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         # Another task was faster.
-        return str(self._client.get_experiment_by_name(name).experiment_id)
+        return _as_experiment(self._client.get_experiment_by_name(name))
+
+    def all_experiments(self) -> Sequence[str]:
+        """Return the ids of all experiments."""
+        found: list[str] = []
+        token = None
+        while True:
+            page = self._client.search_experiments(page_token=token)
+            found += [str(experiment.experiment_id) for experiment in page]
+            token = page.token
+            if not token:
+                return found
 
     def create_run(self, experiment_id: str, entry: Entry) -> str:
         """Start a run with the entry's name, tags and time; return its id."""
         run = self._client.create_run(
             experiment_id,
-            start_time=entry.logged_ms,
+            start_time=entry.logged_ms if entry.start_ms is None else entry.start_ms,
             tags={**entry.tags, LOG_ID_TAG: entry.log_id},
             run_name=entry.run_name,
         )
         return str(run.info.run_id)
 
-    def find_runs(self, experiment_id: str, log_id: str) -> list[str]:
-        """Return the ids of the runs tagged with *log_id*."""
-        runs = self._client.search_runs([experiment_id], f"tags.`{LOG_ID_TAG}` = '{log_id}'")
-        return [run.info.run_id for run in runs]
+    def find_runs(self, experiment_ids: Sequence[str], log_id: str) -> Sequence[FoundRun]:
+        """Return the runs tagged with *log_id*."""
+        runs = self._client.search_runs(list(experiment_ids), f"tags.`{LOG_ID_TAG}` = '{log_id}'")
+        return [FoundRun(run.info.run_id, run.info.status) for run in runs]
 
     def delete_run(self, run_id: str) -> None:
         """Move a run to MLflow's trash."""
         self._client.delete_run(run_id)
 
     def log_batch(
-        self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], time_ms: int
+        self, run_id: str, points: Sequence[Point], params: Mapping[str, str], time_ms: int
     ) -> None:
         """Add figures and facts to a run; adding the same ones again changes nothing."""
         from mlflow.entities import Metric, Param  # noqa: PLC0415 - see ClientConnection
 
         self._client.log_batch(
             run_id,
-            metrics=[Metric(name, value, time_ms, 0) for name, value in metrics.items()],
+            metrics=[Metric(point.name, point.value, time_ms, point.step) for point in points],
             params=[Param(name, value) for name, value in params.items()],
         )
 
-    def finish_run(self, run_id: str, time_ms: int) -> None:
-        """Mark a run as finished."""
-        self._client.set_terminated(run_id, "FINISHED", time_ms)
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set up to 100 tags of a run."""
+        from mlflow.entities import RunTag  # noqa: PLC0415 - see ClientConnection
+
+        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+    def put_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Write a file of a run's artifacts, also over the same one."""
+        folder, _, file_name = name.rpartition("/")
+        with TemporaryDirectory() as local:
+            file = Path(local, file_name)
+            file.write_bytes(content)
+            self._client.log_artifact(run_id, str(file), folder or None)
+
+    def end_run(self, run_id: str, status: str, time_ms: int) -> None:
+        """Mark a run as ended."""
+        self._client.set_terminated(run_id, status, time_ms)
+
+
+def _as_experiment(found: Any) -> Experiment:
+    return Experiment(str(found.experiment_id), found.creation_time or sys.maxsize)
 
 
 def _translate(uri: str, error: Exception) -> TrackingError:
@@ -146,6 +185,6 @@ def _translate(uri: str, error: Exception) -> TrackingError:
     sentence = f"{where} answered {code}: {said}"
     if status in {401, 403}:
         return TrackingUnauthorizedError(sentence)
-    if status in {400, 404, 409} and "QueuePool limit" not in said:
+    if status in {400, 404, 409} and not is_database_problem(said):
         return TrackingRejectedError(sentence, status=status, error_code=code, message=said)
     return TrackingUnavailableError(sentence)

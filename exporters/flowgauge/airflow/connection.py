@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from flowgauge.airflow.client import ClientConnection
+from flowgauge.airflow.delivery import Attempt
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.rest import RestConnection
 from flowgauge.airflow.uri import tracking_uri
@@ -17,10 +18,11 @@ __all__ = ["Connection", "connect"]
 class Connection(Protocol):
     """One MLflow."""
 
-    def send(self, entry: Entry, *, again: bool, seconds: float) -> str:
-        """Deliver *entry* within *seconds* and return its run id; raise `TrackingError`.
+    def send(self, entry: Entry, attempt: Attempt, *, seconds: float) -> str:
+        """Deliver *entry* within *seconds* and return its run id.
 
-        *again* says that an earlier attempt may have got anywhere.
+        *attempt* says where the last one stopped, and then where this one did. Raises
+        `TrackingError`, and `OutOfTimeError` where MLflow answered, but there was more to send.
         """
 
     def probe(self, seconds: float) -> None:

@@ -3,9 +3,16 @@
 import time
 from collections.abc import Callable
 
-from flowgauge.tracking.errors import TrackingUnreachableError
+from flowgauge.errors import FlowgaugeError
 
-__all__ = ["Deadline"]
+__all__ = ["Deadline", "OutOfTimeError"]
+
+# A request that is given less would only be cut short.
+_SHORTEST_SECONDS = 0.1
+
+
+class OutOfTimeError(FlowgaugeError):
+    """The time was over before MLflow was asked, or while it answered one request after another."""
 
 
 class Deadline:
@@ -27,9 +34,10 @@ class Deadline:
         return self._clock() - self._start
 
     def allot(self) -> float:
-        """Return the seconds left for a request; raise `TrackingUnreachableError` if none are."""
-        if not self.left:
-            raise TrackingUnreachableError(
-                f"MLflow took up the {self._seconds:g} s allotted to it: see whether it is slow"
+        """Return the seconds left for a request; raise `OutOfTimeError` if none are."""
+        if self.left < _SHORTEST_SECONDS:
+            raise OutOfTimeError(
+                f"the {self._seconds:.3g} s there were for it did not suffice, though MLflow "
+                "answered: see whether it is slow"
             )
         return self.left

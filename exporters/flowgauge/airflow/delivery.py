@@ -1,94 +1,219 @@
 """Bringing an entry into MLflow as one finished run, once."""
 
-from collections.abc import Iterator, Mapping, MutableMapping
+import re
+import sys
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice, zip_longest
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from flowgauge.airflow.entry import Entry
-from flowgauge.airflow.mlflow_limits import METRICS_PER_BATCH, PARAMS_PER_BATCH
-from flowgauge.tracking.errors import TrackingError
+from flowgauge.airflow.deadline import OutOfTimeError
+from flowgauge.airflow.entry import Entry, Point
+from flowgauge.airflow.mlflow_limits import METRICS_PER_BATCH, PARAMS_PER_BATCH, TAGS_PER_BATCH
+from flowgauge.tracking.errors import (
+    TrackingError,
+    TrackingRejectedError,
+    TrackingTimedOutError,
+)
 
-__all__ = ["Tracking", "deliver"]
+__all__ = ["Attempt", "Experiment", "FoundRun", "Tracking", "deliver"]
+
+# How far MLflow's clock and a worker's may be apart.
+_CLOCKS_MS = 3_600_000
+_NOTE = re.compile(r" \(run ([^\s,]+), (\d+) batches sent\)$")
 
 _T = TypeVar("_T")
 
 
-class Tracking(Protocol):
-    """What delivery asks of MLflow. Methods raise `TrackingError`, also when time runs out."""
+@dataclass
+class Attempt:
+    """How far a payload has come on its way, kept up to date while it is sent.
 
-    def experiment_id(self, name: str) -> str:
-        """Return the id of the experiment *name*, which is made if it is not there."""
+    `is_first` says that nobody has tried before. `run_id` is its run once MLflow has named it,
+    `batches` how much of the payload is there. `was_complete` says that all of it was found there.
+    """
+
+    is_first: bool = False
+    run_id: str | None = None
+    batches: int = 0
+    was_complete: bool = False
+
+    @classmethod
+    def after(cls, note: str | None) -> "Attempt":
+        """Return where an attempt stopped that left *note*."""
+        match = _NOTE.search(note or "")
+        return cls(run_id=match[1], batches=int(match[2])) if match else cls()
+
+    def note(self, reason: str) -> str:
+        """Return *reason*, with what the next attempt should know."""
+        where = f" (run {self.run_id}, {self.batches} batches sent)" if self.run_id else ""
+        return f"{reason}{where}"
+
+
+class Experiment(NamedTuple):
+    """An experiment, and when it was made, in Unix milliseconds."""
+
+    experiment_id: str
+    created_ms: int = sys.maxsize
+
+
+class FoundRun(NamedTuple):
+    """A run that is there, and its status."""
+
+    run_id: str
+    status: str
+
+
+class Tracking(Protocol):
+    """What delivery asks of MLflow.
+
+    Methods raise `TrackingError`, and `OutOfTimeError` when there is no time for another request.
+    """
+
+    def experiment(self, name: str) -> Experiment:
+        """Return the experiment *name*, which is made if it is not there."""
+
+    def all_experiments(self) -> Sequence[str]:
+        """Return the ids of all experiments."""
 
     def create_run(self, experiment_id: str, entry: Entry) -> str:
         """Start a run with the entry's name, tags and time; return its id."""
 
-    def find_runs(self, experiment_id: str, log_id: str) -> list[str]:
-        """Return the ids of the runs tagged with *log_id*."""
+    def find_runs(self, experiment_ids: Sequence[str], log_id: str) -> Sequence[FoundRun]:
+        """Return the runs tagged with *log_id*."""
 
     def delete_run(self, run_id: str) -> None:
         """Move a run to MLflow's trash."""
 
     def log_batch(
-        self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], time_ms: int
+        self, run_id: str, points: Sequence[Point], params: Mapping[str, str], time_ms: int
     ) -> None:
         """Add figures and facts to a run; adding the same ones again changes nothing."""
 
-    def finish_run(self, run_id: str, time_ms: int) -> None:
-        """Mark a run as finished."""
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set up to 100 tags of a run."""
+
+    def put_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Write a file of a run's artifacts, also over the same one."""
+
+    def end_run(self, run_id: str, status: str, time_ms: int) -> None:
+        """Mark a run as ended."""
 
 
 def deliver(
-    tracking: Tracking, entry: Entry, experiment_ids: MutableMapping[str, str], *, again: bool
+    tracking: Tracking,
+    entry: Entry,
+    experiments: MutableMapping[str, Experiment],
+    attempt: Attempt,
 ) -> str:
-    """Make the run of *entry* and return its id.
+    """Make the run of *entry*, or complete the one that is there, and return its id.
 
-    With *again*, an earlier attempt may have got anywhere: a run that is there is completed.
-    *experiment_ids* remembers the ids of experiments by name. Raises `TrackingError`.
+    *attempt* says where the last one stopped, and afterwards where this one did. *experiments*
+    remembers experiments by name. Raises `TrackingError`, and `OutOfTimeError` where MLflow
+    answered, but the time was too short for all that there is to send.
     """
+    had = attempt.batches
     try:
-        return _deliver(tracking, entry, experiment_ids, again=again)
+        return _deliver(tracking, entry, experiments, attempt)
+    except TrackingTimedOutError as error:
+        if attempt.batches > had:
+            raise OutOfTimeError(f"no time was left for the rest: {error}") from error
+        raise
     except TrackingError:
         # The experiment may have been deleted, or the whole server made anew.
-        experiment_ids.pop(entry.experiment, None)
+        experiments.pop(entry.experiment, None)
         raise
 
 
 def _deliver(
-    tracking: Tracking, entry: Entry, experiment_ids: MutableMapping[str, str], *, again: bool
+    tracking: Tracking,
+    entry: Entry,
+    experiments: MutableMapping[str, Experiment],
+    attempt: Attempt,
 ) -> str:
-    if entry.experiment not in experiment_ids:
-        experiment_ids[entry.experiment] = tracking.experiment_id(entry.experiment)
-    experiment_id = experiment_ids[entry.experiment]
-    if again:
-        run_id = _the_one_run(tracking, experiment_id, entry)
+    if entry.run_id is not None:
+        attempt.run_id = entry.run_id
+        for tags in _chunks(entry.tags.items(), TAGS_PER_BATCH):
+            tracking.tag_run(entry.run_id, dict(tags))
+        return _complete(tracking, entry, attempt, entry.run_id)
+    if attempt.run_id is not None:
+        try:
+            return _complete(tracking, entry, attempt, attempt.run_id)
+        except TrackingRejectedError as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            attempt.run_id, attempt.batches = None, 0
+    experiment = _experiment(tracking, entry, experiments)
+    if attempt.is_first:
+        attempt.run_id = tracking.create_run(experiment.experiment_id, entry)
     else:
-        run_id = tracking.create_run(experiment_id, entry)
-    for metrics, params in _batches(entry):
-        tracking.log_batch(run_id, metrics, params, entry.logged_ms)
-    tracking.finish_run(run_id, entry.logged_ms)
+        attempt.run_id = _the_one_run(tracking, experiment, entry, attempt)
+    if attempt.was_complete:
+        return attempt.run_id
+    return _complete(tracking, entry, attempt, attempt.run_id)
+
+
+def _complete(tracking: Tracking, entry: Entry, attempt: Attempt, run_id: str) -> str:
+    for send in islice(_parts(tracking, entry, run_id), attempt.batches, None):
+        send()
+        attempt.batches += 1
+    if entry.status not in {"", "RUNNING"}:
+        end_ms = entry.logged_ms if entry.end_ms is None else entry.end_ms
+        tracking.end_run(run_id, entry.status, end_ms)
     return run_id
 
 
-def _the_one_run(tracking: Tracking, experiment_id: str, entry: Entry) -> str:
-    runs = tracking.find_runs(experiment_id, entry.log_id)
-    if not runs:
-        tracking.create_run(experiment_id, entry)
+def _experiment(
+    tracking: Tracking, entry: Entry, experiments: MutableMapping[str, Experiment]
+) -> Experiment:
+    if entry.experiment_id is not None:
+        # Its parent's is not younger than it.
+        return Experiment(entry.experiment_id, created_ms=0)
+    if entry.experiment not in experiments:
+        experiments[entry.experiment] = tracking.experiment(entry.experiment)
+    return experiments[entry.experiment]
+
+
+def _the_one_run(tracking: Tracking, experiment: Experiment, entry: Entry, attempt: Attempt) -> str:
+    found = tracking.find_runs([experiment.experiment_id], entry.log_id)
+    if not found and experiment.created_ms > entry.logged_ms - _CLOCKS_MS:
+        # An experiment of this name may have been renamed since an earlier attempt.
+        found = tracking.find_runs(tracking.all_experiments(), entry.log_id)
+    # Its status is the last thing a run gets. Whoever closes stale runs says that they are killed.
+    ended = {entry.status} & {"FINISHED", "FAILED"}
+    complete = {run.run_id for run in found if run.status in ended}
+    attempt.was_complete = bool(complete)
+    run_ids = {run.run_id for run in found}
+    if not run_ids:
+        # Its own id is known, also where a search lags behind.
+        run_ids.add(tracking.create_run(experiment.experiment_id, entry))
         # A request given up long ago may still have been waiting in the server for a lock.
-        runs = tracking.find_runs(experiment_id, entry.log_id)
+        late = tracking.find_runs([experiment.experiment_id], entry.log_id)
+        run_ids.update(run.run_id for run in late)
     # The order is the same for everybody who looks, so all keep the same one.
-    kept, *surplus = sorted(runs)
+    kept, *surplus = sorted(run_ids, key=lambda run_id: (run_id not in complete, run_id))
     for run_id in surplus:
         tracking.delete_run(run_id)
     return kept
 
 
-def _batches(entry: Entry) -> Iterator[tuple[dict[str, float], dict[str, str]]]:
-    metrics = _chunks(entry.metrics, METRICS_PER_BATCH)
-    params = _chunks(entry.params, PARAMS_PER_BATCH)
-    yield from zip_longest(metrics, params, fillvalue={})
+def _parts(tracking: Tracking, entry: Entry, run_id: str) -> Iterator[Callable[[], None]]:
+    """Yield what sends one part of *entry* after the other."""
+    for points, params in _batches(entry):
+        yield partial(tracking.log_batch, run_id, points, dict(params), entry.logged_ms)
+    for name, content in (entry.artifacts or {}).items():
+        yield partial(tracking.put_artifact, run_id, name, b64decode(content))
 
 
-def _chunks(values: Mapping[str, _T], size: int) -> Iterator[dict[str, _T]]:
-    items = iter(values.items())
-    while chunk := dict(islice(items, size)):
+def _batches(entry: Entry) -> Iterator[tuple[Sequence[Point], Sequence[tuple[str, str]]]]:
+    points = _chunks(entry.points(), METRICS_PER_BATCH)
+    params = _chunks(entry.params.items(), PARAMS_PER_BATCH)
+    yield from zip_longest(points, params, fillvalue=())
+
+
+def _chunks(values: Iterable[_T], size: int) -> Iterator[Sequence[_T]]:
+    rest = iter(values)
+    while chunk := tuple(islice(rest, size)):
         yield chunk

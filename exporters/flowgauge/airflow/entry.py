@@ -1,10 +1,13 @@
 """One payload on its way to MLflow: what a run will hold, and how the outbox keeps it."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from hashlib import sha256
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from flowgauge.airflow.context import Task
@@ -15,17 +18,31 @@ from flowgauge.airflow.mlflow_limits import (
     LONGEST_TAG,
     Fitting,
 )
-from flowgauge.airflow.payload import ExtractPayload, PayloadError
+from flowgauge.airflow.payload import MOST_ROWS, ReadPayload
+from flowgauge.airflow.reasons import Reason
+from flowgauge.airflow.run_options import RunOptions, read_options
+from flowgauge.airflow.values import Figure, Unfit, Values, guarded, told
 from flowgauge.store.log_calls import Logged
 from flowgauge.store.outbox import NewEntry
 
-__all__ = ["Entry", "make_entry"]
+__all__ = ["Entry", "Point", "make_entry"]
 
-_VERSION = 1
+_VERSIONS = (1, 2)
 _RUN_NAME_TAG = "mlflow.runName"
 _ALTERED_TAG = "flowgauge.altered"
 _FIGURES = ("rows", "null_rate")
 _FACTS = ("checksum", "path", "source")
+# What 0.1 cannot read: an entry that needs none of it is written as 0.1 did, which may send it.
+_SINCE_2 = {"version": 2}
+_calls: Counter[tuple[object, ...]] = Counter()
+
+
+class Point(NamedTuple):
+    """A metric's value at one step."""
+
+    name: str
+    value: float
+    step: int
 
 
 @dataclass(frozen=True)
@@ -34,7 +51,13 @@ class Entry:
 
     `log_id` is unique and becomes a tag of the run: it tells whether the run is there already.
     `logged_ms` is when the task logged it, in Unix milliseconds: start and end of the run, and the
-    time of its metrics, however late it is sent. `altered` says that fitting changed something.
+    time of its metrics, however late it is sent. `altered` says that fitting changed something,
+    `invalid` that values were left out, `spooled` that it came by way of a file, `once` that
+    another try of the same task may log it again.
+
+    It is added to the run `run_id`, if there is one; `status` is what the run becomes in the end,
+    empty if it is not for us to end it. `experiment_id` is where its parent is. `artifacts` are
+    files in base64, by the names that they get.
     """
 
     dag_id: str
@@ -42,25 +65,41 @@ class Entry:
     logged_ms: int
     experiment: str
     run_name: str | None
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, Figure]
     params: Mapping[str, str]
     tags: Mapping[str, str]
     rows: int = 0
     null_rate: float | None = None
     altered: bool = False
     log_id: str = field(default_factory=lambda: uuid4().hex)
+    invalid: bool = field(default=False, metadata=_SINCE_2)
+    spooled: bool = field(default=False, metadata=_SINCE_2)
+    run_id: str | None = field(default=None, metadata=_SINCE_2)
+    experiment_id: str | None = field(default=None, metadata=_SINCE_2)
+    status: str = field(default="FINISHED", metadata=_SINCE_2)
+    start_ms: int | None = field(default=None, metadata=_SINCE_2)
+    end_ms: int | None = field(default=None, metadata=_SINCE_2)
+    step: int = field(default=0, metadata=_SINCE_2)
+    once: bool = field(default=False, metadata=_SINCE_2)
+    artifacts: Mapping[str, str] | None = field(default=None, metadata=_SINCE_2)
 
     def to_json(self) -> str:
         """Return it as the outbox keeps it."""
-        return json.dumps({"version": _VERSION, **asdict(self)})
+        written = asdict(self)
+        for each in fields(self):
+            if each.metadata == _SINCE_2 and written[each.name] == each.default:
+                del written[each.name]
+        is_new = any(each.metadata == _SINCE_2 and each.name in written for each in fields(self))
+        has_steps = any(isinstance(figure, list) for figure in self.metrics.values())
+        return json.dumps({"version": 2 if is_new or has_steps else 1, **written})
 
     @classmethod
     def from_json(cls, text: str) -> "Entry":
-        """Read it back; raise ValueError for what is no entry of this version."""
+        """Read it back, also what 0.1 wrote; raise ValueError for what is no entry."""
         try:
-            fields = json.loads(text)
-            if fields.pop("version") == _VERSION:
-                return cls(**fields)
+            written = json.loads(text)
+            if written.pop("version") in _VERSIONS:
+                return cls(**written)
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         raise ValueError("not an outbox entry of this version of flowgauge")
@@ -69,66 +108,135 @@ class Entry:
         """Return what the outbox keeps of it; *reason* is why, if sending it has failed."""
         return NewEntry(self.log_id, self.dag_id, self.task_id, self.to_json(), reason)
 
+    def points(self) -> Iterator[Point]:
+        """Yield what its metrics are at each step."""
+        for name, figure in self.metrics.items():
+            for step, value in enumerate(
+                figure if isinstance(figure, list) else [figure], self.step
+            ):
+                if value is not None:
+                    yield Point(name, value, step)
+
     def logged(self, duration_seconds: float, reason: str | None = None) -> Logged:
         """Return what the store counts for it."""
         return Logged(
             dag_id=self.dag_id,
             task_id=self.task_id,
             duration_seconds=duration_seconds,
-            rows=self.rows,
+            # 0.1 took any number of rows.
+            rows=min(self.rows, MOST_ROWS),
             # NaN says that there were no data to have nulls.
             null_ratio=None if self.null_rate is None or isnan(self.null_rate) else self.null_rate,
             altered=self.altered,
+            left_out=Reason.INVALID_VALUE if self.invalid else None,
             reason=reason,
         )
 
 
 def make_entry(
-    payload: ExtractPayload,
+    read: ReadPayload,
     task: Task,
     *,
-    run_name: str | None,
-    experiment: str,
-    tags: Mapping[str, Any],
+    run_name: object,
+    experiment: object,
+    tags: object,
+    options: RunOptions,
     logged_ms: int,
 ) -> tuple[Entry, list[str]]:
-    """Turn *payload* into an entry, and say what of it had to be changed to suit MLflow.
+    """Turn what was *read* into an entry, and say what of it was left out or changed.
 
     `rows`, `null_rate` and `metrics` become metrics; `checksum`, `path`, `source` and `params`
-    become parameters; *task* and *tags* become tags, *tags* winning where both name one. What had
-    to be changed is in the tag `flowgauge.altered` too. Raises `PayloadError` for *tags* that are
-    no tags.
+    become parameters; *task* and *tags* become tags, *tags* winning where both name one. *task*
+    gives the names that are not given. What was left out or changed is in the tag
+    `flowgauge.altered` too.
     """
     fit = Fitting()
-    own: Mapping[str, Any] = payload
+    own: Mapping[str, Any] = read.payload
     metrics = {**own.get("metrics", {}), **_chosen(own, _FIGURES)}
     params = {**own.get("params", {}), **_chosen(own, _FACTS)}
-    if not isinstance(tags, Mapping):
-        raise PayloadError([f"tags must map names to values, not be {type(tags).__name__}"])
-    labels = {**task.tags, **{str(name): value for name, value in tags.items()}}
-    name = run_name or labels.get(_RUN_NAME_TAG)
+    left_out = list(read.problems)
+    shape = read_options(options, left_out)
+    # A run that is added to has tags of its own.
+    from_task = {} if shape.run_id else {**task.tags, **shape.parent_tags}
+    labels = {**from_task, **_read_tags(tags, left_out)}
+    name = _read_name("run_name", run_name, left_out) or task.label or labels.get(_RUN_NAME_TAG)
+    given = _read_name("experiment", experiment, left_out)
+    where = given or _default_experiment(task)
     # MLflow sets this tag from the name, and refuses a run whose two names differ.
     labels.pop(_RUN_NAME_TAG, None)
     entry = Entry(
         dag_id=task.dag_id,
         task_id=task.task_id,
         logged_ms=logged_ms,
-        experiment=fit.text("experiment", str(experiment), LONGEST_EXPERIMENT_NAME),
-        run_name=fit.text("run_name", str(name), LONGEST_RUN_NAME) if name else None,
+        experiment=fit.text("experiment", where, LONGEST_EXPERIMENT_NAME),
+        run_name=fit.text("run_name", name, LONGEST_RUN_NAME) if name else None,
         metrics=fit.names("metric", metrics),
         params=_texts(fit, "param", params, LONGEST_PARAM),
         tags=_texts(fit, "tag", labels, LONGEST_TAG),
         rows=own.get("rows", 0),
         null_rate=own.get("null_rate"),
+        log_id=_id_of_task(task, where, name) if shape.once else uuid4().hex,
+        invalid=bool(left_out),
+        run_id=shape.run_id,
+        experiment_id=None if given else shape.experiment_id,
+        status=shape.status,
+        start_ms=shape.start_ms,
+        end_ms=shape.end_ms,
+        step=shape.step,
+        once=shape.once,
+        artifacts=shape.artifacts or None,
     )
-    if fit.notes:
-        note = {_ALTERED_TAG: "; ".join(fit.notes)[:LONGEST_TAG]}
+    notes = [*(f"left out: {problem}" for problem in left_out), *read.doubts, *fit.notes]
+    if notes:
+        note = {_ALTERED_TAG: Fitting().text("note", "; ".join(notes), LONGEST_TAG)}
         entry = replace(entry, tags={**entry.tags, **note}, altered=True)
-    return entry, fit.notes
+    return entry, notes
 
 
-def _chosen(payload: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
-    return {name: payload[name] for name in fields if name in payload}
+def _read_tags(tags: object, left_out: list[str]) -> dict[str, str]:
+    values = Values()
+    read: dict[str, str] = {}
+    try:
+        pairs = guarded(lambda: values.pairs(tags))
+    except Unfit as unfit:
+        left_out.append(f"tags {unfit}")
+        return {}
+    if pairs is None:
+        left_out.append(f"tags must map names to values, not be {told(tags)}")
+    for name, value in pairs or ():
+        try:
+            key, fact = guarded(lambda n=name, v=value: (values.name(n), values.fact(v)))  # type: ignore[misc]
+            read[key] = _as_text(fact)
+        except Unfit as unfit:
+            left_out.append(f"tags[{told(name)}] {unfit}")
+    return read
+
+
+def _read_name(what: str, value: object, left_out: list[str]) -> str | None:
+    if value is None:
+        return None
+    try:
+        return _as_text(guarded(lambda: Values().fact(value)))
+    except Unfit as unfit:
+        left_out.append(f"{what} {unfit}")
+        return None
+
+
+def _id_of_task(task: Task, experiment: str, run_name: str | None) -> str:
+    """Return an id that is the same in every try of *task*, for the same call of it."""
+    what = (task.dag_id, task.task_id, task.run_id, task.map_index, experiment, run_name)
+    # Its second call by these names is another one.
+    this_try = (*what, task.try_number)
+    _calls[this_try] += 1
+    return sha256(json.dumps((*what, _calls[this_try])).encode()).hexdigest()[:32]
+
+
+def _default_experiment(task: Task) -> str:
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or task.dag_id or "Default"
+
+
+def _chosen(payload: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: payload[name] for name in names if name in payload}
 
 
 def _texts(fit: Fitting, kind: str, values: Mapping[str, Any], longest: int) -> dict[str, str]:

@@ -1,21 +1,18 @@
 """What an error that kept a payload from MLflow is counted as."""
 
+from flowgauge.airflow.deadline import OutOfTimeError
 from flowgauge.airflow.rate_limiter import RateLimitExceeded
 from flowgauge.airflow.reasons import Reason
-from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.errors import UsageError
 from flowgauge.tracking.errors import (
+    TrackingNotMlflowError,
     TrackingRejectedError,
     TrackingUnauthorizedError,
     TrackingUnavailableError,
     TrackingUnreachableError,
 )
 
-__all__ = ["OutOfTimeError", "reason_for"]
-
-
-class OutOfTimeError(FlowgaugeError):
-    """The call's time was over before MLflow was asked."""
-
+__all__ = ["reason_for"]
 
 _REASONS = {
     OutOfTimeError: Reason.OUT_OF_TIME,
@@ -23,6 +20,7 @@ _REASONS = {
     UsageError: Reason.MISCONFIGURED,
     TrackingUnreachableError: Reason.UNREACHABLE,
     TrackingUnauthorizedError: Reason.UNAUTHORIZED,
+    TrackingNotMlflowError: Reason.NOT_MLFLOW,
     TrackingUnavailableError: Reason.UNAVAILABLE,
     TrackingRejectedError: Reason.REJECTED,
 }

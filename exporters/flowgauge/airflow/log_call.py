@@ -1,26 +1,36 @@
 """The log call: a payload is written down, and becomes an MLflow run now or later."""
 
+import json
 import logging
+import math
 import os
 import time
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 from flowgauge.airflow.context import Task, current_task
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.entry import Entry, make_entry
 from flowgauge.airflow.host import stats
-from flowgauge.airflow.payload import PayloadError, validate_payload_schema
+from flowgauge.airflow.log import BUDGET_SECONDS
+from flowgauge.airflow.payload import PayloadError, read_payload
 from flowgauge.airflow.reasons import Reason
+from flowgauge.airflow.run_options import RunOptions
 from flowgauge.airflow.shared_store import tell_store
-from flowgauge.airflow.write_ahead import WriteAhead
+from flowgauge.airflow.values import Unfit, Values, guarded, in_full, told
+from flowgauge.airflow.write_ahead import WriteAhead, new_owner
 from flowgauge.store.log_calls import Logged, deferred, ended
+from flowgauge.store.outbox import Lease, NewEntry
+from flowgauge.store.store import Store
 
 __all__ = ["log_payload"]
 
 _NOW, _LATER = "now", "later"
 # How much longer than its budget a call may take before others send its payload.
 _LEASE_SECONDS = 20.0
+# Enough to see what it was.
+_LONGEST_REFUSED = 100_000
 _log = logging.getLogger(__name__)
 
 
@@ -32,28 +42,33 @@ def log_payload(
     tags: Mapping[str, Any],
     budget_seconds: float,
     delivery: str | None,
+    strict: bool,
+    options: RunOptions,
 ) -> str | None:
-    """See `log_with_mlflow`, which calls this and keeps from the task whatever it raises."""
-    deadline = Deadline(budget_seconds)
+    """See `log_with_mlflow`, which calls this and keeps from the task what else it raises."""
+    deadline = Deadline(_seconds(budget_seconds))
     task = current_task()
     if not task.mlflow_enable:
         _log.info("Logging to MLflow is turned off by the DAG parameter mlflow_enable")
         return None
     try:
-        entry, changes = make_entry(
-            validate_payload_schema(payload),
-            task,
-            run_name=run_name or task.label,
-            experiment=experiment
-            or os.environ.get("MLFLOW_EXPERIMENT_NAME")
-            or task.dag_id
-            or "Default",
-            tags=tags,
-            logged_ms=time.time_ns() // 1_000_000,
-        )
+        read = read_payload(payload)
     except PayloadError as error:
-        _refuse(task, error, deadline)
+        if strict:
+            raise
+        _refuse(payload, error, task, deadline)
         return None
+    entry, changes = make_entry(
+        read,
+        task,
+        run_name=run_name,
+        experiment=experiment,
+        tags=tags,
+        options=options,
+        logged_ms=time.time_ns() // 1_000_000,
+    )
+    if strict and (entry.invalid or read.doubts):
+        raise PayloadError(changes)
     if changes:
         _log.warning("Changed to suit MLflow: %s", "; ".join(changes))
         stats.count("mlflow.dag_log.altered", entry.dag_id, entry.task_id)
@@ -62,12 +77,22 @@ def log_payload(
     return _send(entry, task, deadline)
 
 
-def _is_for_later(delivery: str | None) -> bool:
-    chosen = delivery or os.environ.get("FLOWGAUGE_DELIVERY") or _NOW
-    if chosen not in (_NOW, _LATER):
+def _seconds(budget: Any) -> float:
+    try:
+        seconds = guarded(lambda: Values().number(budget))
+    except Unfit as unfit:
+        _log.warning("budget_seconds %s: taken as %g", unfit, BUDGET_SECONDS)
+        return BUDGET_SECONDS
+    return BUDGET_SECONDS if math.isnan(seconds) else seconds
+
+
+def _is_for_later(delivery: Any) -> bool:
+    chosen = os.environ.get("FLOWGAUGE_DELIVERY") or _NOW if delivery is None else delivery
+    if not isinstance(chosen, str) or chosen not in {_NOW, _LATER}:
         _log.warning(
-            "The delivery %r is neither %s nor %s: taken as %s", chosen, _NOW, _LATER, _NOW
+            "The delivery %s is neither %s nor %s: taken as %s", told(chosen), _NOW, _LATER, _NOW
         )
+        return False
     return chosen == _LATER
 
 
@@ -89,9 +114,18 @@ def _send(entry: Entry, task: Task, deadline: Deadline) -> str | None:
     return send_now(entry, ahead, task, deadline)
 
 
-def _refuse(task: Task, error: PayloadError, deadline: Deadline) -> None:
+def _refuse(payload: object, error: PayloadError, task: Task, deadline: Deadline) -> None:
+    """Set aside what cannot become a run at all."""
     _log.error("Nothing is logged to MLflow: %s", error)
     reason = Reason.INVALID_PAYLOAD
     stats.count("mlflow.dag_log.failed", task.dag_id, task.task_id, reason=reason)
-    logged = Logged(task.dag_id, task.task_id, deadline.spent, reason=reason)
-    tell_store(lambda store: store.counts.add(*ended(logged)))
+    counts = ended(Logged(task.dag_id, task.task_id, deadline.spent, reason=reason))
+    body = json.dumps({"payload": in_full(payload)[:_LONGEST_REFUSED]})
+    kept = NewEntry(uuid4().hex, task.dag_id, task.task_id, body, reason)
+
+    def keep(store: Store) -> None:
+        # Held by nobody, it would be tried at once.
+        store.outbox.put(kept, lease=Lease(new_owner(), _LEASE_SECONDS), lapsed=counts)
+        store.outbox.set_aside(kept.entry_id, reason, str(error), counts)
+
+    tell_store(keep)

@@ -16,12 +16,14 @@ __all__ = [
     "LONGEST_TAG",
     "METRICS_PER_BATCH",
     "PARAMS_PER_BATCH",
+    "TAGS_PER_BATCH",
     "Fitting",
 ]
 
 # Together they stay within the 1000 entities a batch may hold.
 METRICS_PER_BATCH = 900
 PARAMS_PER_BATCH = 100
+TAGS_PER_BATCH = 100
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
 LONGEST_RUN_NAME = 250

@@ -1,15 +1,25 @@
-"""What a task reports about its data: `ExtractPayload`, and the check that names every mistake."""
+"""What a task reports about its data: `ExtractPayload`, and how it is read."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from datetime import date, time, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from os import PathLike, fspath
-from typing import Any, SupportsFloat, TypedDict, cast
+from typing import Any, TypedDict, cast
 
+from flowgauge.airflow.values import Figure, Unfit, Values, guarded, is_missing, told
 from flowgauge.errors import FlowgaugeError
 
-__all__ = ["ExtractPayload", "PayloadError", "validate_payload_schema"]
+__all__ = [
+    "MOST_ROWS",
+    "ExtractPayload",
+    "PayloadError",
+    "ReadPayload",
+    "read_payload",
+    "validate_payload_schema",
+]
+
+# Beyond this a number that counts cannot tell one row from none.
+MOST_ROWS = 2**53
+_MOST_SENTENCES = 50
 
 
 class ExtractPayload(TypedDict, total=False):
@@ -28,148 +38,207 @@ class ExtractPayload(TypedDict, total=False):
     """Where the data lie."""
     source: str
     """Where the data come from."""
-    metrics: Mapping[str, float]
-    """More figures, by name; None stands for one that is missing."""
+    metrics: Mapping[str, float | Sequence[float | None]]
+    """More figures, by name; None stands for one that is missing. A list is one figure at steps."""
     params: Mapping[str, Any]
     """More facts, by name."""
 
 
 class PayloadError(FlowgaugeError):
-    """A payload that cannot be logged; `problems` has a sentence for every field at fault."""
+    """A payload that cannot be logged; `problems` has a sentence for every value at fault."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__(f"the payload is invalid: {'; '.join(problems)}")
 
 
+@dataclass(frozen=True)
+class ReadPayload:
+    """What could be read of a payload.
+
+    `problems` has a sentence for each value that was left out, `doubts` one for each that was taken
+    but may have been meant otherwise.
+    """
+
+    payload: ExtractPayload
+    problems: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+
 def validate_payload_schema(payload: Mapping[str, Any]) -> ExtractPayload:
     """Return *payload* in plain JSON types, or raise `PayloadError` naming every mistake in it.
 
-    Accepted wherever the meaning is plain: numpy's and decimal's numbers, paths as objects, dates
-    (in ISO 8601). A field that is None counts as absent.
+    Accepted wherever the meaning is plain: the numbers of numpy, pandas and decimal, booleans,
+    paths as objects, dates (in ISO 8601). A number under a name of its own, such as `accuracy`, is
+    a metric, anything else a parameter. A list of numbers is a metric with steps, a mapping or a
+    Series of numbers are metrics called `name.key`. A value that is None counts as absent.
     """
-    if not isinstance(payload, Mapping):
-        raise PayloadError([f"it must be a mapping, not {_kind(payload)}"])
-    problems: list[str] = []
-    plain: dict[str, Any] = {}
-    for name, value in payload.items():
-        if name not in _READERS:
-            problems.append(_unknown(name))
-        elif value is not None:
-            try:
-                plain[name] = _READERS[name](value)
-            except _FieldError as error:
-                problems.extend(f"{name}{where} {what}" for where, what in error.problems.items())
-    if problems:
+    read = read_payload(payload)
+    if problems := read.problems + read.doubts:
         raise PayloadError(problems)
-    return cast("ExtractPayload", plain)
+    return read.payload
 
 
-class _FieldError(ValueError):
-    """What is wrong, by place inside the field: `""` for the field itself, else `[key]`."""
+def read_payload(payload: object) -> ReadPayload:
+    """Return what can be read of *payload*, in plain JSON types.
 
-    def __init__(self, what: str = "", *, problems: dict[str, str] | None = None) -> None:
-        self.problems = problems or {"": what}
-
-
-def _rows(value: Any) -> int:
-    number = _number(value)
-    if number < 0 or not number.is_integer():
-        raise _FieldError(f"must be a whole number of 0 or more, not {value}")
-    return int(value)
-
-
-def _share(value: Any) -> float:
-    number = _number(value)
-    if number < 0 or number > 1:
-        raise _FieldError(f"must be a share from 0 to 1, not {value}")
-    return number
+    Raises `PayloadError` if it maps no names to values at all, and nothing else.
+    """
+    reading = _Reading()
+    try:
+        pairs = guarded(lambda: reading.values.pairs(payload))
+    except Unfit as unfit:
+        raise PayloadError([f"it {unfit}"]) from None
+    if pairs is None:
+        raise PayloadError([f"it must be a mapping, not {told(payload)}"])
+    for name, value in pairs:
+        reading.take(name, value)
+    return reading.result()
 
 
-def _number(value: Any) -> float:
-    # numpy, decimal and fractions know __float__; text does not, though float() would parse it.
-    if isinstance(value, SupportsFloat) and not isinstance(value, bool):
-        # An array has __float__ too, and a huge integer does not fit.
-        with suppress(TypeError, ValueError, OverflowError):
-            return float(value)
-    raise _FieldError(f"must be a number, not {_kind(value)}")
+class _Reading:
+    """One payload, while it is read."""
 
+    def __init__(self) -> None:
+        self.values = Values()
+        self._fields: dict[str, Any] = {}
+        self._metrics: dict[str, Figure] = {}
+        self._params: dict[str, Any] = {}
+        self._problems: list[str] = []
+        self._doubts: list[str] = []
+        self._extras: list[tuple[str, Any]] = []
+        self._named: set[str] = set()
 
-def _text(value: Any) -> str:
-    if isinstance(value, str | PathLike):
-        return str(fspath(value))
-    raise _FieldError(f"must be text, not {_kind(value)}")
-
-
-def _checksum(value: Any) -> str | int | float:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes):
-        return value.hex()
-    number = _number(value)
-    # int() of the value itself, for float() of a 64-bit hash has rounded it.
-    return int(value) if number.is_integer() else number
-
-
-def _fact(value: Any) -> Any:
-    if isinstance(value, str | bool | int | float | None):
-        return value
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, Mapping):
-        return {str(key): _fact(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_fact(each) for each in value]
-    # As MLflow's own log_param does with an object.
-    return str(value)
-
-
-def _figures(value: Any) -> dict[str, float]:
-    figures: dict[str, float] = {}
-    problems: dict[str, str] = {}
-    for name, figure in _named(value).items():
-        if figure is None:
-            continue
+    def take(self, name: Any, value: Any) -> None:
+        """Read one field, or keep it for `result` if it is none."""
         try:
-            figures[name] = _number(figure)
-        except _FieldError as error:
-            problems[f"[{name!r}]"] = error.problems[""]
-    if problems:
-        raise _FieldError(problems=problems)
-    return figures
+            if guarded(lambda: is_missing(value)):
+                return
+            name = guarded(lambda: self.values.name(name))
+            if name in _READERS:
+                self._named.add(name)
+                guarded(lambda: _READERS[name](self, name, value))
+            else:
+                self._extras.append((name, value))
+        except Unfit as unfit:
+            self._problems.append(f"{told(name) if name not in _READERS else name} {unfit}")
+
+    def result(self) -> ReadPayload:
+        """Return what was read; values under other names give way to fields."""
+        for name, value in self._extras:
+            self._take_extra(name, value)
+        fields = dict(self._fields)
+        if self._metrics or "metrics" in self._named:
+            fields["metrics"] = self._metrics
+        if self._params or "params" in self._named:
+            fields["params"] = self._params
+        return ReadPayload(
+            cast("ExtractPayload", fields), _shortened(self._problems), _shortened(self._doubts)
+        )
+
+    def rows(self, name: str, value: Any) -> None:
+        """Read the field `rows`."""
+        if not self._are_by_key(name, value):
+            number = self.values.number(value)
+            rows = self.values.integer(value) if abs(number) <= MOST_ROWS else None
+            if rows is None or rows < 0:
+                raise Unfit(f"must be a whole number of 0 or more, up to 2**53, not {told(value)}")
+            self._fields[name] = rows
+
+    def share(self, name: str, value: Any) -> None:
+        """Read a field that is a share."""
+        if not self._are_by_key(name, value):
+            number = self.values.number(value)
+            if number < 0 or number > 1:
+                raise Unfit(f"must be a share from 0 to 1, not {told(number)}")
+            self._fields[name] = number
+
+    def checksum(self, name: str, value: Any) -> None:
+        """Read the field `checksum`."""
+        if isinstance(value, str):
+            self._fields[name] = self.values.text(value)
+        elif isinstance(value, bytes):
+            self._fields[name] = value.hex()
+        else:
+            number = self.values.number(value)
+            whole = self.values.integer(value)
+            self._fields[name] = number if whole is None else self.values.fact(whole)
+
+    def text(self, name: str, value: Any) -> None:
+        """Read a field that is a text."""
+        self._fields[name] = self.values.text(value)
+
+    def metrics(self, name: str, value: Any) -> None:
+        """Read the field `metrics`."""
+        for key, each in self._by_name(name, value):
+            problems: dict[str, str] = {}
+            for figure_name, figure in self.values.figures(key, each, problems):
+                self._put(name, self._metrics, figure_name, figure)
+            self._problems += [f"{name}[{told(at)}] {what}" for at, what in problems.items()]
+
+    def params(self, name: str, value: Any) -> None:
+        """Read the field `params`."""
+        for key, each in self._by_name(name, value):
+            try:
+                fact = guarded(lambda each=each: self.values.fact(each))  # type: ignore[misc]
+                self._put(name, self._params, key, fact)
+            except Unfit as unfit:
+                self._problems.append(f"{name}[{told(key)}] {unfit}")
+
+    def _by_name(self, name: str, value: Any) -> list[tuple[str, Any]]:
+        pairs = self.values.pairs(value)
+        if pairs is None:
+            raise Unfit(f"must map names to values, not be {told(value)}")
+        named = []
+        for key, each in pairs:
+            try:
+                named.append((guarded(lambda key=key: self.values.name(key)), each))  # type: ignore[misc]
+            except Unfit as unfit:
+                self._problems.append(f"{name}[{told(key)}] {unfit}")
+        return named
+
+    def _are_by_key(self, name: str, value: Any) -> bool:
+        """Take what the field *name* has a number for each key of as metrics: `null_rate.age`."""
+        if self.values.pairs(value) is None:
+            return False
+        problems: dict[str, str] = {}
+        self._metrics.update(self.values.figures(name, value, problems))
+        self._problems += [f"{at} {what}" for at, what in problems.items()]
+        return True
+
+    def _take_extra(self, name: str, value: Any) -> None:
+        problems: dict[str, str] = {}
+        figures = dict(self.values.figures(name, value, problems))
+        try:
+            if problems:
+                fact = guarded(lambda: self.values.fact(value))
+                self._put("params", self._params, name, fact)
+            for figure_name, figure in figures.items() if not problems else ():
+                self._put("metrics", self._metrics, figure_name, figure)
+        except Unfit as unfit:
+            self._problems.append(f"{told(name)} {unfit}")
+        if near := get_close_matches(name, _READERS, n=1, cutoff=0.75):
+            kind = "parameter" if problems else "metric"
+            self._doubts.append(f"{name} is no field (did you mean {near[0]}?): taken as a {kind}")
+
+    def _put(self, field_name: str, into: dict[str, Any], name: str, value: Any) -> None:
+        if name in into:
+            self._problems.append(f"{field_name}[{told(name)}] is there twice")
+        else:
+            into[name] = value
 
 
-def _facts(value: Any) -> dict[str, Any]:
-    return {name: _fact(fact) for name, fact in _named(value).items()}
+def _shortened(sentences: list[str]) -> list[str]:
+    more = len(sentences) - _MOST_SENTENCES
+    return sentences if more <= 0 else [*sentences[:_MOST_SENTENCES], f"and {more} more"]
 
 
-def _named(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _FieldError(f"must map names to values, not be {_kind(value)}")
-    wrong = {f"[{name!r}]": "must be named by text" for name in value if not isinstance(name, str)}
-    if wrong:
-        raise _FieldError(problems=wrong)
-    return value
-
-
-def _unknown(name: object) -> str:
-    near = get_close_matches(str(name), _READERS, n=1, cutoff=0.75)
-    advice = f"did you mean {near[0]}?" if near else "put figures in metrics, other facts in params"
-    return f"{name} is no field ({advice})"
-
-
-def _kind(value: object) -> str:
-    return f"{value!r}" if isinstance(value, str | bool | None) else type(value).__name__
-
-
-_READERS: Mapping[str, Callable[[Any], Any]] = {
-    "rows": _rows,
-    "null_rate": _share,
-    "checksum": _checksum,
-    "path": _text,
-    "source": _text,
-    "metrics": _figures,
-    "params": _facts,
+_READERS: Mapping[str, Callable[[_Reading, str, Any], None]] = {
+    "rows": _Reading.rows,
+    "null_rate": _Reading.share,
+    "checksum": _Reading.checksum,
+    "path": _Reading.text,
+    "source": _Reading.text,
+    "metrics": _Reading.metrics,
+    "params": _Reading.params,
 }

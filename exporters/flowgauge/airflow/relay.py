@@ -5,9 +5,9 @@ from threading import Event
 from typing import Protocol
 
 from flowgauge.airflow.connection import Connection
-from flowgauge.airflow.outbox import Flushed, Sender
+from flowgauge.airflow.outbox import Flushed, Refusals, Sender
 from flowgauge.airflow.permit import permit_interval, wait_for_permit
-from flowgauge.airflow.spool import drain_spool
+from flowgauge.airflow.spool import SpoolState, drain_spool, spool_state
 from flowgauge.complaint import Complaint
 from flowgauge.errors import FlowgaugeError
 from flowgauge.store.outbox import OutboxState
@@ -19,6 +19,7 @@ __all__ = ["Observer", "Relay"]
 _IDLE_SECONDS = 1.0
 _SEND_SECONDS = 10.0
 _PROBE_SECONDS = 5.0
+_SPOOL_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -27,6 +28,9 @@ class Observer(Protocol):
 
     def saw(self, state: OutboxState) -> None:
         """Note how full the outbox is."""
+
+    def saw_spool(self, state: SpoolState) -> None:
+        """Note what lies in the spool."""
 
     def sent(self, flushed: Flushed) -> None:
         """Note what came of one entry that was tried."""
@@ -59,6 +63,7 @@ class Relay:
         self._stop = stop
         self._away = False
         self._pause = _IDLE_SECONDS
+        self._refusals = Refusals()
         self._complaint = Complaint("Sending what the outbox holds")
 
     def run(self) -> None:
@@ -75,7 +80,7 @@ class Relay:
             defect = None if isinstance(error, FlowgaugeError) else error
             self._complaint.raise_(str(error), defect)
             self._observer.is_up(False)
-            return self._back_off()
+            return max(self._back_off(), getattr(error, "retry_after_seconds", None) or 0.0)
         self._complaint.settle()
         self._observer.is_up(True)
         self._away = False
@@ -83,7 +88,8 @@ class Relay:
         return pause
 
     def _attempt(self) -> float:
-        drain_spool(self._store)
+        self._observer.saw_spool(spool_state())
+        drain_spool(self._store, seconds=_SPOOL_SECONDS)
         self._observer.saw(self._store.outbox.state())
         connection = self._connect()
         if self._away:
@@ -94,7 +100,7 @@ class Relay:
             wait_for_permit(sleep=self._sleep)
         except _StoppedError:
             return 0.0
-        sender = Sender(self._store, connection)
+        sender = Sender(self._store, connection, self._refusals)
         sender.send_oldest(_SEND_SECONDS)
         self._observer.sent(sender.flushed)
         if sender.flushed.problem:

@@ -3,24 +3,50 @@
 import json
 import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from uuid import uuid4
 
+from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.host import stats
+from flowgauge.store.errors import StoreError
 from flowgauge.store.log_calls import deferred
 from flowgauge.store.opening import state_folder
 from flowgauge.store.private import make_folder, temporary_file
 from flowgauge.store.store import Store
 
-__all__ = ["drain_spool", "spool"]
+__all__ = ["SpoolState", "drain_spool", "spool", "spool_state"]
 
 _FOLDER = "flowgauge-spool"
+# A file's name says what it is: waiting, taken by a process that moves it, or of no use.
+_WAITING, _TAKEN, _BAD = ".json", ".taken", ".bad"
+# Nobody takes longer to move one file: whoever took it was killed.
+_TAKEN_SECONDS = 60.0
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SpoolState:
+    """What lies in the spool at *folder*: payloads, and files that are none or cannot be moved.
+
+    `oldest` is when the oldest payload was written, in Unix time.
+    """
+
+    folder: Path
+    waiting: int
+    bad: int
+    oldest: float | None
 
 
 def spool(
     entry: Entry, duration_seconds: float, reason: str, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Write *entry* to a file, or to the log if that fails too; raise nothing.
+    """Write *entry* to a file, and to the log; raise nothing.
 
     `drain_spool` on the same host moves it into the outbox. Whoever runs tasks in short-lived
     containers collects it from the log.
@@ -28,30 +54,120 @@ def spool(
     text = json.dumps(
         {"duration_seconds": duration_seconds, "reason": reason, "body": entry.to_json()}
     )
-    file = state_folder(environ) / _FOLDER / f"{entry.log_id}.json"
+    file = _folder(environ) / f"{entry.log_id}{_WAITING}"
     try:
         make_folder(file.parent)
         unfinished = temporary_file(file.parent)
         unfinished.write_text(text)
         unfinished.replace(file)
     except OSError as error:
-        _log.error("The payload %s cannot be kept in %s either (%s)", text, file, error)
+        _log.error("The payload cannot be kept in %s either (%s), only here: %s", file, error, text)
+        stats.count("mlflow.dag_log.unspooled", entry.dag_id, entry.task_id)
     else:
-        _log.warning("The payload is kept in %s until the store is back", file)
+        _log.warning("The payload is kept in %s until the store is back, and here: %s", file, text)
+        stats.count("mlflow.dag_log.spooled", entry.dag_id, entry.task_id)
 
 
-def drain_spool(store: Store, environ: Mapping[str, str] = os.environ) -> None:
-    """Move every spooled entry of this host into *store*; raise `StoreError` if it is down."""
-    for file in sorted((state_folder(environ) / _FOLDER).glob("*.json")):
-        try:
-            kept = json.loads(file.read_text())
-            entry = Entry.from_json(kept["body"])
-            reason = kept["reason"]
-            logged = entry.logged(kept["duration_seconds"], reason)
-        except FileNotFoundError:
-            continue  # Another process was faster.
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            _log.warning("%s is no spooled payload (%s): look at it and remove it", file, error)
-            continue
-        store.outbox.put(entry.to_keep(reason), deferred(logged))
-        file.unlink(missing_ok=True)
+def spool_state(environ: Mapping[str, str] = os.environ) -> SpoolState:
+    """Return what lies in this host's spool; nothing, if it cannot be looked at."""
+    folder = _folder(environ)
+    waiting, bad, oldest = 0, 0, None
+    for each in _listed(folder):
+        kind = Path(each.name).suffix
+        if kind in {_WAITING, _TAKEN}:
+            with suppress(OSError):
+                written = each.stat().st_mtime
+                oldest = written if oldest is None else min(oldest, written)
+                waiting += 1
+        elif kind == _BAD:
+            bad += 1
+    return SpoolState(folder, waiting, bad, oldest)
+
+
+def drain_spool(
+    store: Store,
+    *,
+    seconds: float,
+    environ: Mapping[str, str] = os.environ,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Move spooled entries of this host into *store* for *seconds*; *clock* is that of the files.
+
+    A file that is no payload is set aside, one that cannot be moved is left where it is. Several
+    processes may do this at once. Raises `StoreError` if the store is down.
+    """
+    deadline = Deadline(seconds)
+    for file in _waiting(_folder(environ), clock):
+        if not deadline.left:
+            return
+        # Whoever renames it has it, and can remove it: what cannot be removed would come again.
+        taken = _renamed(file, f"{file.name.partition('.')[0]}.{uuid4().hex}{_TAKEN}")
+        if taken is not None:
+            _move(taken, store)
+
+
+def _move(taken: Path, store: Store) -> None:
+    log_id = taken.name.partition(".")[0]
+    try:
+        kept = json.loads(taken.read_text())
+        # The store may have had it after all, when it did not answer.
+        entry = replace(Entry.from_json(kept["body"]), spooled=True)
+        reason = kept["reason"]
+        counts = deferred(entry.logged(kept["duration_seconds"], reason))
+        kept = entry.to_keep(reason)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        bad = _renamed(taken, f"{log_id}{_BAD}")
+        _log.warning("%s is no spooled payload (%s): look at it and remove it", bad, error)
+        return
+    try:
+        store.outbox.put(kept, counts)
+    except StoreError:
+        _renamed(taken, f"{log_id}{_WAITING}")
+        raise
+    taken.unlink(missing_ok=True)
+
+
+def _waiting(folder: Path, clock: Callable[[], float]) -> Iterator[Path]:
+    for each in _listed(folder):
+        kind = Path(each.name).suffix
+        if kind == _WAITING or (kind == _TAKEN and _is_left_behind(each, clock())):
+            yield Path(each.path)
+
+
+def _is_left_behind(taken: "os.DirEntry[str]", now: float) -> bool:
+    try:
+        return now - taken.stat().st_ctime > _TAKEN_SECONDS
+    except OSError:
+        return False
+
+
+def _listed(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """Yield what is in *folder*, one after the other: there may be any number of files."""
+    try:
+        with os.scandir(folder) as listed:
+            yield from listed
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        _complain(folder, str(error))
+
+
+def _renamed(file: Path, name: str) -> Path | None:
+    """Return *file* under its new name; None if another was faster, or it cannot be renamed."""
+    try:
+        return file.rename(file.with_name(name))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _complain(file, str(error))
+        return None
+
+
+# Once for each: a relay would say it every second.
+@lru_cache(maxsize=1000)
+def _complain(place: Path, why: str) -> None:
+    _log.warning("Payloads in %s cannot be moved into the outbox (%s): see who owns it", place, why)
+
+
+def _folder(environ: Mapping[str, str]) -> Path:
+    return state_folder(environ) / _FOLDER

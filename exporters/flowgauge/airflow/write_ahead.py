@@ -44,8 +44,11 @@ class WriteAhead:
         self._ensure(store)
         store.outbox.settle(self._entry.log_id, counts)
 
-    def leave(self, store: Store, reason: Reason, counts: Sequence[Count]) -> None:
-        """Leave the entry to whoever empties the outbox, and count; raise `StoreError`."""
+    def leave(self, store: Store, reason: str, counts: Sequence[Count]) -> None:
+        """Leave the entry to whoever empties the outbox, and count; raise `StoreError`.
+
+        *reason* is why, and where the attempt stopped.
+        """
         self._ensure(store)
         store.outbox.release(self._entry.log_id, self._lease.owner, reason, counts)
 

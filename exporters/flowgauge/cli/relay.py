@@ -13,6 +13,7 @@ from flowgauge.address import listen, parse_address
 from flowgauge.airflow.connection import connect
 from flowgauge.airflow.outbox import Flushed
 from flowgauge.airflow.relay import Relay
+from flowgauge.airflow.spool import SpoolState
 from flowgauge.cli.options import (
     log_level_option,
     mlflow_uri_option,
@@ -27,7 +28,14 @@ from flowgauge.exporter.serve import serve
 from flowgauge.exporter.tls import server_context
 from flowgauge.exporter.web import Page, web_app
 from flowgauge.exporter.web_config import WebConfigFile
-from flowgauge.metrics import RELAY_LAG, RELAY_SENT, RELAY_SET_ASIDE, RELAY_UP, Metric
+from flowgauge.metrics import (
+    RELAY_LAG,
+    RELAY_SENT,
+    RELAY_SET_ASIDE,
+    RELAY_SPOOL,
+    RELAY_UP,
+    Metric,
+)
 from flowgauge.redact import redact_url
 from flowgauge.store import open_store
 from flowgauge.store.outbox import OutboxState
@@ -105,11 +113,17 @@ class _Metrics:
         self._sent = Counter(*_described(RELAY_SENT), registry=registry)
         self._set_aside = Counter(*_described(RELAY_SET_ASIDE), registry=registry)
         self._lag = Gauge(*_described(RELAY_LAG), registry=registry)
+        self._spool = Gauge(*_described(RELAY_SPOOL), RELAY_SPOOL.labels, registry=registry)
         self._up = Gauge(*_described(RELAY_UP), registry=registry)
 
     def saw(self, state: OutboxState) -> None:
         """See `Observer`."""
         self._lag.set(0 if state.oldest is None else max(time() - state.oldest, 0))
+
+    def saw_spool(self, state: SpoolState) -> None:
+        """See `Observer`."""
+        self._spool.labels("waiting").set(state.waiting)
+        self._spool.labels("bad").set(state.bad)
 
     def sent(self, flushed: Flushed) -> None:
         """See `Observer`."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["as_table"]
+__all__ = ["as_duration", "as_table"]
 
 
 def as_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -12,3 +12,11 @@ def as_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (header, *rows)
     )
+
+
+def as_duration(seconds: float) -> str:
+    """Return *seconds* in one unit: `40s`, `12m`, `3h`, `5d`."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"

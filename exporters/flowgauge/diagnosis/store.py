@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+from flowgauge.airflow.spool import spool_state
 from flowgauge.compatibility import remark
 from flowgauge.errors import FlowgaugeError
 from flowgauge.redact import redact_url
@@ -28,5 +29,12 @@ def ask_store(url: str) -> str:
     return (
         f"{redact_url(url)} answers, {about}{remark(name.lower(), version)}; "
         f"payloads waiting in the outbox: {outbox.entries}, set aside: {outbox.poison}"
-        f"{f'; could not be asked about: {unknown}' if unknown else ''}"
+        f"{_spooled()}{f'; could not be asked about: {unknown}' if unknown else ''}"
     )
+
+
+def _spooled() -> str:
+    spool = spool_state()
+    found = [f"{spool.waiting} payloads"] if spool.waiting else []
+    found += [f"{spool.bad} files that are none"] if spool.bad else []
+    return f"; in the spool {spool.folder}: {' and '.join(found)}" if found else ""

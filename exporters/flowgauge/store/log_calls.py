@@ -18,14 +18,15 @@ from flowgauge.metrics import (
 )
 from flowgauge.store.counts import Count
 
-__all__ = ["Logged", "abandoned", "arrived", "deferred", "ended", "failed"]
+__all__ = ["Logged", "abandoned", "arrived", "deferred", "ended", "failed", "repeated"]
 
 
 @dataclass(frozen=True)
 class Logged:
     """A log call: its payload arrived in MLflow, or did not (`reason`).
 
-    `altered` says that names or values of it were changed to suit MLflow.
+    `altered` says that names or values of it were changed to suit MLflow or left out, `left_out`
+    the reason that this counts as, if any was left out.
     """
 
     dag_id: str
@@ -34,6 +35,7 @@ class Logged:
     rows: int = 0
     null_ratio: float | None = None
     altered: bool = False
+    left_out: str | None = None
     reason: str | None = None
 
     @property
@@ -47,6 +49,11 @@ def ended(logged: Logged) -> Sequence[Count]:
     if logged.reason is None:
         return (*_called(logged), *arrived(logged))
     return (*_called(logged), *failed(*logged.pair, logged.reason))
+
+
+def repeated(logged: Logged) -> Sequence[Count]:
+    """Return what a log call counts whose payload had arrived before."""
+    return _called(logged)
 
 
 def deferred(logged: Logged) -> Sequence[Count]:
@@ -84,13 +91,17 @@ def failed(dag_id: str, task_id: str, reason: str) -> Sequence[Count]:
 
 def _kept(logged: Logged) -> Sequence[Count]:
     failure = () if logged.reason is None else failed(*logged.pair, logged.reason)
-    altered = Count(DAG_LOGS_ALTERED, logged.pair, int(logged.altered))
-    return (altered, Count(DAG_LOGS_DEFERRED, logged.pair), *failure)
+    return (*_changed(logged), Count(DAG_LOGS_DEFERRED, logged.pair), *failure)
 
 
 def _called(logged: Logged) -> Sequence[Count]:
     """Return what every log call counts, however it ended."""
     return (
         Count(DAG_LOG_DURATION, (logged.dag_id,), logged.duration_seconds),
-        Count(DAG_LOGS_ALTERED, logged.pair, int(logged.altered)),
+        *_changed(logged),
     )
+
+
+def _changed(logged: Logged) -> Sequence[Count]:
+    altered = Count(DAG_LOGS_ALTERED, logged.pair, int(logged.altered))
+    return (altered, *(failed(*logged.pair, logged.left_out) if logged.left_out else ()))

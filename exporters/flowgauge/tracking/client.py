@@ -93,6 +93,26 @@ class TrackingClient:
             raise failures.not_mlflow(self.address, response)
         return answer
 
+    def upload(
+        self,
+        path: str,
+        content: bytes,
+        query: Mapping[str, str],
+        *,
+        timeout_seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Post *content* to *path* as it is, with *query* as parameters; otherwise as `call`."""
+        kind = {"Content-Type": "application/octet-stream"}
+        self._send(
+            "POST",
+            path,
+            timeout_seconds,
+            content=content,
+            params=query,
+            headers={**(headers or {}), **kind},
+        )
+
     def text(self, path: str, *, timeout_seconds: float | None = None) -> str:
         """Return what a GET of *path*, such as `/version`, answers."""
         return self._send("GET", path, timeout_seconds).text

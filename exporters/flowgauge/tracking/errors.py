@@ -6,11 +6,26 @@ __all__ = [
     "TrackingError",
     "TrackingNotMlflowError",
     "TrackingRejectedError",
+    "TrackingTimedOutError",
     "TrackingTooLongError",
     "TrackingUnauthorizedError",
     "TrackingUnavailableError",
     "TrackingUnreachableError",
 ]
+
+
+# https://mlflow.org/docs/latest/api_reference/rest-api.html, and 413 of a proxy.
+_FOR_CONTENT = {
+    "BAD_REQUEST",
+    "INVALID_PARAMETER_VALUE",
+    "INVALID_STATE",
+    "MALFORMED_REQUEST",
+    "REQUEST_ENTITY_TOO_LARGE",
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_CONFLICT",
+    "RESOURCE_DOES_NOT_EXIST",
+    "RESOURCE_LIMIT_EXCEEDED",
+}
 
 
 class TrackingError(FlowgaugeError):
@@ -21,12 +36,21 @@ class TrackingUnreachableError(TrackingError):
     """No answer: name resolution, connection, TLS or time-out. Whether MLflow acted is unknown."""
 
 
+class TrackingTimedOutError(TrackingUnreachableError):
+    """No answer within the time there was."""
+
+
 class TrackingUnauthorizedError(TrackingError):
     """MLflow wants another login (401), or gives this one no permission (403)."""
 
 
 class TrackingUnavailableError(TrackingError):
-    """MLflow cannot answer now (408, 429, 5xx, or its connection pool is drained): try later."""
+    """MLflow cannot answer now (408, 429, 5xx, or its database has a problem): try later.
+
+    `retry_after_seconds` is how long it asks to be left alone, if it does.
+    """
+
+    retry_after_seconds: float | None = None
 
 
 class TrackingNotMlflowError(TrackingUnavailableError):
@@ -40,6 +64,8 @@ class TrackingTooLongError(TrackingUnavailableError):
 class TrackingRejectedError(TrackingError):
     """MLflow refused the request for good; asking again will not help.
 
+    `is_for_content` says that it is for what was sent, so another payload may well be taken.
+
     `status` is the HTTP status, `error_code` MLflow's name for it (`INVALID_PARAMETER_VALUE`, ...),
     `message` MLflow's own words.
     """
@@ -49,3 +75,8 @@ class TrackingRejectedError(TrackingError):
         self.status = status
         self.error_code = error_code
         self.message = message
+
+    @property
+    def is_for_content(self) -> bool:
+        """See the class."""
+        return self.error_code in _FOR_CONTENT

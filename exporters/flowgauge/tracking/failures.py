@@ -3,6 +3,8 @@
 import re
 import socket
 import ssl
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import httpx
 
@@ -13,22 +15,29 @@ from flowgauge.tracking.errors import (
     TrackingError,
     TrackingNotMlflowError,
     TrackingRejectedError,
+    TrackingTimedOutError,
     TrackingTooLongError,
     TrackingUnauthorizedError,
     TrackingUnavailableError,
     TrackingUnreachableError,
 )
 
-__all__ = ["not_mlflow", "refusal", "timed_out", "unanswered"]
+__all__ = ["is_database_problem", "not_mlflow", "refusal", "timed_out", "unanswered"]
 
-# MLflow answers a drained connection pool with 400 and SQLAlchemy's words (measured on 3.17).
-_DRAINED_POOL = "QueuePool limit"
+# MLflow answers with 400 what its database says but for OperationalError, in SQLAlchemy's words
+# (measured on 3.17). Not the payload's fault are a drained pool, a database that is read-only for a
+# while, a schema that is not the server's. https://docs.sqlalchemy.org/errors.html has the codes.
+_DATABASE_PROBLEM = re.compile(
+    r"QueuePool limit|ReadOnlySqlTransaction|InFailedSqlTransaction"
+    r"|sqlalche\.me/e/\w+/(?:2j85|3o7r|4xp6|8s2b|e3q8|f405)"
+)
+_LONGEST_RETRY_AFTER_SECONDS = 3600.0
 _LOGIN_PAGE = re.compile(r"type=[\"']?password|\b(log|sign)[ -]?in\b", re.IGNORECASE)
 
 
-def timed_out(address: str, seconds: float) -> TrackingUnreachableError:
+def timed_out(address: str, seconds: float) -> TrackingTimedOutError:
     """Return the error for no answer within *seconds*."""
-    return TrackingUnreachableError(
+    return TrackingTimedOutError(
         f"MLflow at {address} did not answer within {seconds:g} s: "
         "see whether the server is overloaded or a firewall drops the packets"
     )
@@ -82,7 +91,8 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
         return None
     status = response.status_code
     said = json_object(response) or {}
-    message = quote(str(said.get("message", "")) or response.text)
+    told = str(said.get("message", "")) or response.text
+    message = quote(told)
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         return _kept_out(address, response, message)
     if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
@@ -90,11 +100,13 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
             f"MLflow at {address} cannot be reached: the proxy on the way wants a login, put it "
             "into HTTP_PROXY, http://USER:PASSWORD@HOST:PORT"
         )
-    if _temporary(status, message):
-        return TrackingUnavailableError(
+    if _temporary(status, told):
+        error = TrackingUnavailableError(
             f"MLflow at {address} cannot answer now ({status}: {message}): "
             "see its log, and try again later"
         )
+        error.retry_after_seconds = _retry_after(response)
+        return error
     if "error_code" in said or status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
         error_code = str(said.get("error_code", "REQUEST_ENTITY_TOO_LARGE"))
         return TrackingRejectedError(
@@ -156,5 +168,24 @@ def _temporary(status: int, message: str) -> bool:
     return (
         status in {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS}
         or status >= httpx.codes.INTERNAL_SERVER_ERROR
-        or (status == httpx.codes.BAD_REQUEST and _DRAINED_POOL in message)
+        or (status == httpx.codes.BAD_REQUEST and is_database_problem(message))
     )
+
+
+def is_database_problem(message: str) -> bool:
+    """Return whether MLflow's *message* is of its database, not of what it was asked to store."""
+    return _DATABASE_PROBLEM.search(message) is not None
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    # Seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    said = response.headers.get("retry-after", "")
+    try:
+        seconds = float(said) if said.isdecimal() else _seconds_until(said)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _seconds_until(date: str) -> float:
+    return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
