@@ -172,4 +172,4 @@ class Sender:
         counts = failed(kept.dag_id, kept.task_id, reason)
         self._store.outbox.set_aside(kept.entry_id, reason, redact_text(str(error)), counts)
         self.flushed.set_aside += 1
-        _log.error("Set the payload %s aside: %s", kept.entry_id, error)
+        _log.error("Set the payload %s aside: %s", kept.entry_id, redact_text(str(error)))
