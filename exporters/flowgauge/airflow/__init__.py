@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from flowgauge.airflow.log import log_with_mlflow
     from flowgauge.airflow.payload import ExtractPayload, PayloadError, validate_payload_schema
     from flowgauge.airflow.rate_limiter import RateLimitExceeded, rate_limit
-    from flowgauge.airflow.uri import tracking_uri
+    from flowgauge.airflow.uri import configure_mlflow, tracking_uri
 
 __all__ = [
     "ExtractPayload",
     "PayloadError",
     "RateLimitExceeded",
+    "configure_mlflow",
     "log_with_mlflow",
     "rate_limit",
     "tracking_uri",
@@ -27,6 +28,7 @@ _HOMES = {
     "ExtractPayload": "payload",
     "PayloadError": "payload",
     "RateLimitExceeded": "rate_limiter",
+    "configure_mlflow": "uri",
     "log_with_mlflow": "log",
     "rate_limit": "rate_limiter",
     "tracking_uri": "uri",

@@ -3,6 +3,7 @@
 https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
 
+import os
 import re
 from collections.abc import Mapping
 from math import isfinite, isnan
@@ -26,8 +27,8 @@ _THERE_ALREADY = re.compile("IntegrityError|UniqueViolation")
 class RestConnection:
     """One MLflow server, as `flowgauge.tracking.client` reaches it."""
 
-    def __init__(self, uri: str) -> None:
-        self._client = TrackingClient(uri)
+    def __init__(self, uri: str, environ: Mapping[str, str] = os.environ) -> None:
+        self._client = TrackingClient(uri, environ=environ)
         self._experiment_ids: dict[str, str] = {}
 
     def send(self, entry: Entry, *, again: bool, seconds: float) -> str:

@@ -9,6 +9,7 @@ __all__ = ["airflow_is_loaded", "airflow_name"]
 # Airflow 3 first: it keeps some of the old places, and warns of them.
 _PLACES = {
     "AirflowPlugin": ("airflow.plugins_manager",),
+    "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "Connection": ("airflow.sdk", "airflow.models"),
     # Airflow 2's XCom, which XComModel replaced, reads itself.

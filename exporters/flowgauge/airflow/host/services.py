@@ -1,6 +1,6 @@
 """What Airflow keeps for its tasks: Variables, Connections, XCom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ from flowgauge.airflow.host.names import airflow_is_loaded, airflow_name
 
 __all__ = [
     "Connection",
+    "as_connection",
     "get_connection",
     "get_variable",
     "push_xcom",
@@ -27,7 +28,11 @@ _airflow = Asking("Airflow")
 
 @dataclass(frozen=True)
 class Connection:
-    """An Airflow Connection; what it does not say is None or empty."""
+    """An Airflow Connection; what it does not say is None or empty.
+
+    `extra_dejson` is Airflow's name for its extra fields: asked for by that name, Airflow keeps
+    those that look like secrets out of its logs.
+    """
 
     conn_type: str | None
     host: str | None
@@ -35,6 +40,7 @@ class Connection:
     schema: str | None
     login: str | None
     password: str | None = field(repr=False)
+    extra_dejson: Mapping[str, Any] = field(repr=False)
 
 
 def get_variable(name: str, seconds: float = _PATIENCE_SECONDS) -> str | None:
@@ -70,10 +76,14 @@ def get_connection(conn_id: str, seconds: float = _PATIENCE_SECONDS) -> Connecti
         connection = airflow_name("Connection")
         # Airflow 2's has no `get`.
         get = getattr(connection, "get", None) or connection.get_connection_from_secrets
-        found = get(conn_id)
-        return Connection(**{each.name: getattr(found, each.name) for each in fields(Connection)})
+        return as_connection(get(conn_id))
 
     return _ask(f"Reading the Connection {conn_id}", read, seconds)
+
+
+def as_connection(found: Any) -> Connection:
+    """Return what Airflow's own Connection object says."""
+    return Connection(**{each.name: getattr(found, each.name) for each in fields(Connection)})
 
 
 def push_xcom(instance: Any, key: str, value: str, seconds: float = _PATIENCE_SECONDS) -> bool:
