@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.rest import RestConnection
 from flowgauge.airflow.uri import find_tracking_uri
 from flowgauge.tracking.headers import MLFLOW_HEADERS
+from flowgauge.tracking.pages import Pages
 from flowgauge.tracking.settings import speaks_rest
 from flowgauge.tracking.uri import TrackingUri
 
@@ -30,8 +32,13 @@ class Connection(Protocol):
     def probe(self, seconds: float) -> None:
         """Return if it answers within *seconds*, else raise `TrackingError`."""
 
-    def run_url(self, run_id: str) -> str | None:
-        """Return the address of a run's page in MLflow's UI, None if there is no UI."""
+    @property
+    def pages(self) -> Pages | None:
+        """Its pages for people, None if there is no UI."""
+
+    @property
+    def experiment_ids(self) -> Collection[str]:
+        """The experiments it sent to."""
 
 
 def connect(uri: str | None = None, *, seconds: float = math.inf) -> Connection:

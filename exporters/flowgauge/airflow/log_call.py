@@ -12,6 +12,7 @@ from flowgauge.airflow.entry import Entry, make_entry
 from flowgauge.airflow.host import stats
 from flowgauge.airflow.payload import PayloadError, validate_payload_schema
 from flowgauge.airflow.reasons import Reason
+from flowgauge.airflow.run_link import note_kept_payload
 from flowgauge.airflow.shared_store import tell_store
 from flowgauge.airflow.write_ahead import WriteAhead
 from flowgauge.store.log_calls import Logged, deferred, ended
@@ -58,6 +59,7 @@ def log_payload(
         _log.warning("Changed to suit MLflow: %s", "; ".join(changes))
         stats.count("mlflow.dag_log.altered", entry.dag_id, entry.task_id)
     if _is_for_later(delivery) and _leave(entry, deadline):
+        note_kept_payload(task, entry.experiment)
         return None
     return _send(entry, task, deadline)
 

@@ -64,6 +64,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [
             {"integration-name": HOOK_NAME, "python-modules": ["flowgauge.airflow.hook"]},
         ],
+        "extra-links": ["flowgauge.airflow.plugin.MlflowRunLink"],
         "connection-types": [
             {
                 "connection-type": CONN_TYPE,

@@ -5,7 +5,7 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import isfinite, isnan
 from typing import Any
 
@@ -15,6 +15,7 @@ from flowgauge.airflow.entry import Entry
 from flowgauge.dag_headers import dag_headers
 from flowgauge.tracking.client import TrackingClient
 from flowgauge.tracking.errors import TrackingRejectedError
+from flowgauge.tracking.pages import Pages, mlflow_pages
 from flowgauge.tracking.queries import Queries
 from flowgauge.tracking.tags import LOG_ID_TAG
 
@@ -42,9 +43,15 @@ class RestConnection:
         """Return if it answers within *seconds*, else raise `TrackingError`."""
         Queries(self._client, seconds_left=Deadline(seconds).allot).probe()
 
-    def run_url(self, run_id: str) -> str:
-        """Return the address of a run's page in MLflow's UI."""
-        return f"{self._client.address}/#/runs/{run_id}"
+    @property
+    def pages(self) -> Pages | None:
+        """Its pages for people."""
+        return mlflow_pages(self._client.address)
+
+    @property
+    def experiment_ids(self) -> Collection[str]:
+        """The experiments it sent to."""
+        return set(self._experiment_ids.values())
 
 
 class _RestTracking:

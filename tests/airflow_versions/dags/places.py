@@ -62,6 +62,11 @@ def places() -> None:
         raise RuntimeError("as it should")
 
     @task
+    def keeps() -> None:
+        os.environ["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
+        probe("kept")
+
+    @task
     def listened_to() -> None:
         """Is logged by the listener in plugins/listening.py."""
 
@@ -76,6 +81,7 @@ def places() -> None:
         mapped_program.expand(index=[0, 1]),
         external_python(),
         fails(),
+        keeps(),
         listened_to(),
     ] >> ends()
 

@@ -12,12 +12,13 @@ _PLACES = {
     "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "Connection": ("airflow.sdk", "airflow.models"),
-    # Airflow 2's XCom, which XComModel replaced, reads itself.
     "Stats": ("airflow.sdk.observability.stats", "airflow.stats"),
     "Variable": ("airflow.sdk", "airflow.models"),
     "XCom": ("airflow.models.xcom",),
-    "XComModel": ("airflow.models.xcom",),
-    "create_session": ("airflow.utils.session",),
+    "XComOperatorLink": (
+        "airflow.serialization.definitions.operatorlink",
+        "airflow.serialization.serialized_objects",
+    ),
     "get_current_context": ("airflow.sdk", "airflow.operators.python"),
     "hookimpl": ("airflow.listeners",),
 }

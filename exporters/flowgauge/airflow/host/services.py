@@ -13,7 +13,6 @@ __all__ = [
     "get_connection",
     "get_variable",
     "push_xcom",
-    "read_xcom",
     "set_variable",
 ]
 
@@ -21,8 +20,6 @@ _T = TypeVar("_T")
 
 # Each takes 5 to 35 ms.
 _PATIENCE_SECONDS = 0.5
-# A web server that reads its first XCom has to load a good deal of Airflow.
-_LINK_SECONDS = 5.0
 _airflow = Asking("Airflow")
 
 
@@ -94,34 +91,6 @@ def push_xcom(instance: Any, key: str, value: str, seconds: float = _PATIENCE_SE
         return True
 
     return bool(_ask(f"Pushing the XCom {key}", push, seconds))
-
-
-def read_xcom(ti_key: Any, key: str) -> Any:
-    """Return what the task instance *ti_key* left as *key*, in the API server, or None.
-
-    There, the task SDK's XCom fails, for there is no task.
-    """
-
-    def read() -> Any:
-        try:
-            model = airflow_name("XComModel")
-        except ImportError:
-            # Airflow 2
-            return airflow_name("XCom").get_value(ti_key=ti_key, key=key)
-        query = model.get_many(
-            run_id=ti_key.run_id,
-            key=key,
-            dag_ids=ti_key.dag_id,
-            task_ids=ti_key.task_id,
-            map_indexes=ti_key.map_index,
-            limit=1,
-        )
-        # A session of our own: the request's would be closed under its feet.
-        with airflow_name("create_session")(scoped=False) as session:
-            found = session.scalars(query).first()
-            return found and model.deserialize_value(found)
-
-    return _ask(f"Reading the XCom {key}", read, _LINK_SECONDS)
 
 
 def _ask(what: str, question: Callable[[], _T], seconds: float) -> _T | None:
