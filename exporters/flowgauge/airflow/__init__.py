@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flowgauge.airflow.effort import best_effort
     from flowgauge.airflow.log import log_with_mlflow
     from flowgauge.airflow.payload import ExtractPayload, PayloadError, validate_payload_schema
     from flowgauge.airflow.rate_limiter import RateLimitExceeded, rate_limit
@@ -17,6 +18,7 @@ __all__ = [
     "ExtractPayload",
     "PayloadError",
     "RateLimitExceeded",
+    "best_effort",
     "configure_mlflow",
     "log_with_mlflow",
     "rate_limit",
@@ -28,6 +30,7 @@ _HOMES = {
     "ExtractPayload": "payload",
     "PayloadError": "payload",
     "RateLimitExceeded": "rate_limiter",
+    "best_effort": "effort",
     "configure_mlflow": "uri",
     "log_with_mlflow": "log",
     "rate_limit": "rate_limiter",
