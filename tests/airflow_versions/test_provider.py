@@ -5,6 +5,8 @@ import os
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from concurrent.futures import wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,9 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from flowgauge.background import in_background
+from flowgauge.store import open_store
+from flowgauge.store.rate_limits import rate_limits
 from stack import dag_test
 from stack.airflow import AIRFLOW_PYTHON, airflow_home
 from stack.mlflow import MlflowServer
@@ -142,3 +147,20 @@ def test_a_secrets_backend_may_hold_it_all(site: Site, mlflow: MlflowServer) -> 
     found = client.search_runs([experiment.experiment_id])
     # The call with the right login, after the refused one, sends what that one left behind.
     assert sorted(run.data.metrics["rows"] for run in found) == [1, 2, 3]
+
+
+def test_sensors_wait_for_the_rate_limit(site: Site) -> None:
+    """One that is deferrable waits in the triggerer, the other in its worker; both take calls.
+
+    Each finds the window full, which is emptied for whoever waits.
+    """
+    with closing(open_store(site.env["FLOWGAUGE_STORE"])) as store:
+        store.windows.acquire("waits", "ours", 1, 3600, 0)
+        running = in_background(lambda: site.run_dag("waits"), "waits")
+        while not running.done():
+            if any(each.waiting for each in store.windows.states() if each.key == "waits"):
+                store.windows.reset("waits")
+            wait([running], timeout=0.5)
+        (limit,) = [each for each in rate_limits(store) if each["key"] == "waits"]
+    assert "deferred for" in running.result()
+    assert (limit["calls"], limit["hits"]) == (3, 2)

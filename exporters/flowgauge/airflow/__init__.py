@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from flowgauge.airflow.log import log_with_mlflow
     from flowgauge.airflow.payload import ExtractPayload, PayloadError, validate_payload_schema
     from flowgauge.airflow.rate_limiter import RateLimitExceeded, rate_limit
+    from flowgauge.airflow.sensor import RateLimitSensor
     from flowgauge.airflow.uri import configure_mlflow, tracking_uri
 
 __all__ = [
     "ExtractPayload",
     "PayloadError",
     "RateLimitExceeded",
+    "RateLimitSensor",
     "best_effort",
     "configure_mlflow",
     "log_with_mlflow",
@@ -30,6 +32,7 @@ _HOMES = {
     "ExtractPayload": "payload",
     "PayloadError": "payload",
     "RateLimitExceeded": "rate_limiter",
+    "RateLimitSensor": "sensor",
     "best_effort": "effort",
     "configure_mlflow": "uri",
     "log_with_mlflow": "log",

@@ -64,6 +64,12 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [
             {"integration-name": HOOK_NAME, "python-modules": ["flowgauge.airflow.hook"]},
         ],
+        "sensors": [
+            {"integration-name": HOOK_NAME, "python-modules": ["flowgauge.airflow.sensor"]},
+        ],
+        "triggers": [
+            {"integration-name": HOOK_NAME, "python-modules": ["flowgauge.airflow.trigger"]},
+        ],
         "extra-links": ["flowgauge.airflow.plugin.MlflowRunLink"],
         "connection-types": [
             {

@@ -11,8 +11,11 @@ _PLACES = {
     "AirflowPlugin": ("airflow.plugins_manager",),
     "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
+    "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
+    "BaseTrigger": ("airflow.triggers.base",),
     "Connection": ("airflow.sdk", "airflow.models"),
     "Stats": ("airflow.sdk.observability.stats", "airflow.stats"),
+    "TriggerEvent": ("airflow.triggers.base",),
     "Variable": ("airflow.sdk", "airflow.models"),
     "XCom": ("airflow.models.xcom",),
     "XComOperatorLink": (
