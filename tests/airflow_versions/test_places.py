@@ -36,6 +36,7 @@ _PLACES = {
     "failure callback": ("fails", None),
     "listener": ("listened_to", None),
     "kept": ("keeps", None),
+    "elsewhere 0": ("elsewhere", "0"),
 }
 
 

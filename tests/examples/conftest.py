@@ -56,6 +56,7 @@ def _run_examples(mlflow: MlflowServer, folder: Path) -> Example:
         DAGS,
         env={
             "MLFLOW_TRACKING_URI": mlflow.url,
+            "AIRFLOW_VAR_MLFLOW_TRACKING_URI": mlflow.url,
             "FLOWGAUGE_STORE": store_url,
             "TMPDIR": str(folder),
         },
@@ -77,6 +78,7 @@ def _run_examples(mlflow: MlflowServer, folder: Path) -> Example:
         "training": ("ml_training_pipeline", {}),
         "compare": ("compare_runs", {}),
         "diabetes": ("diabetes_quality", {}),
+        "elsewhere": ("elsewhere", {}),
         "maintenance": ("mlflow_maintenance", {}),
     }
     run_ids = run_dags(env, DAGS, list(runs.values()))

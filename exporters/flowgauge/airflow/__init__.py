@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowgauge.airflow.effort import best_effort
+    from flowgauge.airflow.elsewhere import task_env
     from flowgauge.airflow.log import log_with_mlflow
     from flowgauge.airflow.payload import ExtractPayload, PayloadError, validate_payload_schema
     from flowgauge.airflow.rate_limiter import RateLimitExceeded, rate_limit
@@ -24,6 +25,7 @@ __all__ = [
     "configure_mlflow",
     "log_with_mlflow",
     "rate_limit",
+    "task_env",
     "tracking_uri",
     "validate_payload_schema",
 ]
@@ -37,6 +39,7 @@ _HOMES = {
     "configure_mlflow": "uri",
     "log_with_mlflow": "log",
     "rate_limit": "rate_limiter",
+    "task_env": "elsewhere",
     "tracking_uri": "uri",
     "validate_payload_schema": "payload",
 }
