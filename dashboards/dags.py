@@ -31,6 +31,7 @@ from dashboards.promql import (
 from flowgauge.metrics import (
     BUILD_INFO,
     DAG_ARTIFACT_BYTES,
+    DAG_BEST_EFFORT_FAILURES,
     DAG_LAST_LOGGED,
     DAG_LAST_RUN,
     DAG_LAST_RUN_DURATION,
@@ -235,7 +236,8 @@ def _logging() -> list[Panel]:
             "DAGs and tasks",
             "What each task logged in the chosen time, and when last. The names or values of an "
             "altered payload were cut, renamed or left out to suit MLflow: the run's tag "
-            "flowgauge.altered says which.",
+            "flowgauge.altered says which. Given up are blocks of best_effort that a failure of "
+            "MLflow's ended.",
             {
                 "Logged": ("short", increase(DAG_LOGS, "$__range", _DAG, by=_TASK)),
                 "Failed": (
@@ -244,6 +246,10 @@ def _logging() -> list[Panel]:
                 ),
                 "Deferred": ("short", increase(DAG_LOGS_DEFERRED, "$__range", _DAG, by=_TASK)),
                 "Altered": ("short", increase(DAG_LOGS_ALTERED, "$__range", _DAG, by=_TASK)),
+                "Given up": (
+                    "short",
+                    increase(DAG_BEST_EFFORT_FAILURES, "$__range", _DAG, by=_TASK),
+                ),
                 "Rows": ("short", increase(DAG_ROWS, "$__range", _DAG, by=_TASK)),
                 "Nulls": (
                     "percentunit",
@@ -258,7 +264,7 @@ def _logging() -> list[Panel]:
                 common.graded("Failed", above(1)),
                 *[
                     override("byName", name, decimals=0)
-                    for name in ("Logged", "Failed", "Deferred", "Altered")
+                    for name in ("Logged", "Failed", "Deferred", "Altered", "Given up")
                 ],
             ],
         ),

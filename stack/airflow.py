@@ -85,6 +85,9 @@ def airflow_home(
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         # None, which 3.0 has by itself, is refused by the PyJWT of today.
         "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow",
+        # A busy machine takes longer than Airflow's five seconds to start a task, and the task is
+        # killed for it.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "PATH": f"{Path(python).parent}:/usr/local/bin:/usr/bin:/bin",

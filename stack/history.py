@@ -284,6 +284,9 @@ class _Day:
                 exporter(metrics.DAG_LOG_DURATION, dag).observe(10)
             # The sessions' names are longer than MLflow takes.
             exporter(metrics.DAG_LOGS_ALTERED, dag, task).inc(int(task == "sessions"))
+            # Training uses functions of MLflow's own, too.
+            given_up = task == "train" and not reachable
+            exporter(metrics.DAG_BEST_EFFORT_FAILURES, dag, task).inc(int(given_up))
             exporter(metrics.DAG_ROWS, dag, task).inc(rows * self._random.uniform(0.9, 1.1))
             share = nulls * self._random.uniform(0.7, 1.5)
             exporter(metrics.DAG_NULL_RATIO, dag, task).set(share)

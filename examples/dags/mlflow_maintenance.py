@@ -36,19 +36,21 @@ def mlflow_maintenance() -> None:
 
     @task
     def close_stale(params: dict[str, Any]) -> list[str]:
-        from flowgauge.airflow import tracking_uri
+        from flowgauge.airflow import configure_mlflow, tracking_uri
         from flowgauge.tracking.cleanup import close_stale_runs
         from flowgauge.tracking.client import TrackingClient
 
+        configure_mlflow()
         with TrackingClient(tracking_uri()) as client:
             return close_stale_runs(client, timedelta(hours=params["stale_after_hours"]))
 
     @task
     def delete_old(params: dict[str, Any]) -> list[str]:
-        from flowgauge.airflow import tracking_uri
+        from flowgauge.airflow import configure_mlflow, tracking_uri
         from flowgauge.tracking.cleanup import delete_old_runs
         from flowgauge.tracking.client import TrackingClient
 
+        configure_mlflow()
         with TrackingClient(tracking_uri()) as client:
             return delete_old_runs(
                 client,

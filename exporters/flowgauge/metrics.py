@@ -268,6 +268,12 @@ DAG_LOGS_ALTERED = Metric(
     "Payloads whose names or values were cut, renamed or left out to suit MLflow.",
     ("dag_id", "task_id"),
 )
+DAG_BEST_EFFORT_FAILURES = Metric(
+    "mlflow_dag_best_effort_failures_total",
+    "counter",
+    "Blocks of best_effort that MLflow's failure ended; what they were to log is lost.",
+    ("dag_id", "task_id"),
+)
 DAG_LOG_DURATION = Metric(
     "mlflow_dag_log_duration_seconds",
     "histogram",
@@ -397,6 +403,7 @@ COUNTED_METRICS: tuple[Metric, ...] = (
     DAG_LOG_FAILURES,
     DAG_LOGS_DEFERRED,
     DAG_LOGS_ALTERED,
+    DAG_BEST_EFFORT_FAILURES,
     DAG_LOG_DURATION,
     DAG_ROWS,
     DAG_NULL_RATIO,

@@ -28,7 +28,7 @@ class Probe:
 
     run_id: str
     runs: Mapping[str, Run]
-    link: Mapping[str, Any]
+    links: Mapping[str, Any]
     metrics: Received
     variable: Mapping[str, Any]
 
@@ -41,6 +41,7 @@ def probe(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         env = {
             "MLFLOW_TRACKING_URI": mlflow.url,
             "FLOWGAUGE_STORE": f"sqlite:///{folder}/store.db",
+            "FLOWGAUGE_MLFLOW_PUBLIC_URI": "https://mlflow.example.com/ui/",
             "AIRFLOW__METRICS__OTEL_ON": "True",
             "OTEL_EXPORTER_OTLP_ENDPOINT": metrics.url,
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -52,14 +53,18 @@ def probe(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
             over = {"success", "failed"}
             wait_for(lambda: server.state("probe", run_id) in over, "the run ends", timeout=240)
             assert server.state("probe", run_id) == "success"
-            link = httpx.get(f"{dag}/dagRuns/{run_id}/taskInstances/logs/links", timeout=30).json()
+            instances = f"{dag}/dagRuns/{run_id}/taskInstances"
+            links = {
+                task_id: httpx.get(f"{instances}/{task_id}/links", timeout=60).json()["extra_links"]
+                for task_id in ("logs", "uses_plain_mlflow", "starts_a_program")
+            }
             variable = f"{server.url}/api/v2/variables/rate_limit:mlflow_api"
             shown = json.loads(httpx.get(variable, timeout=30).raise_for_status().json()["value"])
         client = MlflowClient(mlflow.url)
         experiment = client.get_experiment_by_name("probe")
         assert experiment
         runs = client.search_runs([experiment.experiment_id])
-        yield Probe(run_id, {run.info.run_name: run for run in runs}, link, metrics, shown)
+        yield Probe(run_id, {run.info.run_name: run for run in runs}, links, metrics, shown)
 
 
 def _airflow_tags(run: Run) -> dict[str, str]:
@@ -92,9 +97,20 @@ def test_program_of_a_task_is_tagged(probe: Probe) -> None:
 
 
 def test_task_links_to_its_run(probe: Probe, mlflow: MlflowServer) -> None:
-    """Airflow's UI offers a link from the task to its run in MLflow."""
+    """Airflow's UI offers a link from the task to its run in MLflow, at its public address."""
     run_id = probe.runs["logs"].info.run_id
-    assert probe.link["extra_links"] == {"MLflow run": f"{mlflow.url}/#/runs/{run_id}"}
+    assert probe.links["logs"] == {"MLflow run": f"https://mlflow.example.com/ui/#/runs/{run_id}"}
+
+
+def test_plain_mlflow_code_has_its_link_too(probe: Probe, mlflow: MlflowServer) -> None:
+    """A task that never heard of flowgauge links to its run, one whose program logged has none."""
+    client = MlflowClient(mlflow.url)
+    experiment = client.get_experiment_by_name("plain probe")
+    assert experiment
+    (run,) = client.search_runs([experiment.experiment_id])
+    link = f"https://mlflow.example.com/ui/#/runs/{run.info.run_id}"
+    assert probe.links["uses_plain_mlflow"] == {"MLflow run": link}
+    assert probe.links["starts_a_program"] == {"MLflow run": None}
 
 
 def test_airflow_counts_the_log_calls(probe: Probe) -> None:

@@ -25,6 +25,8 @@ def _loaded_after(statement: str) -> set[str]:
     [
         "import flowgauge.airflow",
         "from flowgauge.airflow import log_with_mlflow",
+        "from flowgauge.airflow import best_effort; best_effort()(print)",
+        "from flowgauge.airflow.provider import get_provider_info; get_provider_info()",
         "from flowgauge.airflow import ExtractPayload, PayloadError, validate_payload_schema",
     ],
 )

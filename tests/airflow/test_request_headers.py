@@ -34,6 +34,7 @@ Notes = Mapping[str, Mapping[str, int]]
         ({"AIRFLOW_CTX_DAG_ID": "niño"}, {"Flowgauge-Dag-Id": "ni%C3%B1o"}),
         ({"AIRFLOW_CTX_TASK_ID": "load"}, {}),
         ({"AIRFLOW_CTX_DAG_ID": "etl", "FLOWGAUGE_MLFLOW_ENABLE": "false"}, {}),
+        ({"FLOWGAUGE_MLFLOW_HEADERS": '{"Flowgauge-Team": "data"}'}, {"Flowgauge-Team": "data"}),
     ],
 )
 def test_mlflows_client_names_the_task(
@@ -45,6 +46,17 @@ def test_mlflows_client_names_the_task(
     with warnings.catch_warnings(action="error"):
         sent = resolve_request_headers()
     assert {name: value for name, value in sent.items() if name.startswith("Flowgauge")} == headers
+
+
+def test_malformed_headers_are_warned_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FLOWGAUGE_MLFLOW_HEADERS that is no JSON object costs itself, and one line in the log."""
+    monkeypatch.setenv("FLOWGAUGE_MLFLOW_HEADERS", "X-Key: hunter2")
+    assert resolve_request_headers() == resolve_request_headers()
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "FLOWGAUGE_MLFLOW_HEADERS must be a JSON object" in warning
+    assert "hunter2" not in warning
 
 
 def test_whatever_airflow_does_a_request_is_sent(

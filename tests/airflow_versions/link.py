@@ -1,5 +1,6 @@
-"""Write the link to the MLflow run that a task offers, as Airflow's web server finds it."""
+"""Write the links to MLflow that tasks offer, as Airflow's web server finds them: lines of JSON."""
 
+import json
 import sys
 
 import airflow.models.xcom  # noqa: F401 - as a web server has long done
@@ -7,6 +8,9 @@ from airflow.models.taskinstancekey import TaskInstanceKey
 
 from flowgauge.airflow.plugin import MlflowRunLink
 
-dag_id, task_id, run_id = sys.argv[1:]
-link = MlflowRunLink().get_link(None, ti_key=TaskInstanceKey(dag_id, task_id, run_id))
-sys.stdout.write(f"{link}\n")
+dag_id, run_id, *task_ids = sys.argv[1:]
+links = {
+    task_id: MlflowRunLink().get_link(None, ti_key=TaskInstanceKey(dag_id, task_id, run_id))
+    for task_id in task_ids
+}
+sys.stdout.write(f"links {json.dumps(links)}\n")

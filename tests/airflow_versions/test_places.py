@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from mlflow import MlflowClient
@@ -34,6 +35,8 @@ _PLACES = {
     "success callback": ("in_task", None),
     "failure callback": ("fails", None),
     "listener": ("listened_to", None),
+    "kept": ("keeps", None),
+    "elsewhere 0": ("elsewhere", "0"),
 }
 
 
@@ -41,13 +44,12 @@ _PLACES = {
 class Visits:
     """What two runs of `dags/places.py` left, `loud` and, with mlflow_enable off, `silent`.
 
-    `calls` is how often the rate limit was asked by both, `link` what the task `in_task` of the
-    loud one offers.
+    `calls` is how often the rate limit was asked by both, `links` what tasks of the loud one offer.
     """
 
     runs: Sequence[Run]
     calls: int
-    link: str
+    links: Mapping[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +71,18 @@ def visits(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Vi
         # The callback of the whole DAG comes last.
         for run_id in ("loud", "silent"):
             wait_for((folder / run_id).exists, f"the run {run_id} ends", timeout=600)
-        link = _run(server, AIRFLOW_PYTHON, str(_HERE / "link.py"), "places", "in_task", "loud")
+        # If no other log call has sent what was kept, this does.
+        _run(server, str(Path(AIRFLOW_PYTHON).with_name("flowgauge")), "outbox", "flush")
+        tasks = ("in_task", "fails", "keeps", "ends")
+        shown = _run(server, AIRFLOW_PYTHON, str(_HERE / "link.py"), "places", "loud", *tasks)
     client = MlflowClient(mlflow.url)
     experiment = client.get_experiment_by_name(folder.name)
     assert experiment
     with closing(open_store(env["FLOWGAUGE_STORE"])) as store:
         calls = sum(limit["calls"] for limit in rate_limits(store) if limit["key"] == "places")
     runs = client.search_runs([experiment.experiment_id])
-    return Visits(runs, calls, link.stdout.splitlines()[-1])
+    (links,) = [line for line in shown.stdout.splitlines() if line.startswith("links ")]
+    return Visits(runs, calls, json.loads(links.removeprefix("links ")))
 
 
 def _trigger(server: Airflow, run_id: str, **conf: object) -> bool:
@@ -140,7 +146,27 @@ def test_mlflow_enable_is_obeyed_everywhere(visits: Visits) -> None:
 
 
 def test_a_task_links_to_its_run(visits: Visits, mlflow: MlflowServer) -> None:
-    """A task that logged offers a link to the run it made last."""
+    """A task that logged offers a link to its run, and one that did not offers none."""
     by_place = {run.data.params["place"]: run.info.run_id for run in visits.runs}
-    links = [f"{mlflow.url}/#/runs/{by_place[place]}" for place in ("task", "success callback")]
-    assert visits.link in links
+    failed = f"{mlflow.url}/#/runs/{by_place['failure callback']}"
+    assert (visits.links["fails"], visits.links["ends"]) == (failed, "")
+
+
+def test_a_task_that_logged_twice_links_to_both(visits: Visits, mlflow: MlflowServer) -> None:
+    """The link is to a list of MLflow's, whose search finds its runs and no other's."""
+    by_place = {run.data.params["place"]: run.info.run_id for run in visits.runs}
+    link = urlsplit(visits.links["in_task"]).fragment
+    (experiment_id,) = {run.info.experiment_id for run in visits.runs}
+    assert link.startswith(f"/experiments/{experiment_id}/runs?")
+    (wanted,) = parse_qs(link.partition("?")[2])["searchFilter"]
+    found = MlflowClient(mlflow.url).search_runs([experiment_id], wanted)
+    places = ("task", "success callback")
+    assert {run.info.run_id for run in found} == {by_place[place] for place in places}
+
+
+def test_a_task_whose_payload_was_kept_links_to_it_later(
+    visits: Visits, mlflow: MlflowServer
+) -> None:
+    """Once MLflow has the run there is the link."""
+    by_place = {run.data.params["place"]: run.info.run_id for run in visits.runs}
+    assert visits.links["keeps"] == f"{mlflow.url}/#/runs/{by_place['kept']}"

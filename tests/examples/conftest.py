@@ -13,6 +13,8 @@ from mlflow.entities import Run
 
 from flowgauge.airflow.context import Task
 from flowgauge.airflow.entry import make_entry
+from flowgauge.airflow.payload import read_payload
+from flowgauge.airflow.run_options import RunOptions
 from flowgauge.store.opening import open_store
 from stack.airflow import airflow_home
 from stack.dag_test import run_dags
@@ -56,6 +58,7 @@ def _run_examples(mlflow: MlflowServer, folder: Path) -> Example:
         DAGS,
         env={
             "MLFLOW_TRACKING_URI": mlflow.url,
+            "AIRFLOW_VAR_MLFLOW_TRACKING_URI": mlflow.url,
             "FLOWGAUGE_STORE": store_url,
             "TMPDIR": str(folder),
         },
@@ -77,6 +80,7 @@ def _run_examples(mlflow: MlflowServer, folder: Path) -> Example:
         "training": ("ml_training_pipeline", {}),
         "compare": ("compare_runs", {}),
         "diabetes": ("diabetes_quality", {}),
+        "elsewhere": ("elsewhere", {}),
         "maintenance": ("mlflow_maintenance", {}),
     }
     run_ids = run_dags(env, DAGS, list(runs.values()))
@@ -92,11 +96,12 @@ def _run_examples(mlflow: MlflowServer, folder: Path) -> Example:
 
 def _keep_one(store_url: str) -> str:
     entry, _ = make_entry(
-        {"rows": 3},
+        read_payload({"rows": 3}),
         Task("earlier", "load", "manual__1"),
         run_name="kept",
         experiment="simple_experiment",
         tags={},
+        options=RunOptions(),
         logged_ms=int(time.time() * 1000),
     )
     with closing(open_store(store_url)) as store:

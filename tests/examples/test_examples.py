@@ -86,6 +86,17 @@ def test_plain_mlflow_code_is_tagged_with_its_task(example: Example) -> None:
     }
 
 
+def test_code_elsewhere_is_tagged_with_its_task(example: Example) -> None:
+    """Also where it inherits nothing of its task's environment, and is told by one line."""
+    runs = {
+        run.data.tags["airflow.task_id"]: run.info.run_name for run in example.runs("elsewhere")
+    }
+    assert runs == {
+        "in_a_python_of_its_own": "in a Python of its own",
+        "without_an_environment": "by a program",
+    }
+
+
 def test_diabetes_example_is_a_small_pulse(example: Example) -> None:
     """The demonstration's DAG logs a tenth of the table under its own name."""
     (run,) = example.runs("diabetes")

@@ -228,6 +228,8 @@ def _their_request(url: str, environ: Mapping[str, str]) -> None:
         ({"MLFLOW_TRACKING_PASSWORD": "p"}, True),
         ({"MLFLOW_TRACKING_USERNAME": "u"}, True),
         ({"MLFLOW_TRACKING_USERNAME": "u", "MLFLOW_TRACKING_TOKEN": "t"}, False),
+        ({"FLOWGAUGE_MLFLOW_HEADERS": '{"Authorization": "Bearer b"}'}, False),
+        ({"FLOWGAUGE_MLFLOW_HEADERS": '{"X-MLFLOW-WORKSPACE": " w"}'}, False),
         pytest.param({"MLFLOW_WORKSPACE": "w "}, False, marks=pytest.mark.since(mlflow="3.10")),
     ],
 )

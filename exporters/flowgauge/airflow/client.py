@@ -1,7 +1,7 @@
 """Delivery through MLflow's own client: for stores that are not HTTP, and for its login plugins."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from flowgauge.tracking.errors import (
     TrackingUnavailableError,
 )
 from flowgauge.tracking.failures import is_database_problem
+from flowgauge.tracking.pages import Pages, mlflow_pages
 from flowgauge.tracking.tags import LOG_ID_TAG
 
 __all__ = ["ClientConnection"]
@@ -56,8 +57,15 @@ class ClientConnection:
         tracking = _ClientTracking(self._uri, Deadline(seconds))
         self._in_time(tracking.probe, seconds)
 
-    def run_url(self, run_id: str) -> None:
-        """Return None: a store of any other kind has no UI that its URI would name."""
+    @property
+    def pages(self) -> Pages | None:
+        """Its pages for people: a store other than a server has none that its URI would name."""
+        return mlflow_pages(self._uri)
+
+    @property
+    def experiment_ids(self) -> Collection[str]:
+        """The experiments it sent to."""
+        return {experiment.experiment_id for experiment in self._experiments.values()}
 
     def _in_time(self, work: Callable[[], _T], seconds: float) -> _T:
         try:

@@ -37,6 +37,7 @@ def _read_connection(conn_id: str, seconds: float) -> Connection | None:
             schema=found["schema"],
             login=found["login"],
             password=found["password"],
+            extra_dejson=found["extra_dejson"] or {},
         )
     except (ValueError, TypeError, KeyError):
         return None

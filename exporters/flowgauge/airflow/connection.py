@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Protocol
 
@@ -9,10 +10,15 @@ from flowgauge.airflow.client import ClientConnection
 from flowgauge.airflow.delivery import Attempt
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.rest import RestConnection
-from flowgauge.airflow.uri import tracking_uri
+from flowgauge.airflow.uri import find_tracking_uri
+from flowgauge.tracking.headers import MLFLOW_HEADERS
+from flowgauge.tracking.pages import Pages
 from flowgauge.tracking.settings import speaks_rest
+from flowgauge.tracking.uri import TrackingUri
 
 __all__ = ["Connection", "connect"]
+
+_SETTINGS = ("MLFLOW_", MLFLOW_HEADERS)
 
 
 class Connection(Protocol):
@@ -28,8 +34,13 @@ class Connection(Protocol):
     def probe(self, seconds: float) -> None:
         """Return if it answers within *seconds*, else raise `TrackingError`."""
 
-    def run_url(self, run_id: str) -> str | None:
-        """Return the address of a run's page in MLflow's UI, None if there is no UI."""
+    @property
+    def pages(self) -> Pages | None:
+        """Its pages for people, None if there is no UI."""
+
+    @property
+    def experiment_ids(self) -> Collection[str]:
+        """The experiments it sent to."""
 
 
 def connect(uri: str | None = None, *, seconds: float = math.inf) -> Connection:
@@ -37,12 +48,15 @@ def connect(uri: str | None = None, *, seconds: float = math.inf) -> Connection:
 
     Raises `UsageError` if it is set to none, or in a way that cannot be used.
     """
-    uri = uri or tracking_uri(seconds)
-    settings = frozenset(item for item in os.environ.items() if item[0].startswith("MLFLOW_"))
-    return _connection(uri, settings, os.getpid())
+    found = TrackingUri(uri, "the caller") if uri else find_tracking_uri(seconds)
+    environ = found.environ()
+    settings = frozenset(item for item in environ.items() if item[0].startswith(_SETTINGS))
+    return _connection(found.value, settings, os.getpid())
 
 
 # A login set meanwhile makes a new connection; so does a fork, for a child must not share sockets.
 @lru_cache(maxsize=4)
-def _connection(uri: str, _settings: frozenset[tuple[str, str]], _process: int) -> Connection:
-    return RestConnection(uri) if speaks_rest(uri, os.environ) else ClientConnection(uri)
+def _connection(uri: str, settings: frozenset[tuple[str, str]], _process: int) -> Connection:
+    if not speaks_rest(uri, os.environ):
+        return ClientConnection(uri)
+    return RestConnection(uri, {**os.environ, **dict(settings)})

@@ -16,6 +16,7 @@ from flowgauge.airflow.host import stats
 from flowgauge.airflow.log import BUDGET_SECONDS
 from flowgauge.airflow.payload import PayloadError, read_payload
 from flowgauge.airflow.reasons import Reason
+from flowgauge.airflow.run_link import note_kept_payload
 from flowgauge.airflow.run_options import RunOptions
 from flowgauge.airflow.shared_store import tell_store
 from flowgauge.airflow.values import Unfit, Values, guarded, in_full, told
@@ -73,6 +74,7 @@ def log_payload(
         _log.warning("Changed to suit MLflow: %s", "; ".join(changes))
         stats.count("mlflow.dag_log.altered", entry.dag_id, entry.task_id)
     if _is_for_later(delivery) and _leave(entry, deadline):
+        note_kept_payload(task, entry.experiment)
         return None
     return _send(entry, task, deadline)
 

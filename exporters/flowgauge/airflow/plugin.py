@@ -1,4 +1,4 @@
-"""The Airflow plugin: a link from every task that logged to its run in MLflow, and a listener.
+"""The Airflow plugin: a link from every task that logged to its runs in MLflow, and a listener.
 
 Airflow loads it through the entry point group `airflow.plugins`, in every component.
 """
@@ -6,9 +6,9 @@ Airflow loads it through the entry point group `airflow.plugins`, in every compo
 from typing import Any
 
 from flowgauge.airflow import listener
+from flowgauge.airflow.host.links import read_link
 from flowgauge.airflow.host.names import airflow_name
-from flowgauge.airflow.host.services import read_xcom
-from flowgauge.airflow.run_link import XCOM_KEY
+from flowgauge.airflow.run_link import XCOM_KEY, web_link
 
 __all__ = ["FlowgaugePlugin", "MlflowRunLink"]
 
@@ -20,10 +20,11 @@ class MlflowRunLink(_BaseOperatorLink):  # type: ignore[misc] # Airflow is not f
     """The button `MLflow run` of a task instance."""
 
     name = "MLflow run"
+    xcom_key = XCOM_KEY
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
-        """Return the address `log_with_mlflow` left, or nothing: then there is no button."""
-        return str(read_xcom(ti_key, XCOM_KEY) or "")
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address that the task left, or nothing: then there is no button."""
+        return web_link(read_link(self.name, self.xcom_key, operator, ti_key))
 
 
 class FlowgaugePlugin(_AirflowPlugin):  # type: ignore[misc] # see above

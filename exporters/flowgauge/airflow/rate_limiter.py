@@ -23,7 +23,7 @@ from flowgauge.store.errors import StoreError
 from flowgauge.store.store import Store
 from flowgauge.store.windows import RECHECK_SECONDS
 
-__all__ = ["RateLimit", "RateLimitExceeded", "rate_limit"]
+__all__ = ["RateLimit", "RateLimitExceeded", "fail_open", "rate_limit"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -119,9 +119,9 @@ class RateLimit:
             store = shared_store()
             yield from _Turn(self.as_configured(), store).waits()
         except StoreError as error:
-            _fail_open(self.key).let_through(error)
+            fail_open(self.key).let_through(error)
         else:
-            _fail_open(self.key).report(store)
+            fail_open(self.key).report(store)
             _mirror(self.key).refresh(store)
 
 
@@ -190,7 +190,8 @@ async def _found_in_thread(waits: Generator[float]) -> AsyncIterator[float]:
 
 
 @functools.cache
-def _fail_open(key: str) -> FailOpen:
+def fail_open(key: str) -> FailOpen:
+    """Return what counts the calls of *key* that this process lets through."""
     return FailOpen(key)
 
 

@@ -3,10 +3,11 @@
 https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
 
+import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite, isnan
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from flowgauge.tracking.errors import (
     TrackingRejectedError,
     TrackingUnavailableError,
 )
+from flowgauge.tracking.pages import Pages, mlflow_pages
 from flowgauge.tracking.queries import Queries
 from flowgauge.tracking.tags import LOG_ID_TAG
 
@@ -37,8 +39,13 @@ class RestConnection:
     Where it asks to be left alone for a while (Retry-After), it is; *clock* gives seconds.
     """
 
-    def __init__(self, uri: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client = TrackingClient(uri)
+    def __init__(
+        self,
+        uri: str,
+        environ: Mapping[str, str] = os.environ,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = TrackingClient(uri, environ=environ)
         self._clock = clock
         self._experiments: dict[str, Experiment] = {}
         self._left_alone_until = -sys.float_info.max
@@ -55,9 +62,15 @@ class RestConnection:
         queries = Queries(self._client, seconds_left=Deadline(seconds).allot)
         self._patiently(queries.probe)
 
-    def run_url(self, run_id: str) -> str:
-        """Return the address of a run's page in MLflow's UI."""
-        return f"{self._client.address}/#/runs/{run_id}"
+    @property
+    def pages(self) -> Pages | None:
+        """Its pages for people."""
+        return mlflow_pages(self._client.address)
+
+    @property
+    def experiment_ids(self) -> Collection[str]:
+        """The experiments it sent to."""
+        return {experiment.experiment_id for experiment in self._experiments.values()}
 
     def _patiently(self, ask: Callable[[], _T]) -> _T:
         left = self._left_alone_until - self._clock()

@@ -4,6 +4,7 @@ Entry point group: https://mlflow.org/docs/latest/plugins.html#run-context-provi
 """
 
 from flowgauge.airflow.context import current_task
+from flowgauge.airflow.run_link import note_plain_run
 
 __all__ = ["AirflowRunContext"]
 
@@ -16,5 +17,7 @@ class AirflowRunContext:
         return bool(current_task().dag_id)
 
     def tags(self) -> dict[str, str]:
-        """Return the task as tags."""
-        return current_task().tags
+        """Return the task as tags, for a run that is about to start."""
+        task = current_task()
+        note_plain_run(task)
+        return task.tags

@@ -12,7 +12,7 @@ from flowgauge.airflow.host import stats
 from flowgauge.airflow.outbox import flush
 from flowgauge.airflow.permit import wait_for_permit
 from flowgauge.airflow.reasons import Reason
-from flowgauge.airflow.run_link import push_run_link
+from flowgauge.airflow.run_link import note_kept_payload, push_run_link
 from flowgauge.airflow.shared_store import tell_store
 from flowgauge.airflow.spool import spool
 from flowgauge.airflow.write_ahead import WriteAhead
@@ -43,13 +43,14 @@ def send_now(entry: Entry, ahead: WriteAhead, task: Task, deadline: Deadline) ->
     # MlflowClient, SQLAlchemy and login plugins raise what they like.
     except Exception as error:  # noqa: BLE001
         _keep(entry, ahead, attempt, error, deadline)
+        note_kept_payload(task, entry.experiment)
         return None
     stats.count("mlflow.dag_log.logged", entry.dag_id, entry.task_id)
     stats.time_taken("mlflow.dag_log.duration", deadline.spent, entry.dag_id, entry.task_id)
     logged = entry.logged(deadline.spent)
     counts = repeated(logged) if attempt.was_complete else ended(logged)
     tell_store(lambda store: ahead.settle(store, counts))
-    push_run_link(task, connection.run_url(run_id), deadline.left)
+    push_run_link(task, connection, run_id, deadline.left)
     seconds = min(deadline.left - _STORE_SECONDS, _FLUSH_SECONDS)
     tell_store(lambda store: flush(store, connection, seconds=seconds, most=_FLUSH_ENTRIES))
     return run_id

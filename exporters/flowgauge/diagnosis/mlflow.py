@@ -53,7 +53,7 @@ class MlflowPath:
         """Find the tracking URI, see that it can be used, and who is connected to first for it."""
         uri = self._given or require_tracking_uri(ask_airflow=ask_airflow_command)
         self._client = self._resources.enter_context(
-            TrackingClient(uri.value, timeout_seconds=_SECONDS)
+            TrackingClient(uri.value, timeout_seconds=_SECONDS, environ=uri.environ())
         )
         self._mlflow = Queries(self._client)
         self._host, self._port = self._client.next_hop()

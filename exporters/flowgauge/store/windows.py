@@ -62,7 +62,14 @@ class Windows:
         self._do = do
 
     def acquire(
-        self, key: str, ticket: str, max_calls: int, window_seconds: float, waited: float
+        self,
+        key: str,
+        ticket: str,
+        max_calls: int,
+        window_seconds: float,
+        waited: float,
+        *,
+        grace_seconds: float = GRACE_SECONDS,
     ) -> Grant:
         """Try to take one call of the window of *key*, and count what came of it.
 
@@ -72,7 +79,8 @@ class Windows:
         own unique name, the same for all its attempts, and *waited* the seconds since the first of
         them, exactly 0 for the first itself. A refused first attempt counts a hit; a grant counts
         a call and the *waited* seconds. A refused caller must come back after the wait or
-        `RECHECK_SECONDS`, whichever is shorter; one that is `GRACE_SECONDS` late loses its place.
+        `RECHECK_SECONDS`, whichever is shorter; one that is *grace_seconds* late loses its place,
+        or as late as another caller allows for itself, if that is less.
         """
         wait_us = self._do(
             "acquire",
@@ -81,7 +89,7 @@ class Windows:
             max_calls,
             microseconds(window_seconds),
             microseconds(RECHECK_SECONDS),
-            microseconds(GRACE_SECONDS),
+            microseconds(grace_seconds),
             changes_json(granted(key, waited)),
             changes_json(refused(key, waited)),
         )

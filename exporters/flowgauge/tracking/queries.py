@@ -68,6 +68,11 @@ class Queries:
             )
         return said
 
+    def experiment_id(self, name: str) -> str:
+        """Return the id of the experiment *name*; `TrackingRejectedError` says there is none."""
+        answer = self._call("GET", "experiments/get-by-name", {"experiment_name": name})
+        return str(answer["experiment"]["experiment_id"])
+
     def experiments(self) -> Found:
         """Find the active experiments."""
         return self._search(

@@ -16,6 +16,7 @@ import httpx
 
 from flowgauge.errors import UsageError
 from flowgauge.http_client import trusting_context
+from flowgauge.tracking.headers import read_headers
 
 __all__ = ["Settings", "read_settings", "speaks_rest", "ssl_context"]
 
@@ -64,9 +65,12 @@ def read_settings(uri: str, environ: Mapping[str, str]) -> Settings:
         "Authorization": login or _login(environ),
         "X-MLFLOW-WORKSPACE": _header_value(environ, "MLFLOW_WORKSPACE"),
     }
+    given = read_headers(environ)
+    named = {name.lower() for name in given}
+    headers = {name: value for name, value in headers.items() if name.lower() not in named}
     return Settings(
         base_url=base_url,
-        headers={name: value for name, value in headers.items() if value},
+        headers={name: value for name, value in {**headers, **given}.items() if value},
         certificates=next((environ[name] for name in _CERTIFICATES if environ.get(name)), None),
         client_certificate=environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH") or None,
         insecure=insecure,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flowgauge.environment import chosen_environment, environments_folder, load_environment
 from flowgauge.errors import UsageError
+from flowgauge.tracking.headers import MLFLOW_HEADERS
 
 __all__ = [
     "MLFLOW_TRACKING_URI",
@@ -20,10 +21,18 @@ MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 @dataclass(frozen=True)
 class TrackingUri:
-    """A tracking URI, as it was given, and the place it comes from, for people to read."""
+    """A tracking URI, as it was given, and the place it comes from, for people to read.
+
+    `headers`, as JSON, come with it: a Connection has a token, and more.
+    """
 
     value: str = field(repr=False)
     source: str
+    headers: str = field(default="", repr=False)
+
+    def environ(self, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+        """Return *environ* with what comes with the URI."""
+        return {**environ, MLFLOW_HEADERS: self.headers} if self.headers else environ
 
 
 def _nobody() -> TrackingUri | None:

@@ -25,12 +25,21 @@ def probe() -> None:
             raise RuntimeError("the first try fails")
         log_with_mlflow({"rows": 4}, "tries_again", "probe")
 
+    @task
+    def uses_plain_mlflow() -> None:
+        import mlflow  # noqa: PLC0415 - not for the parser
+
+        mlflow.set_experiment("plain probe")
+        with mlflow.start_run(run_name="plain"):
+            mlflow.log_metric("rows", 5)
+
     @task.bash
     def starts_a_program() -> str:
         return f'"{sys.executable}" -c "{PROGRAM}"'
 
     logs()
     tries_again()
+    uses_plain_mlflow()
     starts_a_program()
 
 

@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 try:
+    from airflow.providers.standard.operators.bash import BashOperator
     from airflow.sdk import dag, task
 except ImportError:
     # Airflow 2
     from airflow.decorators import dag, task  # type: ignore[no-redef]
+    from airflow.operators.bash import BashOperator
 
 from probing import probe
+
+from flowgauge.airflow import task_env
+
+# What a pod has of its own: it inherits nothing.
+_OWN = ("FLOWGAUGE_STORE", "MLFLOW_TRACKING_URI", "PROBE_EXPERIMENT", "PYTHONPATH")
 
 
 def after_success(_context: Mapping[str, Any]) -> None:
@@ -51,6 +58,10 @@ def places() -> None:
     def mapped_program(index: int) -> str:
         return f"{sys.executable} -c \"import probing; probing.probe('mapped program {index}')\""
 
+    elsewhere = BashOperator.partial(
+        task_id="elsewhere", env={**task_env(), **{name: os.environ.get(name, "") for name in _OWN}}
+    ).expand(bash_command=[f"{sys.executable} -c \"import probing; probing.probe('elsewhere 0')\""])
+
     @task.external_python(python=sys.executable)
     def external_python() -> None:
         import probing  # noqa: PLC0415 - in a Python of its own
@@ -60,6 +71,11 @@ def places() -> None:
     @task(on_failure_callback=after_failure)
     def fails() -> None:
         raise RuntimeError("as it should")
+
+    @task
+    def keeps() -> None:
+        os.environ["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
+        probe("kept")
 
     @task
     def listened_to() -> None:
@@ -76,6 +92,8 @@ def places() -> None:
         mapped_program.expand(index=[0, 1]),
         external_python(),
         fails(),
+        keeps(),
+        elsewhere,
         listened_to(),
     ] >> ends()
 

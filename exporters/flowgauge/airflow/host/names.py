@@ -9,14 +9,19 @@ __all__ = ["airflow_is_loaded", "airflow_name"]
 # Airflow 3 first: it keeps some of the old places, and warns of them.
 _PLACES = {
     "AirflowPlugin": ("airflow.plugins_manager",),
+    "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
+    "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
+    "BaseTrigger": ("airflow.triggers.base",),
     "Connection": ("airflow.sdk", "airflow.models"),
-    # Airflow 2's XCom, which XComModel replaced, reads itself.
     "Stats": ("airflow.sdk.observability.stats", "airflow.stats"),
+    "TriggerEvent": ("airflow.triggers.base",),
     "Variable": ("airflow.sdk", "airflow.models"),
     "XCom": ("airflow.models.xcom",),
-    "XComModel": ("airflow.models.xcom",),
-    "create_session": ("airflow.utils.session",),
+    "XComOperatorLink": (
+        "airflow.serialization.definitions.operatorlink",
+        "airflow.serialization.serialized_objects",
+    ),
     "get_current_context": ("airflow.sdk", "airflow.operators.python"),
     "hookimpl": ("airflow.listeners",),
 }

@@ -1,6 +1,6 @@
 """What Airflow keeps for its tasks: Variables, Connections, XCom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -9,10 +9,10 @@ from flowgauge.airflow.host.names import airflow_is_loaded, airflow_name
 
 __all__ = [
     "Connection",
+    "as_connection",
     "get_connection",
     "get_variable",
     "push_xcom",
-    "read_xcom",
     "set_variable",
 ]
 
@@ -20,14 +20,16 @@ _T = TypeVar("_T")
 
 # Each takes 5 to 35 ms.
 _PATIENCE_SECONDS = 0.5
-# A web server that reads its first XCom has to load a good deal of Airflow.
-_LINK_SECONDS = 5.0
 _airflow = Asking("Airflow")
 
 
 @dataclass(frozen=True)
 class Connection:
-    """An Airflow Connection; what it does not say is None or empty."""
+    """An Airflow Connection; what it does not say is None or empty.
+
+    `extra_dejson` is Airflow's name for its extra fields: asked for by that name, Airflow keeps
+    those that look like secrets out of its logs.
+    """
 
     conn_type: str | None
     host: str | None
@@ -35,6 +37,7 @@ class Connection:
     schema: str | None
     login: str | None
     password: str | None = field(repr=False)
+    extra_dejson: Mapping[str, Any] = field(repr=False)
 
 
 def get_variable(name: str, seconds: float = _PATIENCE_SECONDS) -> str | None:
@@ -70,10 +73,14 @@ def get_connection(conn_id: str, seconds: float = _PATIENCE_SECONDS) -> Connecti
         connection = airflow_name("Connection")
         # Airflow 2's has no `get`.
         get = getattr(connection, "get", None) or connection.get_connection_from_secrets
-        found = get(conn_id)
-        return Connection(**{each.name: getattr(found, each.name) for each in fields(Connection)})
+        return as_connection(get(conn_id))
 
     return _ask(f"Reading the Connection {conn_id}", read, seconds)
+
+
+def as_connection(found: Any) -> Connection:
+    """Return what Airflow's own Connection object says."""
+    return Connection(**{each.name: getattr(found, each.name) for each in fields(Connection)})
 
 
 def push_xcom(instance: Any, key: str, value: str, seconds: float = _PATIENCE_SECONDS) -> bool:
@@ -84,34 +91,6 @@ def push_xcom(instance: Any, key: str, value: str, seconds: float = _PATIENCE_SE
         return True
 
     return bool(_ask(f"Pushing the XCom {key}", push, seconds))
-
-
-def read_xcom(ti_key: Any, key: str) -> Any:
-    """Return what the task instance *ti_key* left as *key*, in the API server, or None.
-
-    There, the task SDK's XCom fails, for there is no task.
-    """
-
-    def read() -> Any:
-        try:
-            model = airflow_name("XComModel")
-        except ImportError:
-            # Airflow 2
-            return airflow_name("XCom").get_value(ti_key=ti_key, key=key)
-        query = model.get_many(
-            run_id=ti_key.run_id,
-            key=key,
-            dag_ids=ti_key.dag_id,
-            task_ids=ti_key.task_id,
-            map_indexes=ti_key.map_index,
-            limit=1,
-        )
-        # A session of our own: the request's would be closed under its feet.
-        with airflow_name("create_session")(scoped=False) as session:
-            found = session.scalars(query).first()
-            return found and model.deserialize_value(found)
-
-    return _ask(f"Reading the XCom {key}", read, _LINK_SECONDS)
 
 
 def _ask(what: str, question: Callable[[], _T], seconds: float) -> _T | None:
