@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 from click.testing import CliRunner, Result
 
-from flowgauge.cli.rules import check_rules_command, mutate_rules_command
+from flowgauge.cli.check_rules import check_rules_command
+from flowgauge.cli.mutate_rules import mutate_rules_command
 from stack.process import python_tool
 
 __all__ = ["Project", "flowgauge"]
@@ -69,14 +70,33 @@ class Project:
         record: Mapping[str, object] | None = None,
         alert: Mapping[str, object] | None = None,
         tests: str = WEAK_TESTS,
+        as_resource: bool = False,
     ) -> "Project":
-        """Write the project; *record* and *alert* change keys of the two rules, None drops one."""
+        """Write the project; *record* and *alert* change keys of the two rules, None drops one.
+
+        *as_resource* writes the rules as a PrometheusRule among other resources.
+        """
         rules = [{**GOOD_RECORD, **(record or {})}, {**GOOD_ALERT, **(alert or {})}]
         kept = [{key: value for key, value in rule.items() if value} for rule in rules]
-        groups = {"groups": [{"name": "small", "rules": kept}]}
+        content: dict[str, object] = {"groups": [{"name": "small", "rules": kept}]}
+        if as_resource:
+            group = {"name": "small", "partial_response_strategy": "warn", "rules": kept}
+            content = {
+                "apiVersion": "v1",
+                "kind": "List",
+                "items": [
+                    {"apiVersion": "v1", "kind": "Service", "spec": {}},
+                    {
+                        "apiVersion": "monitoring.coreos.com/v1",
+                        "kind": "PrometheusRule",
+                        "metadata": {"name": "small"},
+                        "spec": {"groups": [group]},
+                    },
+                ],
+            }
         for name in ("rules", "tests", "runbooks"):
             (folder / name).mkdir()
-        (folder / "rules" / "small.yaml").write_text(yaml.safe_dump(groups))
+        (folder / "rules" / "small.yaml").write_text(yaml.safe_dump(content))
         (folder / "tests" / "small_test.yaml").write_text(tests)
         (folder / "runbooks" / "TooMany.md").write_text("# TooMany\n")
         return cls(folder)

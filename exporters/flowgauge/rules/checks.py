@@ -51,7 +51,7 @@ def check_rules(
     return Checked(
         alerts=len(alert_names(sources)),
         records=sum(rule.record is not None for one in sources for rule in one.file.rules),
-        tests=sum(len(one.parts) for one in tests),
+        tests=sum(len(one.tests) for one in tests),
         findings=findings,
     )
 
@@ -63,9 +63,11 @@ def _untested(sources: Sequence[Source], tests: Sequence[UnitTests]) -> Iterator
     silent: set[str] = set()
     for one in tests:
         loaded = set().union(*(alerts.get(path, set()) for path in one.rule_files))
-        for case in one.cases:
-            (fires if case.fires else silent).add(case.alert)
-        for name in sorted({case.alert for case in one.cases} - loaded):
+        named = {case.alert for case in one.expectations if case.alert}
+        for case in one.expectations:
+            if case.alert:
+                (fires if case.fires else silent).add(case.alert)
+        for name in sorted(named - loaded):
             yield f"{one.path.name}: {name}: the rule files that it loads have no such alert"
     for name in sorted(alert_names(sources) - fires):
         yield f"{name}: there is no test in which it fires"
