@@ -196,8 +196,8 @@ def test_rules_of_the_operator_are_mutated_with_tests_that_load_them(folder: Pat
 def test_a_file_without_rules_is_valid(folder: Path) -> None:
     """Groups that are empty have no mutants, and are not an error."""
     project = Project.make(folder)
-    (folder / "rules" / "empty.yaml").write_text("groups:\n- name: empty\n  rules:\n")
-    (folder / "rules" / "none.yaml").write_text("groups: []\n")
+    (folder / "alerts" / "empty.yaml").write_text("groups:\n- name: empty\n  rules:\n")
+    (folder / "alerts" / "none.yaml").write_text("groups: []\n")
 
     assert project.mutate("--threshold", "0").exit_code == 0
 
@@ -205,7 +205,7 @@ def test_a_file_without_rules_is_valid(folder: Path) -> None:
 def test_a_rule_that_no_test_reaches_is_said_once(folder: Path) -> None:
     """A rule without any test is one line, however many mutants it has."""
     project = Project.make(folder)
-    (folder / "rules" / "more.yaml").write_text(
+    (folder / "alerts" / "more.yaml").write_text(
         "groups: [{name: more, rules: [{alert: Alone, expr: up == 0, for: 1m}]}]"
     )
     mutated = project.mutate()
@@ -242,12 +242,12 @@ def test_only_what_changed_since_a_revision_is_judged(folder: Path) -> None:
     _commit(folder)
     nothing = json.loads(project.mutate("--since", "HEAD", "--output", "json").stdout)
 
-    rules = folder / "rules" / "small.yaml"
+    rules = folder / "alerts" / "small.yaml"
     rules.write_text(rules.read_text().replace("for: 2m", "for: 3m"))
     one = json.loads(project.mutate("--since", "HEAD", "--output", "json").stdout)
 
     _commit(folder)
-    tests = folder / "tests" / "small_test.yaml"
+    tests = folder / "rules_tests" / "small_test.yaml"
     tests.write_text(tests.read_text().replace("0m", "1m"))
     both = json.loads(project.mutate("--since", "HEAD", "--output", "json").stdout)
 
@@ -293,10 +293,10 @@ def test_survivors_are_shown_beside_the_rule_on_github(folder: Path) -> None:
     project = Project.make(folder)
     stdout = project.mutate("--output", "github", "--only", "TooMany").stdout
     (line,) = [one for one in stdout.splitlines() if one.startswith("::error")]
-    text = (folder / "rules" / "small.yaml").read_text().splitlines()
+    text = (folder / "alerts" / "small.yaml").read_text().splitlines()
     number = 1 + next(at for at, one in enumerate(text) if "alert: TooMany" in one)
 
-    assert line.startswith(f"::error file={folder}/rules/small.yaml,line={number},title=TooMany::")
+    assert line.startswith(f"::error file={folder}/alerts/small.yaml,line={number},title=TooMany::")
     assert "%0A> -> >=%0A" in line
 
 
@@ -320,7 +320,7 @@ def test_survivors_are_told_while_others_are_judged(folder: Path) -> None:
     with subprocess.Popen(
         [
             python_tool("flowgauge"), "mutate-rules", "--only", "TooMany", "--jobs", "1",
-            "--rules", f"{folder}/rules/*.yaml", "--tests", f"{folder}/tests/*.yaml",
+            "--rules", f"{folder}/alerts/*.yaml", "--tests", f"{folder}/rules_tests/*.yaml",
             "--promtool", str(promtool),
         ],
         stdout=subprocess.PIPE,

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.rules import promql
@@ -27,6 +26,7 @@ from flowgauge.rules.files import Rule, Source, read_rules
 from flowgauge.rules.mutants import Mutant, mutants, siblings
 from flowgauge.rules.promtool import Promtool
 from flowgauge.rules.reading import Readings
+from flowgauge.rules.scratch import inside, scratch_folder
 from flowgauge.rules.unit_tests import Expectation, UnitTest, UnitTests
 
 __all__ = ["Candidate", "Outcome", "Plan", "Trials", "Verdict", "plan"]
@@ -79,8 +79,8 @@ class Trial:
             else source.text
             for file, source in self.rule_files.items()
         }
-        with _folder({**texts, self.tests.path: self._text}) as folder:
-            failure = promtool.test(_inside(folder, self.tests.path))
+        with scratch_folder({**texts, self.tests.path: self._text}) as folder:
+            failure = promtool.test(inside(folder, self.tests.path))
             return failure and failure.replace(str(folder), "")
 
     @cached_property
@@ -196,7 +196,7 @@ class Plan:
     def _judge(self, candidate: Candidate, trials: Trials) -> Verdict:
         mutant = candidate.mutant
         tested = bool(trials.of(mutant.original))
-        if not _is_promql(mutant.rule.expr):
+        if promql.parse_if_known(mutant.rule.expr) is None:
             return Verdict(candidate.path, mutant, Outcome.INVALID, tested)
         for trial in trials.of(mutant.original):
             if failure := trial.run(self.promtool, candidate):
@@ -222,8 +222,8 @@ class Plan:
     def _is_refused(self, candidate: Candidate) -> bool:
         mutant = candidate.mutant
         file = self.sources[candidate.path].file.replace(mutant.original, mutant.rule)
-        with _folder({candidate.path: file.only([mutant.rule.name]).to_yaml()}) as folder:
-            return self.promtool.check([_inside(folder, candidate.path)]) is not None
+        with scratch_folder({candidate.path: file.only([mutant.rule.name]).to_yaml()}) as folder:
+            return self.promtool.check([inside(folder, candidate.path)]) is not None
 
 
 def plan(
@@ -278,14 +278,6 @@ def _seconds(measured: tuple[Trial, float]) -> float:
     return measured[1]
 
 
-def _is_promql(expression: str) -> bool:
-    try:
-        promql.parse(expression)
-    except FlowgaugeError:
-        return False
-    return True
-
-
 @contextmanager
 def _workers(jobs: int) -> Iterator[ThreadPoolExecutor]:
     """Run a pool; whoever stops early does not wait for what has not begun."""
@@ -294,18 +286,3 @@ def _workers(jobs: int) -> Iterator[ThreadPoolExecutor]:
             yield pool
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _folder(files: Mapping[Path, str]) -> Iterator[Path]:
-    """Make a folder with the same paths below it, so that tests find their rules beside them."""
-    with TemporaryDirectory(prefix="flowgauge-mutants-") as name:
-        folder = Path(name)
-        for path, text in files.items():
-            _inside(folder, path).parent.mkdir(parents=True, exist_ok=True)
-            _inside(folder, path).write_text(text, encoding="utf-8")
-        yield folder
-
-
-def _inside(folder: Path, path: Path) -> Path:
-    return folder / path.relative_to(path.anchor)

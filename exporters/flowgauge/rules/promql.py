@@ -29,6 +29,7 @@ __all__ = [
     "String",
     "Subquery",
     "parse",
+    "parse_if_known",
 ]
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -182,6 +183,14 @@ def parse(expression: str) -> Node:
         return _node(promql_parser.parse(expression))
     except ValueError as error:
         raise FlowgaugeError(f"{expression.strip()!r} is not PromQL: {error}") from None
+
+
+def parse_if_known(expression: str) -> Node | None:
+    """Return the tree of *expression*, None if it is not PromQL that flowgauge knows."""
+    try:
+        return parse(expression)
+    except FlowgaugeError:
+        return None
 
 
 def _node(parsed: promql_parser.Expr) -> Node:

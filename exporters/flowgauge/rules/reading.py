@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from flowgauge.errors import FlowgaugeError
 from flowgauge.rules import promql
 from flowgauge.rules.files import Rule
 from flowgauge.rules.promql import Selector
@@ -37,12 +36,10 @@ class Readings:
         return self._known[expression]
 
     def _of_expression(self, expression: str) -> frozenset[str]:
-        try:
-            selectors = [
-                node for node in promql.parse(expression).walk() if isinstance(node, Selector)
-            ]
-        except FlowgaugeError:
+        parsed = promql.parse_if_known(expression)
+        if parsed is None:
             return self._alerts | self._records
+        selectors = [node for node in parsed.walk() if isinstance(node, Selector)]
         return frozenset().union(*map(self._selected, selectors))
 
     def sources(self, names: Iterable[str]) -> frozenset[str]:
