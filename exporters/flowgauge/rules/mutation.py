@@ -70,6 +70,8 @@ class Trial:
     rule_files: Mapping[Path, Source]
     """The rule files that the test loads, with the rules that matter."""
     expects: Callable[[Expectation], bool]
+    key: tuple[object, ...]
+    """The same for trials that run the same."""
 
     def run(self, promtool: Promtool, change: Candidate | None = None) -> str | None:
         """Return how the test fails, on the rules as they are or with a *change*."""
@@ -132,13 +134,18 @@ class Plan:
         Raises `FlowgaugeError` if a test fails, which judges nothing.
         """
         rules = {id(one.mutant.original): one for one in self.candidates}
-        todo = [(key, trial) for key, one in rules.items() for trial in self._trials(one)]
-        found: dict[int, list[tuple[Trial, float]]] = {key: [] for key in rules}
+        wanted = {key: list(self._trials(one)) for key, one in rules.items()}
+        # Rules that lead to the same alert are often tried alike.
+        distinct = {trial.key: trial for trials in wanted.values() for trial in trials}
         with _workers(jobs) as pool:
-            measured = pool.map(lambda item: self._measured(item[1], clock), todo)
-            for (key, _), result in zip(todo, measured, strict=True):
-                found[key].append(result)
-        return Trials({key: sorted(trials, key=_seconds) for key, trials in found.items()})
+            tried = pool.map(lambda trial: self._measured(trial, clock), distinct.values())
+            measured = dict(zip(distinct, tried, strict=True))
+        return Trials(
+            {
+                key: sorted((measured[trial.key] for trial in trials), key=_seconds)
+                for key, trials in wanted.items()
+            }
+        )
 
     def judge(self, trials: Trials, jobs: int) -> Iterator[Verdict]:
         """Yield the verdict on each mutant, in order, running *jobs* promtools at a time."""
@@ -180,7 +187,8 @@ class Plan:
                     path: replace(self.sources[path], file=self.sources[path].file.only(needed))
                     for path in tests.rule_files
                 }
-                yield Trial(tests, test, files, expects)
+                key = (tests.path, test.number, needed, *map(expects, test.expectations))
+                yield Trial(tests, test, files, expects, key)
 
     def _measured(self, trial: Trial, clock: Clock) -> tuple[Trial, float]:
         started = clock()
