@@ -1,6 +1,6 @@
 """YAML files that people write: read strictly, and everything wrong said at once."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeGuard, TypeVar, get_args
@@ -22,8 +22,7 @@ def read_model(file: Path, model: type[_Model]) -> _Model:
     Raises `UsageError`: one sentence that names the file and every key that is wrong, and says
     what would be right.
     """
-    documents = read_documents(file)
-    content = documents[0] if len(documents) == 1 else None
+    content = _loaded(file, yaml.load)
     if not isinstance(content, dict):
         raise UsageError(f"{file} must be a mapping of keys to values")
     return as_model(file, content, model)
@@ -40,8 +39,13 @@ def as_model(file: Path, content: Any, model: type[_Model]) -> _Model:
 
 def read_documents(file: Path) -> list[Any]:
     """Return the YAML documents in *file*, all scalars as text; `UsageError` if they are none."""
+    documents: list[Any] = _loaded(file, lambda text, loader: list(yaml.load_all(text, loader)))
+    return documents
+
+
+def _loaded(file: Path, load: Callable[[str, type[yaml.BaseLoader]], Any]) -> Any:
     try:
-        return list(yaml.load_all(file.read_text(encoding="utf-8"), _StrictLoader))
+        return load(file.read_text(encoding="utf-8"), _StrictLoader)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -90,10 +90,11 @@ class RuleFile(BaseModel):
         """All rules, in order."""
         return (rule for group in self.groups for rule in group.rules)
 
-    def replace(self, old: Rule, new: Rule) -> "RuleFile":
-        """Return the file with *new* in the place of *old*."""
+    def replace(self, old: Rule, new: Rule | None) -> "RuleFile":
+        """Return the file with *new* in the place of *old*, or without it."""
+        put = [] if new is None else [new]
         return self._with_rules(
-            lambda group: [new if rule is old else rule for rule in group.rules]
+            lambda group: [one for rule in group.rules for one in (put if rule is old else [rule])]
         )
 
     def only(self, names: Iterable[str]) -> "RuleFile":
