@@ -73,8 +73,20 @@ def _promtool(
     longest = sorted(tests, key=lambda one: one.path.stat().st_size, reverse=True)
     with ThreadPoolExecutor(jobs) as pool:
         tested = [pool.submit(_tested, one, resources, promtool) for one in longest]
-        checked = [pool.submit(_valid, one, promtool) for one in sources]
-        yield from filter(None, (one.result() for one in (*checked, *tested)))
+        checked = pool.submit(_refused, sources, promtool)
+        yield from checked.result()
+        yield from filter(None, (one.result() for one in tested))
+
+
+def _refused(sources: Sequence[Source], promtool: Promtool) -> list[Finding]:
+    plain = [source.path for source in sources if not source.is_resource]
+    # One promtool for all, which most often has nothing to say.
+    well = set(plain) if plain and promtool.check(plain) is None else set()
+    return [
+        finding
+        for source in sources
+        if source.path not in well and (finding := _valid(source, promtool))
+    ]
 
 
 def _valid(source: Source, promtool: Promtool) -> Finding | None:
