@@ -92,8 +92,8 @@ check-rules: setup ## check the alert rules, their tests and their runbooks
 	@$(BIN)/flowgauge check-rules
 
 .PHONY: mutate-rules
-mutate-rules: setup ## change every alert rule in small ways: some test must notice each
-	@$(BIN)/flowgauge mutate-rules --equivalent rules_tests/equivalent_mutants.yaml
+mutate-rules: setup ## change every alert rule in small ways: some test must notice each; ARGS='--only NAME'
+	@$(BIN)/flowgauge mutate-rules $(ARGS)
 
 .PHONY: incidents
 incidents: setup ## cause real faults and watch which alerts arrive; ARGS='server_killed ...' NEWER=prometheus

@@ -15,7 +15,7 @@ from flowgauge.cli.main import _cli
 from flowgauge.metrics import ALL_METRICS
 from flowgauge.rules import promql
 from flowgauge.rules.files import read_rules
-from flowgauge.rules.vocabulary import Vocabulary
+from flowgauge.rules.vocabulary import Vocabulary, of_metrics
 
 __all__ = [
     "VOCABULARY",
@@ -35,8 +35,8 @@ _BLOCK = re.compile(
 )
 
 VOCABULARY = Vocabulary(
-    (rule for one in read_rules([str(asset("alerts") / "*.yaml")]) for rule in one.file.rules),
-    ALL_METRICS,
+    (group for one in read_rules([str(asset("alerts") / "*.yaml")]) for group in one.file.groups),
+    of_metrics(ALL_METRICS),
 )
 """Every series and label that there is."""
 
@@ -115,7 +115,7 @@ def check_names(query: str) -> None:
         if isinstance(node, promql.Selector):
             labels = VOCABULARY.labels(node.metric)
             assert labels is not None, node.metric
-            assert {matcher.label for matcher in node.matchers} <= labels, node.metric
+            assert all(matcher.label in labels for matcher in node.matchers), node.metric
 
 
 def check_links(page: Path) -> None:

@@ -109,7 +109,14 @@ def test_every_example_is_valid() -> None:
                 "alerts.A.severity must be 'critical' or 'warning'"
             ),
         ),
-        ("domains: {mlflow: h}\nalerts: {A: {expr: up}}", "the keys are for, severity, threshold"),
+        (
+            "domains: {mlflow: h}\nalerts: {A: {labels: {severity: x, 1a: y}}}",
+            "must not be severity, by which alerts are told apart and routed",
+        ),
+        (
+            "domains: {mlflow: h}\nalerts: {A: {expr: up}}",
+            "keys are enabled, for, labels, severity, threshold",
+        ),
         (
             "domains: {mlflow: h}\nprometheus: {scrape_interval: 5m, mlflow: {targets: [a]}}",
             (

@@ -1,6 +1,6 @@
 """YAML files that people write: read strictly, and everything wrong said at once."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeGuard, TypeVar, get_args
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from flowgauge.errors import UsageError
 from flowgauge.redact import quote
 
-__all__ = ["read_model"]
+__all__ = ["as_model", "read_documents", "read_model"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -22,7 +22,14 @@ def read_model(file: Path, model: type[_Model]) -> _Model:
     Raises `UsageError`: one sentence that names the file and every key that is wrong, and says
     what would be right.
     """
-    content = _parse(file)
+    content = _loaded(file, yaml.load)
+    if not isinstance(content, dict):
+        raise UsageError(f"{file} must be a mapping of keys to values")
+    return as_model(file, content, model)
+
+
+def as_model(file: Path, content: Any, model: type[_Model]) -> _Model:
+    """Return *content*, which *file* holds, as a *model*; `UsageError` as from `read_model`."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -30,9 +37,15 @@ def read_model(file: Path, model: type[_Model]) -> _Model:
         raise UsageError(f"{file}: {quote(wrong, longest=2000)}") from None
 
 
-def _parse(file: Path) -> Any:
+def read_documents(file: Path) -> list[Any]:
+    """Return the YAML documents in *file*, all scalars as text; `UsageError` if they are none."""
+    documents: list[Any] = _loaded(file, lambda text, loader: list(yaml.load_all(text, loader)))
+    return documents
+
+
+def _loaded(file: Path, load: Callable[[str, type[yaml.BaseLoader]], Any]) -> Any:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506 - makes nothing but strings, lists and dicts
+        return load(file.read_text(encoding="utf-8"), _StrictLoader)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -41,9 +54,6 @@ def _parse(file: Path) -> Any:
         raise UsageError(f"{file} is nested too deeply: a few levels are enough") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{file} is not valid YAML: {_where_and_what(error)}") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{file} must be a mapping of keys to values")
-    return content
 
 
 def _where_and_what(error: yaml.YAMLError) -> str:

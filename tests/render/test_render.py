@@ -13,8 +13,11 @@ import yaml
 
 from flowgauge.assets import asset
 from flowgauge.environment import Environment
+from flowgauge.environment.model import AlertOverride
 from flowgauge.errors import UsageError
 from flowgauge.render import render
+from flowgauge.rules.files import RuleFile
+from flowgauge.rules.overrides import apply_overrides
 from stack.process import python_tool
 
 _Rendered = Callable[[str], Path]
@@ -92,12 +95,52 @@ def test_an_override_changes_what_it_names_and_nothing_else(full: Path) -> None:
     assert latency["expr"] == before["MLflowHighLatency"]["expr"].replace("> 2", "> 2.5")
     assert (latency["for"], latency["labels"]["severity"]) == ("15m", "critical")
     assert saturated["expr"].endswith("> 1000")
-    overridden = {"MLflowHighLatency", "MLflowRateLimitSaturated"}
+    overridden = {"MLflowHighLatency", "MLflowRateLimitSaturated", "FlowgaugeRelayDown"}
     compared = ("expr", "for", "keep_firing_for", "labels")
     for name in before.keys() - overridden:
         assert [before[name].get(key) for key in compared] == [
             after[name].get(key) for key in compared
         ]
+
+
+def test_an_alert_is_switched_off_or_given_labels(rendered: Callable[[str], Path]) -> None:
+    """`enabled: false` takes the alert out; labels are added to those it has."""
+    alerts = "MLflowServerDown: {enabled: false}, MLflowHighLatency: {labels: {team: data}}"
+    before = _rules(asset("alerts"))
+    after = _rules(rendered(f"{_OWN}alerts: {{{alerts}}}\n") / "prometheus" / "rules")
+
+    assert before.keys() - after.keys() == {"MLflowServerDown"}
+    labels = before["MLflowHighLatency"]["labels"]
+    assert after["MLflowHighLatency"]["labels"] == {**labels, "team": "data"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "sentence"),
+    [
+        ("a:b:c == 0", "the alert asks whether something is so (a:b:c == 0), not how much it is"),
+        ("a:b:c > (5)", "the alert compares nothing with a number (a:b:c > (5))"),
+        ("absent(a)", "the alert compares nothing with a number (absent(a))"),
+    ],
+)
+def test_a_threshold_where_there_is_none_is_one_sentence(expression: str, sentence: str) -> None:
+    """An alert that is so or not has no threshold: a number would make it one that never fires."""
+    with pytest.raises(UsageError) as error:
+        _with_threshold(expression, 7)
+
+    assert f"alerts.A.threshold: {sentence}" in str(error.value)
+
+
+@pytest.mark.parametrize("number", ["5", "5  # five", "0x10", "5e0", "+5", "Inf"])
+def test_a_threshold_is_replaced_however_it_is_written(number: str) -> None:
+    """Comments and other spellings of the number do not survive the override."""
+    assert _with_threshold(f"a:b:c >= {number}", 7.5) == "a:b:c >= 7.5"
+
+
+def _with_threshold(expression: str, threshold: float) -> str:
+    rule = {"alert": "A", "expr": expression}
+    file = RuleFile.model_validate({"groups": [{"name": "a", "rules": [rule]}]})
+    (changed,) = apply_overrides(file, {"A": AlertOverride(threshold=threshold)}).rules
+    return changed.expr
 
 
 def test_an_override_of_no_alert_is_one_sentence(folder: Path) -> None:

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from flowgauge.cli.rules import check_rules_command, mutate_rules_command
+from flowgauge import assets
+from flowgauge.cli.check_rules import check_rules_command
+from flowgauge.cli.mutate_rules import mutate_rules_command
 from stack.process import python_tool
 
 __all__ = ["Project", "flowgauge"]
@@ -33,7 +36,7 @@ GOOD_RECORD: Mapping[str, object] = {
 
 # Fires, with the wrong of these two rules: the threshold and `for` are not looked at closely.
 WEAK_TESTS = """
-rule_files: [../rules/small.yaml]
+rule_files: [../alerts/small.yaml]
 evaluation_interval: 1m
 tests:
   - interval: 1m
@@ -69,22 +72,47 @@ class Project:
         record: Mapping[str, object] | None = None,
         alert: Mapping[str, object] | None = None,
         tests: str = WEAK_TESTS,
+        as_resource: bool = False,
     ) -> "Project":
-        """Write the project; *record* and *alert* change keys of the two rules, None drops one."""
+        """Write the project; *record* and *alert* change keys of the two rules, None drops one.
+
+        *as_resource* writes the rules as a PrometheusRule among other resources.
+        """
         rules = [{**GOOD_RECORD, **(record or {})}, {**GOOD_ALERT, **(alert or {})}]
         kept = [{key: value for key, value in rule.items() if value} for rule in rules]
-        groups = {"groups": [{"name": "small", "rules": kept}]}
-        for name in ("rules", "tests", "runbooks"):
+        content: dict[str, object] = {"groups": [{"name": "small", "rules": kept}]}
+        if as_resource:
+            group = {"name": "small", "partial_response_strategy": "warn", "rules": kept}
+            content = {
+                "apiVersion": "v1",
+                "kind": "List",
+                "items": [
+                    {"apiVersion": "v1", "kind": "Service", "spec": {}},
+                    {
+                        "apiVersion": "monitoring.coreos.com/v1",
+                        "kind": "PrometheusRule",
+                        "metadata": {"name": "small"},
+                        "spec": {"groups": [group]},
+                    },
+                ],
+            }
+        for name in ("alerts", "rules_tests", "runbooks"):
             (folder / name).mkdir()
-        (folder / "rules" / "small.yaml").write_text(yaml.safe_dump(groups))
-        (folder / "tests" / "small_test.yaml").write_text(tests)
+        (folder / "alerts" / "small.yaml").write_text(yaml.safe_dump(content))
+        (folder / "rules_tests" / "small_test.yaml").write_text(tests)
         (folder / "runbooks" / "TooMany.md").write_text("# TooMany\n")
         return cls(folder)
 
-    def check(self) -> Result:
+    def check(self, *options: str) -> Result:
         """Run `flowgauge check-rules` on it, in this process."""
-        runbooks = str(self.folder / "runbooks")
-        return CliRunner().invoke(check_rules_command, [*self._files(), "--runbooks", runbooks])
+        return CliRunner().invoke(check_rules_command, [*self._files(), *options])
+
+    def check_as_ours(self, *options: str) -> Result:
+        """Run it as if the project were flowgauge's own: our metrics, links and style count."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(assets, "_PACKAGE", self.folder)
+            patch.setattr(assets, "_CHECKOUT", self.folder)
+            return CliRunner().invoke(check_rules_command, options)
 
     def mutate(self, *options: str) -> Result:
         """Run `flowgauge mutate-rules` on it, in this process."""
@@ -92,8 +120,8 @@ class Project:
 
     def _files(self) -> tuple[str, ...]:
         return (
-            "--rules", str(self.folder / "rules" / "*.yaml"),
-            "--tests", str(self.folder / "tests" / "*.yaml"),
+            "--rules", str(self.folder / "alerts" / "*.yaml"),
+            "--tests", str(self.folder / "rules_tests" / "*_test.yaml"),
         )  # fmt: skip
 
 

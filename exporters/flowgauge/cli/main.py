@@ -19,12 +19,12 @@ _TRACKER = "https://github.com/flowgauge/flowgauge/issues"
 # A table, not imports: `flowgauge rate-limit show` must not pay for the exporter's web server.
 _COMMANDS = {
     "check": "flowgauge.cli.check:check",
-    "check-rules": "flowgauge.cli.rules:check_rules_command",
+    "check-rules": "flowgauge.cli.check_rules:check_rules_command",
     "completion": "flowgauge.cli.completion:completion",
     "dashboards": "flowgauge.cli.dashboards:dashboards",
     "environment": "flowgauge.cli.environment:environment",
     "exporter": "flowgauge.cli.exporter:exporter",
-    "mutate-rules": "flowgauge.cli.rules:mutate_rules_command",
+    "mutate-rules": "flowgauge.cli.mutate_rules:mutate_rules_command",
     "outbox": "flowgauge.cli.outbox:outbox",
     "render": "flowgauge.cli.render:render_command",
     "rate-limit": "flowgauge.cli.rate_limit:rate_limit",

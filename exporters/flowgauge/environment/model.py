@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flowgauge import __version__
 from flowgauge.environment.values import (
+    AlertLabel,
     Duration,
     HostPort,
     HttpUrl,
@@ -67,11 +68,15 @@ class RateLimitSetting(_Section):
 class AlertOverride(_Section):
     """What this environment changes about one alert."""
 
+    enabled: bool = True
+    """Whether the alert is there at all."""
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """The number the alert compares with."""
     for_: Annotated[Duration | None, Field(alias="for")] = None
     """How long the condition must hold before the alert fires."""
     severity: Severity | None = None
+    labels: dict[AlertLabel, str] = Field(default_factory=dict)
+    """More labels, for your own routes: team: data."""
 
 
 class Urls(_Section):

@@ -15,6 +15,7 @@ from flowgauge.redact import redact_url
 from flowgauge.store.engines import ENGINES
 
 __all__ = [
+    "AlertLabel",
     "Duration",
     "HostPort",
     "HttpUrl",
@@ -38,6 +39,8 @@ _IMAGE = re.compile(
 )
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_LABELS_OF_OURS = {"alertname", "severity", "environment"}
 _SLOWEST_SCRAPE_SECONDS = 60
 
 
@@ -96,6 +99,14 @@ def _as_duration(value: str) -> str:
     return value
 
 
+def _as_alert_label(value: str) -> str:
+    if not _LABEL.fullmatch(value) or value.startswith("__"):
+        raise ValueError("must be a label's name: letters, digits and underscores")
+    if value in _LABELS_OF_OURS:
+        raise ValueError(f"must not be {value}, by which alerts are told apart and routed")
+    return value
+
+
 def _as_scrape_interval(value: str) -> str:
     if not 1 <= seconds(_as_duration(value)) <= _SLOWEST_SCRAPE_SECONDS:
         raise ValueError("must be between 1s and 1m: the rules look back five minutes")
@@ -138,6 +149,7 @@ HttpUrl = Annotated[str, AfterValidator(_as_http_url)]
 StoreUrl = Annotated[str, AfterValidator(_as_store)]
 NonEmpty = Annotated[str, AfterValidator(_non_empty), _shown(r".*\S.*")]
 Duration = Annotated[str, AfterValidator(_as_duration), _shown(r"(?:\d+(?:ms|[ywdhms]))+")]
+AlertLabel = Annotated[str, AfterValidator(_as_alert_label), _shown(_LABEL.pattern)]
 ScrapeInterval = Annotated[str, AfterValidator(_as_scrape_interval), _shown(r"\d+s|1m")]
 HostPort = Annotated[str, AfterValidator(_as_host_port), _shown(r".+:\d+")]
 SecretFile = Annotated[str, AfterValidator(_as_secret_file), _shown("/.+")]

@@ -1,116 +1,101 @@
-"""What promtool lets pass, and what every alert of ours must have.
+"""What promtool lets pass, in anybody's rules.
 
-promtool 2.42 accepts an alert without a comparison, a record name without colons, a metric or label
-that does not exist, `$value` in a label (which makes every evaluation a new alert) and missing
-annotations, with `--lint=all --lint-fatal` too.
+promtool 2.42 accepts a metric or label that does not exist, `$value` in a label (which makes every
+evaluation a new alert), the same rule twice, joins that match nothing and windows that hold too few
+samples, with `--lint=all --lint-fatal` too.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from flowgauge.links import Links
-from flowgauge.metrics import Metric
+from flowgauge.errors import FlowgaugeError
 from flowgauge.rules import promql
-from flowgauge.rules.files import Rule, Source
-from flowgauge.rules.promql import Aggregation, Binary, Call, Node, Number, Selector
+from flowgauge.rules.files import Group, Rule, Source
+from flowgauge.rules.findings import Finding
+from flowgauge.rules.joins import impossible_joins
+from flowgauge.rules.promql import Aggregation, Call, Node, Selector
+from flowgauge.rules.templates import labels_shown, shows_value
 from flowgauge.rules.vocabulary import Vocabulary
+from flowgauge.rules.windows import Timing, window_findings
 
-__all__ = ["SEVERITIES", "lint"]
+__all__ = ["lint"]
 
-SEVERITIES = ("critical", "warning")
-"""`critical` wakes somebody up, `warning` is looked at in working hours."""
-
-# https://prometheus.io/docs/practices/rules/
-_RECORD = re.compile(r"[a-z0-9_]+:[a-z0-9_]+:[a-z0-9_]+")
-_COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
-_ANNOTATIONS = ("summary", "description", "runbook_url", "dashboard_url")
-_TEMPLATE_LABEL = re.compile(r"\$labels\.(\w+)")
+_Found = Iterator[tuple[str, str]]
+_COUNTER_FUNCTIONS = {"rate", "irate", "increase"}
 
 
-def lint(sources: Sequence[Source], metrics: Iterable[Metric], links: Links) -> list[str]:
-    """Return what is wrong with the rules, one sentence each that names file and rule.
-
-    They may name the *metrics* and what they record themselves, and link to *links*.
-    """
-    rules = [rule for source in sources for rule in source.file.rules]
-    vocabulary = Vocabulary(rules, metrics)
-    names = Counter(rule.name for rule in rules)
-    return [
-        f"{source.path.name}: {rule.name}: {finding}"
-        for source in sources
-        for rule in source.file.rules
-        for finding in _findings(rule, vocabulary, names, links)
-    ]
+def lint(sources: Sequence[Source], vocabulary: Vocabulary, timing: Timing) -> Iterator[Finding]:
+    """Yield what is wrong with the rules in *sources*, which may name what is in *vocabulary*."""
+    copies = Counter(_essence(rule) for source in sources for rule in source.file.rules)
+    for source in sources:
+        for group in source.file.groups:
+            for rule in group.rules:
+                if copies[_essence(rule)] > 1:
+                    sentence = "the same rule is there more than once: leave one"
+                    yield Finding(source.path, rule.name, "duplicate", sentence)
+                for check, sentence in dict.fromkeys(_findings(rule, group, vocabulary, timing)):
+                    yield Finding(source.path, rule.name, check, sentence)
 
 
-def _findings(
-    rule: Rule, vocabulary: Vocabulary, names: Counter[str], links: Links
-) -> Iterator[str]:
-    if names[rule.name] > 1:
-        yield "there are several rules of this name: give each its own"
-    expression = promql.parse(rule.expr)
+def _essence(rule: Rule) -> tuple[str, ...]:
+    """Return what makes up the rule's series: others may well share their name."""
+    labels = [f"{label}={value}" for label, value in sorted(rule.labels.items())]
+    return (rule.name, " ".join(rule.expr.split()), rule.for_ or "", *labels)
+
+
+def _findings(rule: Rule, group: Group, vocabulary: Vocabulary, timing: Timing) -> _Found:
+    try:
+        expression = promql.parse(rule.expr)
+    except FlowgaugeError as error:
+        yield "promql", str(error)
+        return
     yield from _vocabulary(expression, vocabulary)
+    yield from (("join", found) for found in impossible_joins(expression, vocabulary))
+    yield from window_findings(expression, group, vocabulary, timing)
     if rule.alert:
-        yield from _alert(rule, expression, vocabulary, links)
-    elif not _RECORD.fullmatch(rule.name):
-        yield "name it level:metric:operation"
+        yield from _templates(rule, expression, vocabulary)
 
 
-def _vocabulary(expression: Node, vocabulary: Vocabulary) -> Iterator[str]:
+def _vocabulary(expression: Node, vocabulary: Vocabulary) -> _Found:
     for node in expression.walk():
         match node:
             case Selector():
                 yield from _selector(node, vocabulary)
-            case Aggregation(grouping=grouping) if grouping:
-                known = frozenset().union(*map(vocabulary.labels_of, node.operands))
+            # To take away what is not there does no harm, and only a closed list tells a slip.
+            case Aggregation(grouping=grouping) if grouping and (
+                grouping.keyword == "by" or vocabulary.is_closed
+            ):
+                known = vocabulary.labels_of(node.operands[-1])
                 for label in grouping.labels:
                     if label not in known:
-                        yield f"{label} is no label of what is aggregated in {node}"
-            case Call(function="rate" | "irate" | "increase", operands=(Selector() as counter,)):
-                if not vocabulary.counts(counter.metric):
-                    yield f"{counter.metric} is no counter, so it has no {node.function}"
+                        yield "label", f"{label} is no label of what is aggregated in {node}"
+            case Call(function=function, operands=(Selector() as counter,)) if (
+                function in _COUNTER_FUNCTIONS and not vocabulary.counts(counter.metric)
+            ):
+                yield "counter", f"{counter.metric} is no counter, so it has no {function}"
 
 
-def _selector(selector: Selector, vocabulary: Vocabulary) -> Iterator[str]:
+def _selector(selector: Selector, vocabulary: Vocabulary) -> _Found:
+    if not selector.metric:
+        return
     labels = vocabulary.labels(selector.metric)
     if labels is None:
-        yield f"nothing exports or records {selector.metric or selector}"
+        yield "metric", f"nothing exports or records {selector.metric}"
         return
     for matcher in selector.matchers:
         if matcher.label not in labels:
-            yield f"{matcher.label} is no label of {selector.metric}"
+            yield "label", f"{matcher.label} is no label of {selector.metric}"
 
 
-def _alert(rule: Rule, expression: Node, vocabulary: Vocabulary, links: Links) -> Iterator[str]:
-    match expression:
-        case Binary(operands=(Selector(metric=series, range=None), Number())) if (
-            expression.operator in _COMPARISONS and vocabulary.records(series)
-        ):
-            pass
-        case _:
-            yield "the expression must be a recorded series, a comparison and a number"
-    if rule.for_ is None:
-        yield "it has no `for`"
-    if rule.labels.get("severity") not in SEVERITIES:
-        yield f"its severity must be {' or '.join(SEVERITIES)}"
+def _templates(rule: Rule, expression: Node, vocabulary: Vocabulary) -> _Found:
     for label, value in rule.labels.items():
-        if "$value" in value:
-            yield f"the label {label} holds $value: every evaluation would be a new alert"
-    yield from _annotations(rule, vocabulary.labels_of(expression), links)
-
-
-def _annotations(rule: Rule, labels: frozenset[str], links: Links) -> Iterator[str]:
-    for name in _ANNOTATIONS:
-        if not rule.annotations.get(name):
-            yield f"it has no {name}"
-    for name, value in rule.annotations.items():
-        for label in _TEMPLATE_LABEL.findall(value):
+        if shows_value(value):
+            yield (
+                "value",
+                f"the label {label} holds $value: every evaluation would be a new alert",
+            )
+    labels = vocabulary.labels_of(expression)
+    for name, text in {**rule.labels, **rule.annotations}.items():
+        for label in labels_shown(text):
             if label not in labels:
-                yield f"{name} names the label {label}, which the alert does not have"
-    runbook = f"{links.runbooks}/{rule.alert}.md"
-    if rule.annotations.get("runbook_url", runbook) != runbook:
-        yield f"its runbook_url must be {runbook}"
-    dashboards = f"{links.dashboards}/d/"
-    if not rule.annotations.get("dashboard_url", dashboards).startswith(dashboards):
-        yield f"its dashboard_url must start with {dashboards}"
+                yield "template", f"{name} names the label {label}, which the alert does not have"

@@ -1,19 +1,25 @@
-"""What an environment may change about an alert: its number, its `for` and its severity."""
+"""What an environment may change about an alert: whether it is there, and what it is like."""
 
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
+from flowgauge.errors import UsageError
+from flowgauge.rules import promql
 from flowgauge.rules.files import Rule, RuleFile
+from flowgauge.rules.promql import Binary, Number
 
 __all__ = ["Override", "apply_overrides"]
 
-# Every alert reads `recorded series <operator> <number>`.
-_THRESHOLD = re.compile(r"(?P<comparison>(?:>=|<=|==|!=|>|<)\s*)[-+.\deE]+\s*$")
+_ORDERED = {">", "<", ">=", "<="}
 
 
 class Override(Protocol):
     """What to change about one alert; None leaves it."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the alert is there at all."""
 
     @property
     def threshold(self) -> float | None:
@@ -27,22 +33,45 @@ class Override(Protocol):
     def severity(self) -> str | None:
         """Its severity label."""
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """More labels."""
+
 
 def apply_overrides(file: RuleFile, overrides: Mapping[str, Override]) -> RuleFile:
-    """Return *file* with *overrides*, by alert name; names it does not have are ignored."""
+    """Return *file* with *overrides*, by alert name; names it does not have are ignored.
+
+    Raises `UsageError` for a threshold of an alert that has none.
+    """
     for rule in file.rules:
         if override := overrides.get(rule.alert or ""):
-            file = file.replace(rule, _overridden(rule, override))
+            file = file.replace(rule, _overridden(rule, override) if override.enabled else None)
     return file
 
 
 def _overridden(rule: Rule, override: Override) -> Rule:
     update: dict[str, Any] = {}
     if override.threshold is not None:
-        number = f"{override.threshold!r}".removesuffix(".0")
-        update["expr"] = _THRESHOLD.sub(rf"\g<comparison>{number}", rule.expr)
+        update["expr"] = _compared_with(rule, override.threshold)
     if override.for_ is not None:
         update["for_"] = override.for_
-    if override.severity is not None:
-        update["labels"] = {**rule.labels, "severity": override.severity}
+    severity = {} if override.severity is None else {"severity": override.severity}
+    update["labels"] = {**rule.labels, **override.labels, **severity}
     return rule.model_copy(update=update)
+
+
+def _compared_with(rule: Rule, threshold: float) -> str:
+    # The tree, not the text: `> 0x10  # sixteen` is a number, too.
+    match promql.parse(rule.expr):
+        case Binary(operator=operator, operands=(series, Number())) as compared:
+            if operator not in _ORDERED:
+                raise UsageError(
+                    f"alerts.{rule.alert}.threshold: the alert asks whether something is so "
+                    f"({rule.expr.strip()}), not how much it is: leave the threshold out"
+                )
+            return str(replace(compared, operands=(series, Number(threshold))))
+        case _:
+            raise UsageError(
+                f"alerts.{rule.alert}.threshold: the alert compares nothing with a number "
+                f"({rule.expr.strip()}): leave the threshold out"
+            )

@@ -5,6 +5,7 @@ them (0.12), so what it writes may not parse again; hence the nodes here.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +13,7 @@ from datetime import timedelta
 import promql_parser
 
 from flowgauge.errors import FlowgaugeError
+from flowgauge.rules.durations import write_duration
 
 __all__ = [
     "Aggregation",
@@ -27,7 +29,10 @@ __all__ = [
     "String",
     "Subquery",
     "parse",
+    "parse_if_known",
 ]
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ class Matcher:
     value: str
 
     def __str__(self) -> str:
-        return f"{self.label}{self.operator}{_quoted(self.value)}"
+        label = self.label if _LABEL.fullmatch(self.label) else _quoted(self.label)
+        return f"{label}{self.operator}{_quoted(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Selector(Node):
     def __str__(self) -> str:
         matchers = ",".join(map(str, self.matchers))
         braces = f"{{{matchers}}}" if matchers or not self.metric else ""
-        window = f"[{_duration(self.range)}]" if self.range else ""
+        window = f"[{write_duration(self.range)}]" if self.range else ""
         return f"{self.metric}{braces}{window}{self.at}{_offset(self.offset)}"
 
 
@@ -102,8 +108,8 @@ class Subquery(Node):
     at: str = ""
 
     def __str__(self) -> str:
-        step = _duration(self.step) if self.step else ""
-        window = f"[{_duration(self.range)}:{step}]"
+        step = write_duration(self.step) if self.step else ""
+        window = f"[{write_duration(self.range)}:{step}]"
         return f"{self.operands[0]}{window}{self.at}{_offset(self.offset)}"
 
 
@@ -179,6 +185,14 @@ def parse(expression: str) -> Node:
         raise FlowgaugeError(f"{expression.strip()!r} is not PromQL: {error}") from None
 
 
+def parse_if_known(expression: str) -> Node | None:
+    """Return the tree of *expression*, None if it is not PromQL that flowgauge knows."""
+    try:
+        return parse(expression)
+    except FlowgaugeError:
+        return None
+
+
 def _node(parsed: promql_parser.Expr) -> Node:
     match parsed:
         case promql_parser.BinaryExpr():
@@ -216,6 +230,8 @@ def _leaf(parsed: promql_parser.Expr) -> Node:
 
 
 def _selector(parsed: promql_parser.VectorSelector, window: timedelta | None) -> Selector:
+    if parsed.matchers.or_matchers:
+        raise FlowgaugeError(f"{parsed} is PromQL that flowgauge does not know: `or` in braces")
     matchers = tuple(
         Matcher(
             matcher.name,
@@ -267,12 +283,7 @@ def _name(member: object) -> str:
 def _offset(offset: timedelta | None) -> str:
     if offset is None:
         return ""
-    sign = "-" if offset < timedelta() else ""
-    return f" offset {sign}{_duration(abs(offset))}"
-
-
-def _duration(duration: timedelta) -> str:
-    return promql_parser.display_duration(duration)
+    return f" offset {write_duration(offset)}"
 
 
 def _list(items: tuple[object, ...]) -> str:
