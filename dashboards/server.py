@@ -57,7 +57,9 @@ _STATUS_COLORS = [
 ]
 
 # As MLflowHighLatency: how long an artifact or a language model takes is not the server's doing.
-_INTERACTIVE = 'route!~".*(artifact|gateway).*"'
+_INTERACTIVE = (
+    'route!~".*artifact.*|/health|/version|probe|/gateway/.*|.*/gateway-proxy|.*/assistant/.*"'
+)
 
 _WHO = panel_link("Which DAGs use MLflow", common.DAGS)
 

@@ -29,6 +29,8 @@ _HEADER = """\
 |---|---|---|---|---|
 """
 _LABEL = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
+# What is said only where an alert has the label.
+_OPTIONAL = re.compile(r"\{\{ with \$labels\.(\w+) \}\}(.*?)\{\{ \. \}\}\{\{ end \}\}")
 
 
 def main() -> None:
@@ -61,7 +63,7 @@ def _rows(source: Source) -> Iterator[str]:
                 f"`{rule.expr.strip()}`",
                 rule.for_ or "0s",
                 rule.labels["severity"],
-                _LABEL.sub(r"*\1*", rule.annotations["summary"]),
+                _LABEL.sub(r"*\1*", _OPTIONAL.sub(r"[\2*\1*]", rule.annotations["summary"])),
             ]
             yield f"| {' | '.join(cells)} |\n"
 

@@ -76,7 +76,7 @@ _ALERTS = (
         _DOWN,
         {**_SERVER, "pool": "tracking"},
     ),
-    _Alert("MLflowServerDown", "critical", _DOWN - 2, _BACK, _SERVER),
+    _Alert("MLflowDown", "critical", _DOWN - 2, _BACK, _SERVER),
     _Alert("MLflowOutboxBacklog", "warning", _SLOW - 15, _BACK - 6, {"job": "flowgauge"}),
     _Alert("MLflowRunsStale", "warning", 500, labels={"job": "flowgauge", "dag_id": "weather"}),
     _Alert(

@@ -51,7 +51,8 @@ _LOG_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60
 HTTP_REQUESTS = Metric(
     "mlflow_http_requests_total",
     "counter",
-    "HTTP requests MLflow answered, by route template; other is every path no route matches.",
+    "HTTP requests MLflow answered, by route template; other is every path no route matches, probe "
+    "what the exporter asks.",
     ("method", "route", "status"),
 )
 HTTP_DURATION = Metric(

@@ -81,7 +81,7 @@ def healthy_burst(site: Site) -> Iterator[None]:
         yield
 
 
-@_incident("MLflowServerDown", within=30)
+@_incident("MLflowDown", within=30)
 def server_killed(site: Site) -> Iterator[None]:
     """Kill all processes of the server."""
     with _mostly_reading(site):

@@ -40,7 +40,7 @@ class TestRun:
         )
 
         demo.wait_for_output(r"[1-9]\d* in the outbox")
-        demo.wait_for_output(r"MLflowServerDown")
+        demo.wait_for_output(r"MLflowDown")
         demo.wait_for_output(r"MLflow is back")
         wait_for(
             lambda: demo.prometheus.value("mlflow_outbox_entries") == 0,
@@ -48,8 +48,8 @@ class TestRun:
             timeout=90,
         )
         wait_for(
-            lambda: "MLflowServerDown" not in demo.prometheus.firing(),
-            "MLflowServerDown is over",
+            lambda: "MLflowDown" not in demo.prometheus.firing(),
+            "MLflowDown is over",
         )
 
     def test_a_second_one_is_refused(self, demo: Demo) -> None:

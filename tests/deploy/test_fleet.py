@@ -147,8 +147,8 @@ def test_what_the_exporters_show_is_counted_once(fleet: _Fleet) -> None:
 
 def test_the_rules_do_not_count_twice(fleet: _Fleet) -> None:
     """What the rules record of two exporters has one series a DAG or key, and nothing fires."""
-    fleet.shows("count(job:mlflow_api:up)", 1)
-    fleet.shows("job:mlflow_api:up", 1)
+    fleet.shows("count(job:mlflow_api:up_avg5m)", 1)
+    fleet.shows("job:mlflow_api:up_avg5m", 1)
     fleet.shows("count(key:mlflow_rate_limit_hits:increase5m)", 1)
     fleet.shows("count(dag:mlflow_dag_logs:increase1h)", _DAGS)
     fleet.shows('count(ALERTS{alertstate="firing"}) or vector(0)', 0)

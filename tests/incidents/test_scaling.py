@@ -29,7 +29,7 @@ def test_incidents_name_alerts_that_exist() -> None:
 def test_scaled_rules_keep_their_proportions(folder: Path) -> None:
     """Windows, `for` and ages shrink by the factor; thresholds and severities stay."""
     rules = _rules([str(path) for path in scaled_rules(folder, 30)])
-    uploads = rules["instance:mlflow_artifact_uploads_failed:ratio_increase15m"]
+    uploads = rules["server:mlflow_artifact_uploads_failed:ratio_increase15m"]
     assert "[30000ms]" in uploads.expr
     assert "> 9.5" in uploads.expr
     backlog = rules["MLflowOutboxBacklog"]

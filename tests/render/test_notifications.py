@@ -47,7 +47,7 @@ def test_critical_alerts_page_and_warnings_open_a_ticket(
         config.write_text(re.sub(r"group_wait: \d+s", "group_wait: 0s", config.read_text()))
         with alertmanager(folder / "alertmanager", config) as address:
             alerts = [
-                _alert("MLflowServerDown", "critical"),
+                _alert("MLflowDown", "critical"),
                 _alert("MLflowRateLimitSaturated", "warning"),
             ]
             httpx.post(f"http://{address}/api/v2/alerts", json=alerts).raise_for_status()
@@ -55,7 +55,7 @@ def test_critical_alerts_page_and_warnings_open_a_ticket(
 
     [page] = recipient.at("/page")
     assert page.headers["authorization"] == "Bearer s3cret"
-    assert [alert["labels"]["alertname"] for alert in page.body["alerts"]] == ["MLflowServerDown"]
+    assert [alert["labels"]["alertname"] for alert in page.body["alerts"]] == ["MLflowDown"]
 
     [ticket] = recipient.at("/slack")
     [attachment] = ticket.body["attachments"]
@@ -120,7 +120,7 @@ def test_the_fragment_leaves_a_clusters_own_alone(
         return accepts("amtool", "config", "routes", "test", config, *labels).strip()
 
     assert (
-        receiver("alertname=MLflowServerDown", "severity=critical"),
+        receiver("alertname=MLflowDown", "severity=critical"),
         receiver("alertname=MLflowHighLatency", "severity=warning"),
     ) == told
     assert receiver("alertname=Watchdog", "severity=none") == "nobody"

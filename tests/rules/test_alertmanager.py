@@ -3,11 +3,12 @@
 import subprocess
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import combinations
+from itertools import permutations
 from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -26,40 +27,45 @@ _ALERTS = {
     if rule.alert
 }
 
-_SUFFERING = {
+_BURNING = {
     "MLflowErrorBudgetBurn1h",
     "MLflowErrorBudgetBurn6h",
     "MLflowErrorBudgetBurn1d",
     "MLflowErrorBudgetBurn3d",
+}
+_SUFFERING = {
+    *_BURNING,
+    "MLflowHighErrorRate",
+    "MLflowHighLatency",
+    "MLflowArtifactUploadsFailing",
+    "MLflowGatewayFailing",
     "MLflowDagLoggingFailing",
     "MLflowDagRequestsFailing",
     "MLflowDagStoppedLogging",
-    "MLflowRunsStale",
     "MLflowOutboxBacklog",
     "FlowgaugeCollectorFailing",
 }
 _SERVER = {"MLflowHighErrorRate", "MLflowHighLatency", "MLflowArtifactUploadsFailing"}
-_POOL = {"MLflowPostgresConnectionPoolExhausted"}
+_EXHAUSTED = "MLflowPostgresConnectionPoolExhausted"
+_TIMEOUTS = "MLflowPostgresConnectionPoolTimeouts"
+# What is said of all servers together, by what it explains.
 _SILENCES = {
-    "MLflowServerDown": {
-        "MLflowApiFailing",
-        "MLflowPostgresConnectionPoolTimeouts",
-        *_POOL,
-        *_SERVER,
-        *_SUFFERING,
-    },
-    "MLflowServerAbsent": {"MLflowApiFailing", *_SUFFERING},
-    "MLflowPostgresConnectionPoolTimeouts": {"MLflowApiFailing", *_POOL, *_SERVER, *_SUFFERING},
-    "MLflowApiFailing": {*_SERVER, *_SUFFERING},
-    "MLflowHighErrorRate": {"MLflowHighLatency", *_SUFFERING},
-    "MLflowErrorBudgetBurn1h": {
-        "MLflowErrorBudgetBurn6h",
-        "MLflowErrorBudgetBurn1d",
-        "MLflowErrorBudgetBurn3d",
-    },
+    "MLflowDown": {"MLflowServerDown", "MLflowApiFailing", _EXHAUSTED, _TIMEOUTS, *_SUFFERING},
+    _TIMEOUTS: {"MLflowApiFailing", _EXHAUSTED, *_SUFFERING},
+    "MLflowApiFailing": {"MLflowServerAbsent", *_SUFFERING},
+    "MLflowHighErrorRate": {"MLflowHighLatency", *_BURNING},
+    "MLflowErrorBudgetBurn1h": _BURNING - {"MLflowErrorBudgetBurn1h"},
     "MLflowErrorBudgetBurn6h": {"MLflowErrorBudgetBurn1d", "MLflowErrorBudgetBurn3d"},
     "MLflowErrorBudgetBurn1d": {"MLflowErrorBudgetBurn3d"},
 }
+# What is said of one server, by what it explains there.
+_SILENCES_THERE = {
+    "MLflowServerDown": {_EXHAUSTED, _TIMEOUTS, *_SERVER},
+    _TIMEOUTS: {_EXHAUSTED, *_SERVER},
+    "MLflowHighErrorRate": {"MLflowHighLatency"},
+}
+_OF_A_SERVER = {"MLflowServerDown", _EXHAUSTED}
+_OF_A_SERVER_OR_ALL = {_TIMEOUTS, *_SERVER}
 _EXPORTERS = (
     "Flowgauge", "MLflowApi", "MLflowDag", "MLflowRuns", "MLflowOutbox", "MLflowRateLimit"
 )  # fmt: skip
@@ -73,14 +79,17 @@ def notifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _alert(name: str, environment: str, **labels: str) -> dict[str, Any]:
-    """Return an alert as Prometheus sends it, with the labels its rule gives it."""
+    """Return an alert as Prometheus sends it, with the labels its rule gives it.
+
+    It is about one server where it can be about nothing else.
+    """
     own = {"alertname": name, "severity": _ALERTS[name], "environment": environment}
     if name.startswith(_EXPORTERS):
         own |= {"job": "flowgauge", "collector": "tracking"}
-    elif name == "MLflowServerAbsent" or "ErrorBudget" in name:
-        own |= {"job": "mlflow"}
     else:
-        own |= {"job": "mlflow", "instance": "a:5000"}
+        own |= {"job": "mlflow"}
+    if name in _OF_A_SERVER:
+        own |= {"instance": "a:5000"}
     return {"labels": own | labels, "annotations": {}}
 
 
@@ -129,52 +138,119 @@ def test_severity_chooses_the_receiver(labels: list[str], receiver: str) -> None
     assert routed.stdout.strip() == receiver
 
 
-def test_causes_silence_what_they_bring_about_and_nothing_else(notifier: str) -> None:
-    """For every pair of alerts, one silences the other only if it explains it."""
-    pairs = {f"{one}+{other}": (one, other) for one, other in combinations(_ALERTS, 2)}
+def _silenced(
+    notifier: str, pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]], expected: set[int]
+) -> set[int]:
+    """Post each pair of alerts in an environment of its own; return which silence their second.
+
+    One more pair, the last to be posted, tells when Alertmanager has seen them all.
+    """
+    run = uuid4().hex
+    seen = (_alert("MLflowDown", "seen"), _alert("MLflowServerDown", "seen"))
+    pairs = [*pairs, seen]
+    for number, pair in enumerate(pairs):
+        for alert in pair:
+            alert["labels"]["environment"] += f"-{run}-{number}"
+    _post(notifier, [alert for pair in pairs for alert in pair])
+    named = {(second["labels"]["environment"], second["labels"]["alertname"]): number
+             for number, (_, second) in enumerate(pairs)}  # fmt: skip
+
+    def found() -> set[int]:
+        return {named[one] for one in _inhibited(notifier) if one in named}
+
+    wait_for(lambda: found() >= expected | {len(pairs) - 1}, "causes silence what they explain")
+    return found() - {len(pairs) - 1}
+
+
+def test_what_all_servers_suffer_silences_what_it_brings_about_and_nothing_else(
+    notifier: str,
+) -> None:
+    """For every pair of alerts about the whole of MLflow, one silences the other if it explains it.
+
+    What can only be said of one server explains nothing of the whole.
+    """
+    pairs = list(permutations(_ALERTS, 2))
     expected = {
-        (environment, target)
-        for environment, pair in pairs.items()
-        for source, target in (pair, reversed(pair))
+        number
+        for number, (source, target) in enumerate(pairs)
         if target in _SILENCES.get(source, ())
+        or (source == "MLflowServerDown" and target in _SILENCES_THERE[source] & _OF_A_SERVER)
     }
-    _post(notifier, [_alert(name, both) for both, pair in pairs.items() for name in pair])
+    alerts = [(_alert(one, "whole"), _alert(other, "whole")) for one, other in pairs]
+    assert _silenced(notifier, alerts, expected) == expected
+
+
+def test_what_one_server_suffers_silences_only_what_it_says_itself(notifier: str) -> None:
+    """A dead, drained or failing replica hides neither another one's faults nor MLflow's."""
+    about_one = sorted(_OF_A_SERVER | _OF_A_SERVER_OR_ALL)
+    here = list(permutations(about_one, 2))
+    expected = {
+        number
+        for number, (source, target) in enumerate(here)
+        if target in _SILENCES_THERE.get(source, ())
+    }
+    alerts = [
+        (_alert(one, "here", instance="a:5000"), _alert(other, "here", instance="a:5000"))
+        for one, other in here
+    ]
+    assert _silenced(notifier, alerts, expected) == expected
+    elsewhere = [
+        (_alert(one, "elsewhere", instance="b:5000"), _alert(other, "elsewhere"))
+        for one in about_one
+        for other in sorted(_ALERTS.keys() - {one})
+    ]
+    assert _silenced(notifier, elsewhere, set()) == set()
+
+
+def test_what_all_servers_suffer_is_not_said_of_each(notifier: str) -> None:
+    """An alert about all servers together silences the same one about each of them."""
+    pairs = [(_alert(name, "each"), _alert(name, "each", instance="a:5000"))
+             for name in sorted(_OF_A_SERVER_OR_ALL)]  # fmt: skip
+    _post(notifier, [alert for pair in pairs for alert in pair])
 
     def silenced() -> set[tuple[str, str]]:
-        return {one for one in _inhibited(notifier) if one[0] in pairs}
+        return {
+            (alert["labels"]["alertname"], alert["labels"].get("instance", ""))
+            for alert in httpx.get(notifier, timeout=30).json()
+            if alert["labels"]["environment"] == "each" and alert["status"]["inhibitedBy"]
+        }
 
-    wait_for(lambda: silenced() >= expected, "every cause silences what it explains")
+    expected = {(name, "a:5000") for name in _OF_A_SERVER_OR_ALL}
+    # Time-outs silence what they explain as well.
+    expected |= {(name, "") for name in _SERVER}
+    wait_for(lambda: silenced() >= expected, "what is said of each server is silenced")
     assert silenced() == expected
 
 
-def test_servers_environments_and_collectors_are_kept_apart(notifier: str) -> None:
-    """A dead server silences neither another server's errors nor another environment's."""
-    _post(
-        notifier,
-        [
-            _alert("MLflowServerDown", "apart", instance="b:5000"),
-            _alert("MLflowHighErrorRate", "apart"),
-            _alert("FlowgaugeCollectorFailing", "apart", collector="outbox"),
-            _alert("MLflowOutboxBacklog", "elsewhere"),
-            _alert("MLflowOutboxBacklog", "apart"),
-        ],
-    )
+@pytest.mark.parametrize("label", ["environment", "cluster", "namespace"])
+def test_what_is_another_system_is_kept_apart(notifier: str, label: str) -> None:
+    """No alert silences one of another environment, cluster or namespace."""
+    pairs = [
+        (_alert(source, f"apart-{label}"), _alert(target, f"apart-{label}"))
+        for source, targets in sorted(_SILENCES.items())
+        for target in sorted(targets)
+    ]
+    for source, target in pairs:
+        source["labels"][label] = source["labels"].get(label, "") + "one"
+        target["labels"][label] = target["labels"].get(label, "") + "other"
+    assert _silenced(notifier, pairs, set()) == set()
 
-    def silenced() -> set[tuple[str, str]]:
-        return {one for one in _inhibited(notifier) if one[0] in {"apart", "elsewhere"}}
 
-    wait_for(silenced, "the outbox's alert is silenced")
-    assert silenced() == {("apart", "MLflowOutboxBacklog")}
+def test_collectors_are_kept_apart(notifier: str) -> None:
+    """That MLflow is down explains why the collector that asks it fails, and no other."""
+    pairs = [(_alert("MLflowDown", "apart"),
+              _alert("FlowgaugeCollectorFailing", "apart", collector="outbox"))]  # fmt: skip
+    assert _silenced(notifier, pairs, set()) == set()
 
 
 def test_only_the_cause_is_delivered(folder: Path, received: "Queue[tuple[str, str]]") -> None:
-    """With a dead server the pager hears of the server alone, while other trouble comes through."""
+    """With MLflow down the pager hears of that alone, while other trouble comes through."""
     with alertmanager(folder, _with_webhooks(folder, received)) as address:
         notifier = f"http://{address}/api/v2/alerts"
-        _post(notifier, [_alert("MLflowServerDown", "prod")])
-        assert received.get(timeout=60) == ("/page", "MLflowServerDown")
+        _post(notifier, [_alert("MLflowDown", "prod")])
+        assert received.get(timeout=60) == ("/page", "MLflowDown")
 
-        explained = sorted(_SILENCES["MLflowServerDown"])
+        explained = sorted(_SILENCES["MLflowDown"])
         control = "FlowgaugeDagsOverLimit"
         _post(notifier, [_alert(name, "prod") for name in (*explained, control)])
         assert received.get(timeout=60) == ("/ticket", control)

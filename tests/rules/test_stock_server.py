@@ -18,7 +18,7 @@ _GET = "/api/2.0/mlflow/experiments/get"
 _SERIES = (
     'instance_status:mlflow_http_requests:rate5m{status="200"}',
     'instance_status:mlflow_http_requests:rate5m{status="404"}',
-    "instance:mlflow_http_request_duration_seconds:p95_rate5m",
+    "server:mlflow_http_request_duration_seconds:p95_rate5m",
 )
 
 
@@ -42,6 +42,6 @@ def test_the_rules_read_what_a_stock_server_exports(folder: Path) -> None:
             return all((watching.value(series) or 0) > 0 for series in _SERIES)
 
         wait_for(recorded, "requests and their latency are recorded")
-        assert "MLflowServerDown" not in watching.firing()
+        assert "MLflowDown" not in watching.firing()
         stop.close()
-        wait_for(lambda: "MLflowServerDown" in watching.firing(), "its end is an alert")
+        wait_for(lambda: "MLflowDown" in watching.firing(), "its end is an alert")

@@ -1,10 +1,12 @@
 import socket
 import uuid
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from stack.exporter import exporter
 from stack.mlflow import MlflowServer
 from stack.process import wait_for
 from tests.server.scrape import scrape
@@ -63,6 +65,18 @@ def test_a_request_is_counted_under_its_template(
     assert httpx.request(method, four.url + path).status_code == status
     assert change.of(REQUESTS, method=method, route=route, status=str(status)) == 1
     assert change.of("mlflow_http_request_duration_seconds_count", method=method, route=route) == 1
+
+
+def test_what_the_exporter_asks_is_told_from_users_requests(
+    four: MlflowServer, change: Change, folder: Path
+) -> None:
+    """Its requests have a route of their own, whatever they ask, and add nothing to any other."""
+    with exporter(folder, mlflow_uri=four.url, store=f"sqlite:///{folder}/store.db") as url:
+        httpx.get(f"{url}/metrics", timeout=30).raise_for_status()
+    probed = change.of(REQUESTS, route="probe", status="200")
+    assert probed >= 2
+    others = [route for route in scrape(four.url).labels(REQUESTS, "route") if "search" in route]
+    assert {route: change.of(REQUESTS, route=route) for route in others} == dict.fromkeys(others, 0)
 
 
 def test_no_path_of_a_stranger_becomes_a_label(four: MlflowServer, change: Change) -> None:

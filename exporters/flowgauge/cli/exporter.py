@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from flowgauge import probe
 from flowgauge.address import listen, parse_address
 from flowgauge.cli.options import (
     log_level_option,
@@ -93,7 +94,7 @@ def exporter(
     set_up_logging(log_level)
     host, port = parse_address(listen_address, "--web.listen-address")
     uri = tracking_uri(mlflow_uri)
-    tracking = TrackingClient(uri.value)
+    tracking = TrackingClient(uri.value, headers=probe.HEADERS)
     context = Context(
         tracking,
         open_store(store, timeout_seconds=_STORE_SECONDS),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from http import HTTPMethod
 from typing import TYPE_CHECKING
 
+from flowgauge.probe import is_probe
 from flowgauge.server.business import count_business
 from flowgauge.server.current import CURRENT
 from flowgauge.server.routes import OTHER, Routes, path_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MetricsMiddleware"]
 
 _METHODS = frozenset(HTTPMethod)
+_PROBE = "probe"
 _CLIENT_GONE = 499  # nginx's code, in wide use
 _SERVER_ERROR = 500
 _TOO_MANY = 429
@@ -85,7 +87,7 @@ class MetricsMiddleware:
 
     def _count(self, scope: "Scope", exchange: "_Exchange", seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else OTHER
-        route = self._routes.template(scope)
+        route = _PROBE if is_probe(scope["headers"]) else self._routes.template(scope)
         status = exchange.status or _SERVER_ERROR
         self._instruments.http_requests.labels(method, route, str(status)).inc()
         self._instruments.http_duration.labels(method, route).observe(seconds)

@@ -27,7 +27,8 @@ class TrackingClient:
     *uri* is http(s) and may carry a path (`--static-prefix`) and a login. Login, certificates and
     workspace come from *environ* as MLflow's own client takes them: MLFLOW_TRACKING_USERNAME and
     _PASSWORD (also from `~/.mlflow/credentials`), _TOKEN, _INSECURE_TLS, _SERVER_CERT_PATH,
-    _CLIENT_CERT_PATH, MLFLOW_WORKSPACE. A login in *uri* wins over them.
+    _CLIENT_CERT_PATH, MLFLOW_WORKSPACE. A login in *uri* wins over them. *headers* are sent with
+    every call.
 
     Raises `UsageError` for settings and proxies it cannot use; calls raise `TrackingError`. May be
     shared by threads, but a call that overruns its time ends the others too.
@@ -39,6 +40,7 @@ class TrackingClient:
         *,
         timeout_seconds: float = 10.0,
         environ: Mapping[str, str] = os.environ,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         settings = read_settings(uri, environ)
         self.address = settings.base_url
@@ -46,7 +48,7 @@ class TrackingClient:
         # Reading the certificates takes 10 to 20 ms: not for plain HTTP, and not on every connect.
         tls = ssl_context(settings) if self.address.startswith("https:") else False
         self._connect: Callable[[], httpx.Client] = lambda: http_client(
-            settings.headers, base_url=settings.base_url, verify=tls
+            {**settings.headers, **(headers or {})}, base_url=settings.base_url, verify=tls
         )
         self._http = self._connect()
 
