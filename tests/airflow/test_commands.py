@@ -105,7 +105,9 @@ def test_watch_shows_it_anew_until_it_is_stopped(
     """`outbox list --watch` shows what comes in meanwhile, and ends well with Ctrl-C."""
     page = surroundings.folder / "page"
     with page.open("w") as output:
-        command = [python_tool("flowgauge"), "outbox", "list", "--watch"]
+        # What a shell starts in the background ignores Ctrl-C, and so do its children.
+        heeding = ["env", "--default-signal=INT"]
+        command = [*heeding, python_tool("flowgauge"), "outbox", "list", "--watch"]
         watching = subprocess.Popen(command, stdout=output)
         wait_for(lambda: "the outbox is empty" in page.read_text(), "the empty outbox")
         log_with_mlflow({"rows": 1}, delivery="later")

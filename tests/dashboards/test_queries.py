@@ -125,7 +125,7 @@ def test_stat_leaves_out_what_its_alert_leaves_out(panel: str, recorded: str, ma
     rules = "".join(path.read_text() for path in asset("alerts").glob("*.yaml"))
 
     assert own
-    assert re.search(rf"{recorded}\w*{{{re.escape(own[0])}}}", rules)
+    assert re.search(rf"{recorded}[\w:]*{{{re.escape(own[0])}}}", rules)
 
 
 @pytest.mark.parametrize("uid", BOARDS)

@@ -85,7 +85,10 @@ def test_the_dags_leave_the_runs_they_promise(system: System) -> None:
         "train_tumour_model": 1,
         "best_tumour_model": 0,
         "clean_diabetes": 1,
+        "train_in_steps": 1,
+        "trains_anyway": 1,
         "polite": 0,
+        "patient": 0,
         "quiet_when_told": 0,
         "many_files": 1,
     }

@@ -27,7 +27,8 @@ def test_every_worker_is_shown_as_it_is(four: MlflowServer) -> None:
             worker.create_time(), abs=2
         )
         assert page.value("mlflow_worker_memory_bytes", pid=pid) > 2**20
-        assert 0 < page.value("mlflow_worker_cpu_seconds_total", pid=pid) <= _cpu(worker)
+        # In hundredths of a second.
+        assert 0 < page.value("mlflow_worker_cpu_seconds_total", pid=pid) < _cpu(worker) + 0.01
         assert (
             page.value("mlflow_worker_max_fds", pid=pid) == worker.rlimit(psutil.RLIMIT_NOFILE)[0]
         )

@@ -7,6 +7,7 @@ from typing import Any, TypedDict, cast
 
 from flowgauge.airflow.values import Figure, Unfit, Values, guarded, is_missing, told
 from flowgauge.errors import FlowgaugeError
+from flowgauge.redact import quote
 
 __all__ = [
     "MOST_ROWS",
@@ -219,7 +220,9 @@ class _Reading:
             self._problems.append(f"{told(name)} {unfit}")
         if near := get_close_matches(name, _READERS, n=1, cutoff=0.75):
             kind = "parameter" if problems else "metric"
-            self._doubts.append(f"{name} is no field (did you mean {near[0]}?): taken as a {kind}")
+            self._doubts.append(
+                f"{quote(name)} is no field (did you mean {near[0]}?): taken as a {kind}"
+            )
 
     def _put(self, field_name: str, into: dict[str, Any], name: str, value: Any) -> None:
         if name in into:

@@ -140,7 +140,7 @@ class Values:
         figures called `name.key`. What is missing is no figure.
         """
         try:
-            yield from guarded(lambda: list(self._figures(name, value, problems, 0)))
+            yield from guarded(lambda: list(self._figures(name, value, problems, ())))
         except Unfit as unfit:
             problems[name] = str(unfit)
 
@@ -158,18 +158,17 @@ class Values:
         return _leaf(plain)
 
     def _figures(
-        self, name: str, value: Any, problems: dict[str, str], depth: int
+        self, name: str, value: Any, problems: dict[str, str], above: tuple[int, ...]
     ) -> Iterator[tuple[str, Figure]]:
         self._count(1)
         if is_missing(value):
             return
-        if depth > _DEEPEST:
-            raise Unfit(f"is nested more than {_DEEPEST} levels deep")
         if not _is_counted_off(value) and (pairs := self.pairs(value)) is not None:
+            below = self._below(value, above)
             for key, each in pairs:
                 inner = f"{name}.{self._key(key)}"
                 try:
-                    yield from self._figures(inner, each, problems, depth + 1)
+                    yield from self._figures(inner, each, problems, below)
                 except Unfit as unfit:
                     problems[inner] = str(unfit)
         elif (steps := self._steps(value)) is not None:
