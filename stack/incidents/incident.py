@@ -68,13 +68,20 @@ def attempt(site: Site, incident: Incident, clock: Callable[[], float] = time.mo
         )
     _wait_until_quiet(site)
     arrived = _names(site.notifications.deliveries[seen:], "firing")
-    outcome.false_alarms = arrived - {incident.alert} - set(incident.companions)
+    outcome.false_alarms = arrived - {incident.alert, *incident.companions, *_OF_DAYS}
     return outcome
+
+
+# A day of theirs is 48 minutes here, so that they remember what every incident spent of the budget:
+# their unit tests judge them.
+_OF_DAYS = ("MLflowErrorBudgetBurn1d", "MLflowErrorBudgetBurn3d")
 
 
 def _wait_until_quiet(site: Site) -> None:
     wait_for(
-        lambda: not site.prometheus.query("ALERTS or up == 0"),
+        lambda: (
+            not site.prometheus.query(f'ALERTS{{alertname!~"{"|".join(_OF_DAYS)}"}} or up == 0')
+        ),
         "no alert is pending or fires",
         timeout=_QUIET_SECONDS,
         interval=0.5,

@@ -18,7 +18,7 @@ _GET = "/api/2.0/mlflow/experiments/get"
 _SERIES = (
     'instance_status:mlflow_http_requests:rate5m{status="200"}',
     'instance_status:mlflow_http_requests:rate5m{status="404"}',
-    "server:mlflow_http_request_duration_seconds:p95_rate5m",
+    'server:mlflow_http_request_duration_seconds:p95_rate5m{instance!=""}',
 )
 
 

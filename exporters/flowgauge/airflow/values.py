@@ -6,7 +6,7 @@ them is imported.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import date, time, timedelta
 from enum import Enum
 from itertools import islice
@@ -22,6 +22,7 @@ Figure = float | list[float | None]
 
 # More is data, which travel by their path; a value that refers to itself has no end at all.
 _MOST_VALUES = 100_000
+_MOST_FORGIVEN = 12
 _DEEPEST = 32
 # Python turns no longer integer into text.
 _LONGEST_INTEGER_BITS = 14_000
@@ -85,6 +86,7 @@ class Values:
 
     def __init__(self) -> None:
         self._left = _MOST_VALUES
+        self._forgiven = 0
 
     def number(self, value: Any, *, booleans: bool = False) -> float:
         """Return *value* as a number; a duration is its seconds."""
@@ -124,7 +126,7 @@ class Values:
             return ".".join(self.name(part) for part in value)
         plain = _scalar(value)
         if isinstance(plain, str | int | float | date | time | Enum):
-            return str(self.fact(plain))
+            return str(self._fact(plain, ()))
         raise Unfit("must be named by text")
 
     def pairs(self, value: Any) -> list[tuple[Any, Any]] | None:
@@ -140,21 +142,26 @@ class Values:
         figures called `name.key`. What is missing is no figure.
         """
         try:
-            yield from guarded(lambda: list(self._figures(name, value, problems, ())))
+            with self._on_its_own():
+                yield from guarded(lambda: list(self._figures(name, value, problems, ())))
         except Unfit as unfit:
             problems[name] = str(unfit)
 
-    def fact(self, value: Any, above: tuple[int, ...] = ()) -> Any:
+    def fact(self, value: Any) -> Any:
         """Return *value* in JSON's types, as text where it is of no such type."""
+        with self._on_its_own():
+            return self._fact(value, ())
+
+    def _fact(self, value: Any, above: tuple[int, ...]) -> Any:
         self._count(1)
         plain = None if is_missing(value) else _scalar(value)
         if isinstance(plain, Mapping):
             below = self._below(plain, above)
             pairs = self._take(plain.items)
-            return {self._key(key): self.fact(each, below) for key, each in pairs}
+            return {self._key(key): self._fact(each, below) for key, each in pairs}
         if isinstance(plain, list | tuple):
             below = self._below(plain, above)
-            return [self.fact(each, below) for each in self._take(plain.__iter__)]
+            return [self._fact(each, below) for each in self._take(plain.__iter__)]
         return _leaf(plain)
 
     def _figures(
@@ -206,7 +213,7 @@ class Values:
         for _ in range(_ATTEMPTS):
             # Another thread may add to it meanwhile.
             with suppress(RuntimeError):
-                taken = list(islice(iterate(), self._left + 1))
+                taken = list(islice(iterate(), max(self._left, 0) + 1))
                 self._count(len(taken))
                 return taken
         raise Unfit("kept changing while it was read: hand over a copy")
@@ -223,6 +230,17 @@ class Values:
         if len(above) == _DEEPEST:
             raise Unfit(f"is nested more than {_DEEPEST} levels deep")
         return (*above, id(value))
+
+    @contextmanager
+    def _on_its_own(self) -> Iterator[None]:
+        """Have a value that turns out to be data cost no other, unless there are many such."""
+        left = self._left
+        try:
+            yield
+        finally:
+            if self._left < 0 and self._forgiven < _MOST_FORGIVEN:
+                self._forgiven += 1
+                self._left = left
 
     def _count(self, values: int) -> None:
         self._left -= values
