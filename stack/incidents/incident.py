@@ -76,6 +76,8 @@ def attempt(site: Site, incident: Incident, clock: Callable[[], float] = time.mo
 # their unit tests judge them.
 _OF_DAYS = ("MLflowErrorBudgetBurn1d", "MLflowErrorBudgetBurn3d")
 
+_SPENT = "job:mlflow_error_budget_burn:rate1h"
+
 
 def _wait_until_quiet(site: Site) -> None:
     wait_for(

@@ -204,7 +204,7 @@ class _Reading:
             return False
         problems: dict[str, str] = {}
         self._metrics.update(self.values.figures(name, value, problems))
-        self._problems += [f"{at} {what}" for at, what in problems.items()]
+        self._problems += [f"{quote(at)} {what}" for at, what in problems.items()]
         return True
 
     def _take_extra(self, name: str, value: Any) -> None:
