@@ -57,5 +57,5 @@ def test_an_unknown_incident_is_named() -> None:
     result = CliRunner().invoke(main, ["server_klled"])
     assert result.exit_code == 2
     assert (
-        "no incident 'server_klled': there are quiet, healthy_burst, server_killed" in result.output
+        "no incident 'server_klled': there are quiet, healthy_burst, pool_drained" in result.output
     )
