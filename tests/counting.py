@@ -45,6 +45,7 @@ class RateLimitState:
     window_seconds: float
     window_calls: int
     waiting: int
+    is_set: bool
     calls: float
     hits: float
     wait_seconds: float

@@ -57,6 +57,49 @@ def test_a_store_without_limits_is_no_error(folder: Path) -> None:
     assert json.loads(_rate_limit(folder, "show", "--output", "json").stdout) == []
 
 
+def test_set_holds_for_everybody_until_unset(store: Store, folder: Path) -> None:
+    """Whatever the code says, from the next call on; the length stays where none is given."""
+    assert _rate_limit(folder, "set", "mlflow_api", "--max-calls", "3").stdout == (
+        "set mlflow_api: 3 calls in 60 s\n"
+    )
+    assert "3 in 60 s, set" in _rate_limit(folder, "show").stdout
+    assert [store.windows.acquire("mlflow_api", "2", 2, 60, wait).granted for wait in (1,)] == [
+        True
+    ]
+    assert not store.windows.acquire("mlflow_api", "more", 99, 60, 0).granted
+    assert _rate_limit(folder, "unset", "mlflow_api").returncode == 0
+    assert store.windows.acquire("mlflow_api", "more", 99, 60, 1).granted
+
+
+def test_a_limit_is_set_before_it_is_used(store: Store, folder: Path) -> None:
+    """It needs a length then, and shows at once."""
+    refused = _rate_limit(folder, "set", "new", "--max-calls", "3")
+    assert "no rate limit new is in use in this store yet: give --window-seconds too" in (
+        refused.stderr
+    )
+    assert _rate_limit(folder, "set", "new", "--max-calls", "3", "--window-seconds", "9").stdout
+    assert "3 in 9 s, set" in _rate_limit(folder, "show").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["set", "mlflow_api", "--max-calls", "0"], "0 is not in the range"),
+        (["set", "mlflow_api"], "Missing option '--max-calls'"),
+        (["set", "mlflow_api", "--max-calls", "3", "--window-seconds", "nan"], "length of time"),
+        (["unset", "mlflow_api"], "the rate limit mlflow_api is not set in this store"),
+        (["unset", "none"], "no rate limit none is in this store"),
+    ],
+)
+def test_what_cannot_be_set_is_one_sentence(
+    arguments: list[str], sentence: str, store: Store, folder: Path
+) -> None:
+    """It names what is wrong, and nothing changes."""
+    done = _rate_limit(folder, *arguments)
+    assert (done.returncode, sentence in done.stderr) == (2, True)
+    assert rate_limit(store, "mlflow_api").max_calls == 2
+
+
 def test_reset_empties_the_window(store: Store, folder: Path) -> None:
     """It says how many calls are forgotten; the counters stay."""
     done = _rate_limit(folder, "reset", "mlflow_api")

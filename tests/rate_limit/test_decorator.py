@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 import logging
 import time
 from pathlib import Path
@@ -63,14 +64,14 @@ def test_a_full_window_makes_the_next_call_wait_and_go_on(
 
 
 def test_a_wait_that_is_too_long_raises_at_once(store: Store, key: str) -> None:
-    """The sentence has the limit and the wait; nobody waits, and the queue is left."""
+    """The sentence has the key and the wait; nobody waits, and the queue is left."""
 
     @rate_limit(max_calls=1, window_seconds=60, variable_key=key, max_wait_seconds=30)
     def call() -> None: ...
 
     call()
     started = time.monotonic()
-    with pytest.raises(RateLimitExceeded, match=r"of 1 calls in 60 s .* may wait 30 s"):
+    with pytest.raises(RateLimitExceeded, match=r"has a slot in \d.* s, .* may wait 30 s"):
         call()
     assert time.monotonic() - started < 10
     state = _state(store, key)
@@ -213,6 +214,22 @@ def test_the_environment_changes_a_limit(
     with pytest.raises(RateLimitExceeded):
         call()
     assert _state(store, key).window_seconds == window_seconds
+
+
+def test_the_variable_goes_before_the_environment(
+    store: Store, key: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FLOWGAUGE_RATE_LIMITS overrides the file for the keys that it names."""
+    (folder / "two.yaml").write_text(
+        "domains: {mlflow: mlflow.example.com}\n"
+        f"rate_limits: {{{key}: {{max_calls: 3}}, {key} b: {{max_calls: 4}}}}\n"
+    )
+    monkeypatch.setenv("FLOWGAUGE_ENVIRONMENTS", str(folder))
+    monkeypatch.setenv("ENV", "two")
+    monkeypatch.setenv("FLOWGAUGE_RATE_LIMITS", json.dumps({key: {"max_calls": 7}}))
+    for each in (key, f"{key} b"):
+        RateLimit(each, 2, 60).wait()
+    assert (_state(store, key).max_calls, _state(store, f"{key} b").max_calls) == (7, 4)
 
 
 def test_a_wrong_environment_leaves_the_numbers_of_the_code(

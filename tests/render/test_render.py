@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flowgauge.airflow.rate_limiter import RateLimit
 from flowgauge.assets import asset
 from flowgauge.environment import Environment
 from flowgauge.environment.model import AlertOverride
@@ -242,6 +243,25 @@ def test_grafana_finds_dashboards_and_data_source(full: Path) -> None:
     assert source["jsonData"]["timeInterval"] == "30s"
     boards = [json.loads(path.read_text()) for path in (full / "grafana/dashboards").iterdir()]
     assert {board["uid"] for board in boards} >= {"flowgauge-server", "flowgauge-dags"}
+
+
+def test_workers_are_told_where_things_are_and_what_is_limited(
+    full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read as Docker and systemd do, or by Kubernetes, the limits are those of the file."""
+    lines = (full / "airflow" / "flowgauge.env").read_text().splitlines()
+    told = dict(line.split("=", 1) for line in lines)
+    assert set(told) == {"MLFLOW_TRACKING_URI", "FLOWGAUGE_STORE", "FLOWGAUGE_RATE_LIMITS"}
+    assert _read(full / "airflow" / "configmap.yaml")["data"] == told
+    [exporter] = [
+        each["literals"]
+        for each in _read(full / "kustomization.yaml")["configMapGenerator"]
+        if each["name"] == "flowgauge-exporter"
+    ]
+    assert exporter == lines
+    monkeypatch.setenv("FLOWGAUGE_RATE_LIMITS", told["FLOWGAUGE_RATE_LIMITS"])
+    limit = RateLimit("mlflow_api", 1, 1).as_configured()
+    assert (limit.max_calls, limit.window_seconds) == (40, 60)
 
 
 def test_the_command_writes_diffs_and_refuses(folder: Path) -> None:

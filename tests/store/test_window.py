@@ -116,6 +116,32 @@ def test_a_shorter_window_takes_effect_at_once(store: Store) -> None:
     assert store.windows.acquire("api", "b", 1, 0.01, 0).granted
 
 
+def test_a_limit_that_is_set_goes_before_what_callers_say(store: Store) -> None:
+    """Raised, lowered, for who calls and who waits, until it is unset."""
+    assert store.windows.acquire("api", "a", 1, _LONG, 0).granted
+    assert not store.windows.acquire("api", "b", 1, _LONG, 0).granted
+    store.windows.set_limit("api", 2, _LONG / 2)
+    assert store.windows.acquire("api", "b", 1, _LONG, 1).granted
+    refused = store.windows.acquire("api", "c", 9, _LONG, 0)
+    assert _LONG / 2 - 60 < refused.wait_seconds <= _LONG / 2
+    state = _state(store)
+    assert (state.max_calls, state.window_seconds, state.is_set) == (2, _LONG / 2, True)
+    store.windows.reset("api")
+    assert _state(store).is_set
+    store.windows.unset_limit("api")
+    assert store.windows.acquire("api", "c", 9, _LONG, 1).granted
+    assert (_state(store).max_calls, _state(store).is_set) == (9, False)
+
+
+def test_a_limit_may_be_set_before_anybody_calls(store: Store) -> None:
+    """It is shown, and holds from the first call on; unsetting one that nobody set does nothing."""
+    store.windows.unset_limit("other")
+    store.windows.set_limit("api", 1, _LONG)
+    assert [(each.key, each.is_set) for each in store.windows.states()] == [("api", True)]
+    assert store.windows.acquire("api", "a", 5, 1, 0).granted
+    assert not store.windows.acquire("api", "b", 5, 1, 0).granted
+
+
 def test_keys_are_independent(store: Store) -> None:
     """A full window leaves another key alone, whatever characters the keys have."""
     for key in ("api", "api:2", "ünïcode {x}", "a b"):

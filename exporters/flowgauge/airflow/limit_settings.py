@@ -1,11 +1,13 @@
-"""The rate limits that the environment's file sets, whatever the code says."""
+"""The rate limits that are set outside the code."""
 
 import functools
+import json
 import logging
+import math
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flowgauge.environment import (
     chosen_environment,
@@ -15,34 +17,71 @@ from flowgauge.environment import (
 )
 from flowgauge.errors import UsageError
 
-if TYPE_CHECKING:
-    from flowgauge.environment import RateLimitSetting
+__all__ = ["LimitSetting", "limit_settings"]
 
-__all__ = ["limit_settings"]
-
+_VARIABLE = "FLOWGAUGE_RATE_LIMITS"
+_FORM = '{"mlflow_api": {"max_calls": 20, "window_seconds": 60}}'
 _log = logging.getLogger(__name__)
 
 
-def limit_settings(environ: Mapping[str, str] = os.environ) -> "Mapping[str, RateLimitSetting]":
-    """Return `rate_limits` of the `chosen_environment`, read once; without one, none.
+@dataclass(frozen=True)
+class LimitSetting:
+    """The size that replaces a rate limit's; without *window_seconds* the code's length stays."""
 
-    A file that is missing or wrong sets nothing: it costs a warning, not the task.
+    max_calls: int
+    window_seconds: float | None = None
+
+
+def limit_settings(environ: Mapping[str, str] = os.environ) -> Mapping[str, LimitSetting]:
+    """Return `rate_limits` of the `chosen_environment`, and over them FLOWGAUGE_RATE_LIMITS.
+
+    A file or a variable that is missing or wrong sets nothing: it costs a warning, not the task.
+    Each is read once.
     """
     folder = environments_folder(environ)
     name = chosen_environment(folder, environ)
-    return {} if name is None else _read(name, folder)
+    of_the_file = {} if name is None else _read(name, folder)
+    text = environ.get(_VARIABLE)
+    return {**of_the_file, **_parse(text)} if text else of_the_file
 
 
 @functools.cache
-def _read(name: str, folder: Path) -> "Mapping[str, RateLimitSetting]":
+def _parse(text: str) -> Mapping[str, LimitSetting]:
+    """Read what the file's model would check, without making every task load it."""
+    try:
+        return {key: _setting(key, fields) for key, fields in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        _log.warning("%s is ignored, it must have the form %s", _VARIABLE, _FORM)
+    except UsageError as error:
+        _log.warning("%s is ignored: %s", _VARIABLE, error)
+    return {}
+
+
+def _setting(key: str, fields: Mapping[str, object]) -> LimitSetting:
+    unknown = sorted(set(fields) - {"max_calls", "window_seconds"})
+    calls, seconds = fields.get("max_calls"), fields.get("window_seconds")
+    if unknown:
+        raise UsageError(f"{key} has max_calls and window_seconds, and no {unknown[0]}")
+    if not isinstance(calls, int) or isinstance(calls, bool) or calls < 1:
+        raise UsageError(f"max_calls of {key} must be a whole number from 1")
+    if seconds is None:
+        return LimitSetting(calls)
+    if not isinstance(seconds, int | float) or not 0 < seconds < math.inf or seconds is True:
+        raise UsageError(f"window_seconds of {key} must be a number above 0")
+    return LimitSetting(calls, seconds)
+
+
+@functools.cache
+def _read(name: str, folder: Path) -> Mapping[str, LimitSetting]:
     try:
         # Most files set no limit: then a task is spared the model that would check them.
         if not _mentions_limits(environment_file(name, folder)):
             return {}
-        return load_environment(name, folder).rate_limits
+        limits = load_environment(name, folder).rate_limits
     except UsageError as error:
         _log.warning("The rate limits in the code apply: %s", error)
         return {}
+    return {key: LimitSetting(each.max_calls, each.window_seconds) for key, each in limits.items()}
 
 
 def _mentions_limits(file: Path) -> bool:

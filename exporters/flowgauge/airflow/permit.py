@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flowgauge.airflow.rate_limiter import RateLimit
+from flowgauge.store.store import Store
 
 __all__ = ["permit_interval", "wait_for_permit"]
 
@@ -18,7 +19,10 @@ def wait_for_permit(
     replace(_LIMIT, max_wait_seconds=seconds).wait(sleep)
 
 
-def permit_interval() -> float:
+def permit_interval(store: Store) -> float:
     """Return the seconds between two payloads that are sent at an even pace."""
+    for state in store.windows.states():
+        if state.key == _LIMIT.key and state.is_set:
+            return state.window_seconds / state.max_calls
     limit = _LIMIT.as_configured()
     return limit.window_seconds / limit.max_calls

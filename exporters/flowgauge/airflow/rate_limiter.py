@@ -48,7 +48,8 @@ def rate_limit(
     call that finds the window full waits its turn; callers are served in the order they came. If
     the wait would exceed *max_wait_seconds*, the call raises `RateLimitExceeded` at once instead.
 
-    `rate_limits` of the environment's file override both numbers. A store that does not answer
+    `FLOWGAUGE_RATE_LIMITS` and `rate_limits` of the environment's file override both numbers, and
+    `flowgauge rate-limit set` overrides all for everybody. A store that does not answer
     within half a second lets calls through, with a warning. In an Airflow task, the Variable
     `rate_limit:<variable_key>` shows the state as JSON; deleting it empties the window.
     """
@@ -106,7 +107,7 @@ class RateLimit:
                 await asyncio.sleep(seconds)
 
     def as_configured(self) -> "RateLimit":
-        """Return it with the numbers that the environment's file sets, if it does."""
+        """Return it with the numbers that `limit_settings` has for it, if it has."""
         setting = limit_settings().get(self.key)
         if setting is None:
             return self
@@ -169,8 +170,7 @@ class _Turn:
         limit = self._limit
         if limit.max_wait_seconds is not None and self._waited + wait > limit.max_wait_seconds:
             raise RateLimitExceeded(
-                f"the rate limit {limit.key} of {limit.max_calls} calls in"
-                f" {limit.window_seconds:g} s has a slot in {wait:.1f} s, and this call may wait"
+                f"the rate limit {limit.key} has a slot in {wait:.1f} s, and this call may wait"
                 f" {limit.max_wait_seconds:g} s: try later or raise max_wait_seconds"
             )
 

@@ -105,7 +105,7 @@ class Relay:
         self._observer.sent(sender.flushed)
         if sender.flushed.problem:
             raise sender.flushed.problem
-        return permit_interval()
+        return permit_interval(self._store)
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):

@@ -23,10 +23,10 @@ _log = logging.getLogger(__name__)
 class RateLimitSensor(_BaseSensorOperator):  # type: ignore[misc] # Airflow is not followed by mypy
     """Succeeds once the rate limit *variable_key* has granted a call, which it takes.
 
-    The numbers are those of `rate_limit`, with which it counts together, and `rate_limits` of the
-    environment's file override them. With *deferrable* it waits in the triggerer and holds no
-    worker; else in its worker. Sensors' `timeout` says how long at most. A store that does not
-    answer lets it through, counted as for `rate_limit`.
+    The numbers are those of `rate_limit`, with which it counts together, overridden as for it. With
+    *deferrable* it waits in the triggerer and holds no worker; else in its worker. Sensors'
+    `timeout` says how long at most. A store that does not answer lets it through, counted as for
+    `rate_limit`.
     """
 
     def __init__(

@@ -175,7 +175,7 @@ def _as_json(entries: Iterable[OutboxEntry]) -> Iterator[str]:
 def _for_people(store: Store, asked: Asked, limit: int) -> str:
     state = store.outbox.state()
     now = datetime.now(UTC)
-    interval = permit_interval()
+    interval = permit_interval(store)
     waiting = count(1)
     rows = [
         _row(entry, now, None if entry.poison else next(waiting) * interval)

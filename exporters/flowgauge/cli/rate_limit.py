@@ -1,6 +1,7 @@
 """`flowgauge rate-limit`: how full the windows are, and emptying one."""
 
 import json
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
@@ -22,7 +23,7 @@ _HEADER = ("KEY", "IN WINDOW", "LIMIT", "WAITING", "CALLS", "HITS", "WAITED", "F
 
 @click.group("rate-limit")
 def rate_limit() -> None:
-    """See and reset the rate limits of the store."""
+    """See, set and reset the rate limits of the store."""
 
 
 @rate_limit.command()
@@ -55,6 +56,47 @@ def reset(key: str, store: str | None) -> None:
     click.echo(f"reset {key}: {limit['window_calls']} calls are forgotten")
 
 
+@rate_limit.command("set")
+@click.argument("key")
+@store_option
+@click.option("--max-calls", type=click.IntRange(min=1), required=True, help="Calls in a window.")
+@click.option(
+    "--window-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Length of the window; the one in use if left out.",
+)
+def set_limit(key: str, store: str | None, max_calls: int, window_seconds: float | None) -> None:
+    """Give KEY a size for everybody, whatever code and files say.
+
+    Who waits learns of it within five seconds. Nothing needs to be deployed or restarted.
+    """
+    if window_seconds is not None and not math.isfinite(window_seconds):
+        raise UsageError("--window-seconds must be a length of time, which infinity is not")
+    with closing(open_store(store, timeout_seconds=_STORE_SECONDS)) as opened:
+        seconds = window_seconds or _seconds_in_use(opened, key)
+        opened.windows.set_limit(key, max_calls, seconds)
+    click.echo(f"set {key}: {max_calls} calls in {seconds:g} s")
+
+
+@rate_limit.command()
+@click.argument("key")
+@store_option
+def unset(key: str, store: str | None) -> None:
+    """Let code and files say the size of KEY again."""
+    with closing(open_store(store, timeout_seconds=_STORE_SECONDS)) as opened:
+        if not _find(opened, key)["is_set"]:
+            raise UsageError(f"the rate limit {key} is not set in this store")
+        opened.windows.unset_limit(key)
+    click.echo(f"unset {key}: code and files say its size from the next call on")
+
+
+def _seconds_in_use(store: Store, key: str) -> float:
+    for state in store.windows.states():
+        if state.key == key:
+            return state.window_seconds
+    raise UsageError(f"no rate limit {key} is in use in this store yet: give --window-seconds too")
+
+
 def _find(store: Store, key: str) -> dict[str, Any]:
     limits = {limit["key"]: limit for limit in rate_limits(store)}
     if key not in limits:
@@ -70,10 +112,11 @@ def _for_people(limits: Sequence[dict[str, Any]]) -> str:
 
 
 def _row(limit: dict[str, Any]) -> tuple[str, ...]:
+    size = f"{limit['max_calls']} in {limit['window_seconds']:g} s"
     return (
         limit["key"],
         str(limit["window_calls"]),
-        f"{limit['max_calls']} in {limit['window_seconds']:g} s",
+        f"{size}, set" if limit["is_set"] else size,
         str(limit["waiting"]),
         f"{limit['calls']:.0f}",
         f"{limit['hits']:.0f}",

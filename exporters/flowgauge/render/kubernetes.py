@@ -15,6 +15,7 @@ from flowgauge.environment.model import Environment, Kubernetes
 from flowgauge.render.files import Files, to_yaml
 from flowgauge.render.grafana import DASHBOARDS
 from flowgauge.render.rules import RULES
+from flowgauge.render.variables import variables
 
 __all__ = ["kubernetes_files"]
 
@@ -53,10 +54,7 @@ def kubernetes_files(environment: Environment, settings: Kubernetes, files: File
 def _overlay(
     environment: Environment, settings: Kubernetes, manifests: list[str], dashboards: list[str]
 ) -> dict[str, Any]:
-    variables = {
-        "MLFLOW_TRACKING_URI": environment.domains.mlflow,
-        **({"FLOWGAUGE_STORE": environment.store} if environment.store else {}),
-    }
+    told = variables(environment)
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -66,7 +64,7 @@ def _overlay(
         "replicas": [{"name": _EXPORTER, "count": settings.replicas}],
         "configMapGenerator": [
             # Its name ends in a hash of what it holds: a change restarts the exporter.
-            {"name": _EXPORTER, "literals": [f"{key}={value}" for key, value in variables.items()]},
+            {"name": _EXPORTER, "literals": [f"{key}={value}" for key, value in told.items()]},
             *map(_dashboard, dashboards),
         ],
     }

@@ -7,6 +7,7 @@ from flowgauge.render.grafana import grafana_files
 from flowgauge.render.kubernetes import kubernetes_files
 from flowgauge.render.prometheus import prometheus_files
 from flowgauge.render.rules import alerts, rule_files
+from flowgauge.render.variables import worker_files
 
 __all__ = ["render"]
 
@@ -22,6 +23,7 @@ def render(name: str, environment: Environment) -> Files:
         **rule_files(environment),
         **alertmanager_files(environment, alerts()),
         **grafana_files(environment),
+        **worker_files(environment),
     }
     if environment.kubernetes:
         files |= kubernetes_files(environment, environment.kubernetes, files)

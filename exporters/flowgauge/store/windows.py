@@ -53,6 +53,8 @@ class WindowState:
     window_seconds: float
     window_calls: int
     waiting: int
+    is_set: bool
+    """Whether its size was set here, whatever the callers say."""
 
 
 class Windows:
@@ -75,12 +77,13 @@ class Windows:
 
         The window is exact and slides on the store's clock: any *window_seconds* long stretch of
         time, its end excluded, holds at most *max_calls* grants. Both numbers may change between
-        attempts. Callers are served in the order of their first attempt; *ticket* is the caller's
-        own unique name, the same for all its attempts, and *waited* the seconds since the first of
-        them, exactly 0 for the first itself. A refused first attempt counts a hit; a grant counts
-        a call and the *waited* seconds. A refused caller must come back after the wait or
-        `RECHECK_SECONDS`, whichever is shorter; one that is *grace_seconds* late loses its place,
-        or as late as another caller allows for itself, if that is less.
+        attempts, and those of `set_limit` go before them. Callers are served in the order of their
+        first attempt; *ticket* is the caller's own unique name, the same for all its attempts, and
+        *waited* the seconds since the first of them, exactly 0 for the first itself. A refused
+        first attempt counts a hit; a grant counts a call and the *waited* seconds. A refused caller
+        must come back after the wait or `RECHECK_SECONDS`, whichever is shorter; one that is
+        *grace_seconds* late loses its place, or as late as another caller allows for itself, if
+        that is less.
         """
         wait_us = self._do(
             "acquire",
@@ -102,6 +105,17 @@ class Windows:
     def reset(self, key: str) -> None:
         """Empty the window of *key*; who waits keeps its place, and counters go on."""
         self._do("reset_window", key)
+
+    def set_limit(self, key: str, max_calls: int, window_seconds: float) -> None:
+        """Give the window of *key* this size, whatever its callers say.
+
+        Who waits learns of it within `RECHECK_SECONDS`.
+        """
+        self._do("set_limit", key, max_calls, microseconds(window_seconds))
+
+    def unset_limit(self, key: str) -> None:
+        """Let the callers of *key* say its size again, from the next call on."""
+        self._do("set_limit", key, 0, 0)
 
     def take_mirror_turn(self, key: str, interval_seconds: float) -> bool:
         """Return whether the caller is to bring the mirror of *key* up to date.
@@ -129,8 +143,10 @@ class Windows:
         cursor = ""
         while True:
             cursor, found = self._do("windows", cursor, _PAGE)
-            for key, max_calls, window_us, calls, waiting in found:
-                states[key] = WindowState(key, int(max_calls), int(window_us) / 1e6, calls, waiting)
+            for key, max_calls, window_us, calls, waiting, is_set in found:
+                states[key] = WindowState(
+                    key, int(max_calls), int(window_us) / 1e6, calls, waiting, bool(is_set)
+                )
             if not cursor:
                 return [states[key] for key in sorted(states)]
 

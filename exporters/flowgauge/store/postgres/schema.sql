@@ -15,7 +15,9 @@ CREATE TABLE IF NOT EXISTS windows (
   max_calls bigint NOT NULL,
   window_us bigint NOT NULL,
   mirror_turn_us bigint NOT NULL DEFAULT 0,
-  mirrored boolean NOT NULL DEFAULT false
+  mirrored boolean NOT NULL DEFAULT false,
+  set_calls bigint,  -- the size that an operator set, which goes before that of the code
+  set_window_us bigint
 );
 
 CREATE TABLE IF NOT EXISTS grants (key text NOT NULL, granted_us bigint NOT NULL);
@@ -184,11 +186,14 @@ DECLARE
   ahead bigint;
   opens bigint;
   wait bigint;
+  known windows;
 BEGIN
   PERFORM lock_window(the_key);
   now := now_us();
-  PERFORM 1 FROM windows WHERE key = the_key AND max_calls = calls AND window_us = length_us;
-  IF NOT FOUND THEN
+  SELECT * INTO known FROM windows WHERE key = the_key;
+  calls := coalesce(known.set_calls, calls);
+  length_us := coalesce(known.set_window_us, length_us);
+  IF (known.max_calls, known.window_us) IS DISTINCT FROM (calls, length_us) THEN
     INSERT INTO windows (key, max_calls, window_us) VALUES (the_key, calls, length_us)
       ON CONFLICT (key) DO UPDATE SET max_calls = calls, window_us = length_us;
   END IF;
@@ -251,6 +256,19 @@ BEGIN
   UPDATE windows SET mirrored = false WHERE key = the_key;
 END $$;
 
+-- Gives the window a size that goes before every caller's own; sizes of 0 take it away.
+CREATE OR REPLACE FUNCTION set_limit(the_key text, calls bigint, length_us bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+BEGIN
+  PERFORM lock_window(the_key);
+  IF calls > 0 THEN
+    INSERT INTO windows (key, max_calls, window_us) VALUES (the_key, calls, length_us)
+      ON CONFLICT (key) DO UPDATE SET max_calls = calls, window_us = length_us;
+  END IF;
+  UPDATE windows SET set_calls = nullif(calls, 0), set_window_us = nullif(length_us, 0)
+    WHERE key = the_key;
+END $$;
+
 -- Returns whether nobody else took the turn within the interval.
 CREATE OR REPLACE FUNCTION take_mirror_turn(the_key text, interval_us bigint) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
@@ -280,15 +298,16 @@ BEGIN
   RETURN 'true';
 END $$;
 
--- Returns of rate limits beyond a cursor: key, its size, calls in the window, callers waiting. And
--- before them the next cursor, empty if these are the last.
+-- Returns of rate limits beyond a cursor: key, its size, calls in the window, callers waiting, whether
+-- the size was set. And before them the next cursor, empty if these are the last.
 CREATE OR REPLACE FUNCTION windows(cursor text, most bigint) RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
   SELECT json_build_array(
     CASE WHEN count(*) = most THEN '>' || (array_agg(key ORDER BY key DESC))[1] ELSE '' END,
     coalesce(json_agg(json_build_array(key, max_calls, window_us,
       (SELECT count(*) FROM grants WHERE grants.key = w.key AND granted_us > now - window_us),
-      (SELECT count(*) FROM tickets WHERE tickets.key = w.key AND lease_us >= now))), '[]'))
+      (SELECT count(*) FROM tickets WHERE tickets.key = w.key AND lease_us >= now),
+      set_calls IS NOT NULL)), '[]'))
   FROM (
     SELECT * FROM windows WHERE cursor = '' OR key > substr(cursor, 2) ORDER BY key LIMIT most
   ) AS w, now_us() AS now

@@ -30,6 +30,7 @@ _WRITING: dict[str, Callable[..., Any]] = {
     "acquire": windows.acquire,
     "give_up": windows.give_up,
     "reset_window": windows.reset,
+    "set_limit": windows.set_limit,
     "take_mirror_turn": windows.take_mirror_turn,
     "mirror_written": windows.mirror_written,
     "mirror_gone": windows.mirror_gone,

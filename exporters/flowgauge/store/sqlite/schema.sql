@@ -40,6 +40,9 @@ CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (place) WHERE poison IS NULL
 CREATE INDEX outbox_by_age ON outbox (created, place);
 CREATE INDEX outbox_waiting_by_age ON outbox (created) WHERE poison IS NULL;
 CREATE INDEX outbox_aside_by_age ON outbox (created) WHERE poison IS NOT NULL;
+-- The size that an operator set, which goes before that of the code.
+ALTER TABLE windows ADD COLUMN set_calls INTEGER;
+ALTER TABLE windows ADD COLUMN set_window_us INTEGER;
 ALTER TABLE outbox ADD COLUMN reason TEXT;
 -- What to count should the first lease run out.
 ALTER TABLE outbox ADD COLUMN lapsed TEXT;

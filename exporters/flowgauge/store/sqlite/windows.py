@@ -11,6 +11,7 @@ __all__ = [
     "mirror_gone",
     "mirror_written",
     "reset",
+    "set_limit",
     "states",
     "take_mirror_turn",
 ]
@@ -31,7 +32,7 @@ def acquire(
     if_refused: str,
 ) -> int:
     """Take a slot or a place in the queue; return how long to wait, 0 if granted."""
-    _resize(db, key, max_calls, length)
+    max_calls, length = _resize(db, key, max_calls, length)
     _slide(db, now, key, length, recheck + grace)
     wait = _wait(db, now, key, ticket, max_calls, length)
     if wait == 0:
@@ -60,6 +61,20 @@ def reset(db: Db, _: int, key: str) -> None:
     _set_mirrored(db, key, mirrored=False)
 
 
+def set_limit(db: Db, _: int, key: str, max_calls: int, length: int) -> None:
+    """Give the window a size that goes before every caller's own; sizes of 0 take it away."""
+    if max_calls:
+        db.execute(
+            "INSERT INTO windows (key, max_calls, window_us) VALUES (?, ?, ?) ON CONFLICT"
+            " DO UPDATE SET max_calls = excluded.max_calls, window_us = excluded.window_us",
+            (key, max_calls, length),
+        )
+    db.execute(
+        "UPDATE windows SET set_calls = NULLIF(?, 0), set_window_us = NULLIF(?, 0) WHERE key = ?",
+        (max_calls, length, key),
+    )
+
+
 def take_mirror_turn(db: Db, now: int, key: str, interval: int) -> bool:
     """Return whether nobody else took the turn within the *interval*."""
     taken = db.execute(
@@ -84,7 +99,7 @@ def mirror_gone(db: Db, _: int, key: str) -> bool:
 
 
 def states(db: Db, now: int, cursor: str, limit: int) -> tuple[str, list[Any]]:
-    """Return of rate limits beyond a cursor: key, its size, calls in the window, callers waiting.
+    """Return of rate limits beyond a cursor: key, size, calls in the window, callers, if set.
 
     And before them the next cursor, empty if these are the last.
     """
@@ -92,21 +107,28 @@ def states(db: Db, now: int, cursor: str, limit: int) -> tuple[str, list[Any]]:
         "SELECT key, max_calls, window_us,"
         " (SELECT COUNT(*) FROM grants"
         "   WHERE grants.key = windows.key AND granted_us > :now - window_us),"
-        " (SELECT COUNT(*) FROM tickets WHERE tickets.key = windows.key AND lease_us >= :now)"
+        " (SELECT COUNT(*) FROM tickets WHERE tickets.key = windows.key AND lease_us >= :now),"
+        " set_calls IS NOT NULL"
         " FROM windows WHERE :cursor = '' OR key > SUBSTR(:cursor, 2) ORDER BY key LIMIT :limit",
         {"now": now, "cursor": cursor, "limit": limit},
     ).fetchall()
     return f">{rows[-1][0]}" if len(rows) == limit else "", rows
 
 
-def _resize(db: Db, key: str, max_calls: int, length: int) -> None:
-    size = db.execute("SELECT max_calls, window_us FROM windows WHERE key = ?", (key,)).fetchone()
-    if size != (max_calls, length):
+def _resize(db: Db, key: str, max_calls: int, length: int) -> tuple[int, int]:
+    """Give the window the size that was set, else the caller's, and return it."""
+    known = db.execute(
+        "SELECT max_calls, window_us, set_calls, set_window_us FROM windows WHERE key = ?", (key,)
+    ).fetchone()
+    if known and known[2]:
+        max_calls, length = known[2:]
+    if not known or known[:2] != (max_calls, length):
         db.execute(
             "INSERT INTO windows (key, max_calls, window_us) VALUES (?, ?, ?) ON CONFLICT"
             " DO UPDATE SET max_calls = excluded.max_calls, window_us = excluded.window_us",
             (key, max_calls, length),
         )
+    return max_calls, length
 
 
 def _slide(db: Db, now: int, key: str, length: int, longest: int) -> None:

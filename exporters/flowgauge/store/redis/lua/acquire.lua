@@ -1,15 +1,16 @@
 -- Takes a slot or a place in the queue; returns the microseconds to wait, 0 if granted.
 local key, ticket = ARGV[1], ARGV[2]
-local max_calls, length = tonumber(ARGV[3]), tonumber(ARGV[4])
 local recheck, grace = tonumber(ARGV[5]), tonumber(ARGV[6])
 local if_granted, if_refused = ARGV[7], ARGV[8]
 local window, grants, queue, leases = keys_of(key)
 local now = now_us()
 
-local known = redis.call('HMGET', window, 'max_calls', 'window_us')
+local known = redis.call('HMGET', window, 'max_calls', 'window_us', 'set_calls', 'set_window_us')
 redis.call('SADD', windows, key)
-if known[1] ~= ARGV[3] or known[2] ~= ARGV[4] then
-  redis.call('HSET', window, 'max_calls', ARGV[3], 'window_us', ARGV[4])
+local size = {known[3] or ARGV[3], known[4] or ARGV[4]}
+local max_calls, length = tonumber(size[1]), tonumber(size[2])
+if known[1] ~= size[1] or known[2] ~= size[2] then
+  redis.call('HSET', window, 'max_calls', size[1], 'window_us', size[2])
 end
 
 -- Forget what is older than the window, and the callers that did not come back: but only where they

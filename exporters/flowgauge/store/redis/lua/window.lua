@@ -1,4 +1,5 @@
--- A rate limit: a hash with its size, its grants by time, the callers in its queue by their place,
+-- A rate limit: a hash with its size, and the one that an operator set, which goes before that of the
+-- code, its grants by time, the callers in its queue by their place,
 -- and until when each of them is waited for.
 local windows = prefix .. 'windows'
 

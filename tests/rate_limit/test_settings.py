@@ -1,0 +1,30 @@
+"""Rate limits that are set by an environment variable."""
+
+import pytest
+
+from flowgauge.airflow.rate_limiter import RateLimit
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("mlflow_api=20", "must have the form"),
+        ("[1]", "must have the form"),
+        ('{"api": 20}', "must have the form"),
+        ('{"api": {"max_calls": 0}}', "max_calls of api must be a whole number from 1"),
+        ('{"api": {"max_calls": true}}', "max_calls of api must be"),
+        ('{"api": {"max_calls": 2, "window_seconds": "1m"}}', "window_seconds of api must be"),
+        ('{"api": {"max_calls": 2, "window_seconds": NaN}}', "window_seconds of api must be"),
+        ('{"api": {"max_calls": 2, "per": 1}}', "and no per"),
+        ("[" * 100_000, "must have the form"),
+    ],
+)
+def test_a_wrong_variable_leaves_the_numbers_of_the_code(
+    text: str, why: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It costs a warning that says what is wrong, not the task."""
+    monkeypatch.setenv("FLOWGAUGE_RATE_LIMITS", text)
+    assert RateLimit("api", 2, 60).as_configured() == RateLimit("api", 2, 60)
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert warning.startswith("FLOWGAUGE_RATE_LIMITS is ignored")
+    assert why in warning
