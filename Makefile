@@ -133,7 +133,7 @@ render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is dep
 
 .PHONY: bench
 bench: setup ## measure what flowgauge costs, beside its peers (half an hour)
-	@for benchmark in log_call rate_limit_acquire rate_limit_fleet scrape store_scale store_load \
+	@for benchmark in log_call rate_limit_acquire rate_limit_fleet rate_limit_crowd scrape store_scale store_load \
 	    redis_held server_app attribution; do \
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
 

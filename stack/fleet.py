@@ -23,7 +23,7 @@ from flowgauge.store import StoreUnavailableError, open_store
 from stack.process import wait_for
 from stack.redis import client_at
 
-__all__ = ["Outcome", "run_fleet"]
+__all__ = ["Outcome", "answers", "run_fleet"]
 
 _SAMPLES_A_WINDOW = 5
 
@@ -121,10 +121,11 @@ def _work(job: _Job, clock_offset: float) -> dict[str, list[float]]:
 
 
 def _connect(_: str) -> None:
-    wait_for(_answers, "the store answers")
+    wait_for(answers, "the store answers")
 
 
-def _answers() -> bool:
+def answers() -> bool:
+    """Return whether the store that FLOWGAUGE_STORE names answers in time."""
     try:
         shared_store().windows.states()
     except StoreUnavailableError:

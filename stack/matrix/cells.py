@@ -112,6 +112,8 @@ _COMMANDS = Suite("commands", ("tests/cli", "tests/grafana", "tests/render"))
 # MLflow before 3.10 imports a pool that SQLAlchemy 2.1 no longer has, yet allows it: without the
 # pin it does not start, with flowgauge or without.
 _OLD_SQLALCHEMY = "sqlalchemy<2.1"
+# uvicorn's `--env-file` needs it, which later MLflows bring.
+_ENV_FILE = "python-dotenv"
 # MLflow's own `--expose-prometheus` needs it.
 _EXPOSES = "prometheus-flask-exporter"
 
@@ -122,9 +124,9 @@ def _mlflow(version: str, *packages: str) -> Cell:
     return Cell("mlflow", version, suites, (wanted, _EXPOSES, *packages))
 
 
-def _airflow(version: str, mlflow: str = "mlflow", as_of: str = "") -> Cell:
-    packages = (f"apache-airflow=={version}.*", mlflow)
-    return Cell("airflow", version, (_AIRFLOW,), packages, as_of=as_of)
+def _airflow(version: str, *packages: str, mlflow: str = "mlflow", as_of: str = "") -> Cell:
+    wanted = (f"apache-airflow=={version}.*", mlflow, *packages)
+    return Cell("airflow", version, (_AIRFLOW,), wanted, as_of=as_of)
 
 
 def _python(version: str) -> Cell:
@@ -142,7 +144,7 @@ CELLS = (
         (_EXPORTER, _DAG_SIDE, _STOCK_SERVER),
         ("mlflow[auth]==2.22.*", _EXPOSES, _OLD_SQLALCHEMY),
     ),
-    _mlflow("3.3.0", _OLD_SQLALCHEMY),
+    _mlflow("3.3.0", _OLD_SQLALCHEMY, _ENV_FILE),
     _mlflow("3.5", _OLD_SQLALCHEMY),
     _mlflow("3.9", _OLD_SQLALCHEMY),
     _mlflow("3.12"),
@@ -151,10 +153,11 @@ CELLS = (
     _mlflow("3.17"),
     _mlflow("newest"),
     # Airflow 2 has SQLAlchemy 1.4, on which newer servers of MLflow do not start.
-    _airflow("2.11.0", "mlflow<3.10"),
+    _airflow("2.11.0", mlflow="mlflow<3.10"),
     # With the packages of today these do not start: they allow what was not there to be tried.
     # Airflow's own constraints are of the day of the release, too.
-    _airflow("3.0", as_of="2025-09-30"),
+    # Without the packages of Airflow 2's UI, 3.0 shows no connection type's own form.
+    _airflow("3.0", "apache-airflow-providers-fab", as_of="2025-09-30"),
     _airflow("3.1", as_of="2026-04-01"),
     _airflow("3.2", as_of="2026-08-15"),
     _airflow("3.3"),

@@ -95,8 +95,8 @@ def tell_programs(task: Task, environ: MutableMapping[str, str] = os.environ) ->
 
 
 def _from_context(context: Mapping[str, Any]) -> Task:
-    # A callback of the whole DAG may be told of no task.
-    dag, instance = context["dag"], context.get("ti")
+    # A callback of the whole DAG is told why it is called, of no task or of whichever came last.
+    dag, instance = context["dag"], None if "reason" in context else context.get("ti")
     # The context's own map_index is always None (measured on 3.3.2 and 2.11.2).
     map_index = getattr(instance, "map_index", None)
     return Task(

@@ -13,22 +13,25 @@ from typing import ParamSpec, TypeVar, cast
 from uuid import uuid4
 
 from flowgauge.airflow.context import current_task
-from flowgauge.airflow.fail_open import FailOpen
+from flowgauge.airflow.fail_open import fail_open
 from flowgauge.airflow.host import stats
 from flowgauge.airflow.limit_settings import limit_settings
 from flowgauge.airflow.shared_store import shared_store
+from flowgauge.airflow.turnstile import turnstile
 from flowgauge.airflow.variable_mirror import VariableMirror
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.store.errors import StoreError
+from flowgauge.store.errors import StoreBusyError, StoreError, StoreUnavailableError
 from flowgauge.store.store import Store
-from flowgauge.store.windows import RECHECK_SECONDS
+from flowgauge.store.windows import RECHECK_SECONDS, Grant
 
-__all__ = ["RateLimit", "RateLimitExceeded", "fail_open", "rate_limit"]
+__all__ = ["RateLimit", "RateLimitExceeded", "rate_limit"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 _log = logging.getLogger(__name__)
+# How long a call that may wait for ever asks a store that others keep busy.
+_BUSY_SECONDS = 30.0
 
 
 class RateLimitExceeded(FlowgaugeError):  # noqa: N818 - reads as what happened
@@ -50,7 +53,8 @@ def rate_limit(
 
     `FLOWGAUGE_RATE_LIMITS` and `rate_limits` of the environment's file override both numbers, and
     `flowgauge rate-limit set` overrides all for everybody. A store that does not answer
-    within half a second lets calls through, with a warning. In an Airflow task, the Variable
+    within half a second lets calls through, with a warning; one that others keep busy is asked
+    again, as long as the call may wait, half a minute at most. In an Airflow task, the Variable
     `rate_limit:<variable_key>` shows the state as JSON; deleting it empties the window.
     """
     limit = RateLimit(variable_key, max_calls, window_seconds, max_wait_seconds)
@@ -155,10 +159,27 @@ class _Turn:
             raise
 
     def _attempt(self) -> float:
+        longest = self._limit.max_wait_seconds
+        patience = _BUSY_SECONDS if longest is None else min(longest, _BUSY_SECONDS)
+        begun = self._limit.clock()
+        was_asked_again = False
+        while True:
+            try:
+                return turnstile().through(self._acquire).wait_seconds
+            except StoreBusyError:
+                if self._limit.clock() - begun >= patience:
+                    raise
+            except StoreUnavailableError:
+                # On a busy machine it may be this process that was late, which it is not for long.
+                if was_asked_again or fail_open(self._limit.key).is_known:
+                    raise
+                was_asked_again = True
+
+    def _acquire(self) -> Grant:
         limit = self._limit
         return self._store.windows.acquire(
             limit.key, self._ticket, limit.max_calls, limit.window_seconds, self._waited
-        ).wait_seconds
+        )
 
     def _announce(self, wait: float) -> None:
         key = self._limit.key
@@ -187,12 +208,6 @@ async def _found_in_thread(waits: Generator[float]) -> AsyncIterator[float]:
         if seconds is None:
             return
         yield seconds
-
-
-@functools.cache
-def fail_open(key: str) -> FailOpen:
-    """Return what counts the calls of *key* that this process lets through."""
-    return FailOpen(key)
 
 
 @functools.cache

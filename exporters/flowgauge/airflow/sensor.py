@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from flowgauge.airflow.fail_open import fail_open
 from flowgauge.airflow.host.names import airflow_name
-from flowgauge.airflow.rate_limiter import RateLimit, fail_open
+from flowgauge.airflow.rate_limiter import RateLimit
 from flowgauge.airflow.shared_store import shared_store
 from flowgauge.airflow.trigger import DEFERRED_GRACE_SECONDS, RateLimitTrigger
 from flowgauge.store.errors import StoreError

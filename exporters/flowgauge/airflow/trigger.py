@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+from flowgauge.airflow.fail_open import fail_open
 from flowgauge.airflow.host.names import airflow_name
-from flowgauge.airflow.rate_limiter import fail_open
 from flowgauge.airflow.shared_store import shared_store
 from flowgauge.store.errors import StoreError
 from flowgauge.store.windows import RECHECK_SECONDS, Grant

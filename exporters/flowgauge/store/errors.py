@@ -2,7 +2,7 @@
 
 from flowgauge.errors import FlowgaugeError
 
-__all__ = ["StoreError", "StoreUnavailableError"]
+__all__ = ["StoreBusyError", "StoreError", "StoreUnavailableError"]
 
 
 class StoreError(FlowgaugeError):
@@ -11,3 +11,7 @@ class StoreError(FlowgaugeError):
 
 class StoreUnavailableError(StoreError):
     """The store did not answer in time, or cannot work now: busy, down, loading, disk full."""
+
+
+class StoreBusyError(StoreUnavailableError):
+    """The store lives, and others keep it busy: it answers whoever asks again."""

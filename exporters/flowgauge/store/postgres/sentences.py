@@ -1,7 +1,7 @@
 """What PostgreSQL says, in sentences that name the cure."""
 
 from flowgauge.redact import quote
-from flowgauge.store.errors import StoreError, StoreUnavailableError
+from flowgauge.store.errors import StoreBusyError, StoreError, StoreUnavailableError
 from flowgauge.store.postgres.client import PostgresError, PostgresTimeoutError
 
 __all__ = ["refusal"]
@@ -9,12 +9,13 @@ __all__ = ["refusal"]
 # By the beginning of the SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html);
 # the class says whether the store may answer later.
 _BY_STATE: dict[str, tuple[type[StoreError], str]] = {
-    "57014": (StoreUnavailableError, "does not answer in time"),
+    "57014": (StoreBusyError, "does not answer in time"),
     "57P": (StoreUnavailableError, "is starting or stopping"),
     "25006": (StoreUnavailableError, "is a read-only replica: name the primary"),
     "53100": (StoreUnavailableError, "cannot be written: the disk is full"),
+    "53300": (StoreBusyError, "has no room for more: {}"),
     "53": (StoreUnavailableError, "has no room for more: {}"),
-    "40": (StoreUnavailableError, "is busy"),
+    "40": (StoreBusyError, "is busy"),
     "28": (StoreError, "refuses the login: check user and password"),
     "42501": (
         StoreError,
@@ -26,6 +27,8 @@ _BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
     "password": (StoreError, "refuses the login: check user and password"),
     "no pg_hba.conf entry": (StoreError, "refuses the login: {}"),
     " does not exist": (StoreError, "refuses: {}"),
+    "too many clients": (StoreBusyError, "has no room for more: {}"),
+    "remaining connection slots": (StoreBusyError, "has no room for more: {}"),
     "the database system is": (StoreUnavailableError, "is starting or stopping"),
     "": (StoreUnavailableError, "cannot be reached: {}"),
 }

@@ -5,7 +5,7 @@ from redis.exceptions import InvalidResponse
 from redis.sentinel import MasterNotFoundError
 
 from flowgauge.redact import quote
-from flowgauge.store.errors import StoreError, StoreUnavailableError
+from flowgauge.store.errors import StoreBusyError, StoreError, StoreUnavailableError
 from flowgauge.store.redis.connections import NotConnectedError
 
 __all__ = ["is_elsewhere", "refusal"]
@@ -53,6 +53,7 @@ _BY_CLASS = (
     (InvalidResponse, StoreError, "answers, but not as Redis does: name host and port of a Redis"),
     (redis.ConnectionError, StoreUnavailableError, "cannot be reached: {}"),
 )
+_FULL = "max number of clients reached"
 _HUNG_UP = "Connection closed by server."
 # What else a server says, by how it begins.
 _BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
@@ -87,6 +88,8 @@ def is_elsewhere(error: Exception) -> bool:
 
 def refusal(store: str, error: Exception) -> StoreError:
     """Return what is wrong with *store*."""
+    if _FULL in str(error):
+        return StoreBusyError(f"{store} has no room for more: raise its maxclients")
     text = quote(str(error)).replace(_HUNG_UP, "it hung up, is it a Redis?")
     for cause, kind, sentence in _BY_CLASS:
         if isinstance(error, cause):

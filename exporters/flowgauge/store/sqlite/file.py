@@ -222,12 +222,15 @@ class SqliteFile:
 
     @contextmanager
     def _step(self) -> Iterator[float]:
+        log = self._place.log_state()
         try:
             deadline = time.monotonic() + self._timeout
             with within_sqlite():
                 yield deadline
         except (sqlite3.Error, OSError) as error:
-            raise refusal(self._place.path, error) from error
+            # One that hangs within its transaction keeps the file busy too, for ever.
+            others_write = log != self._place.log_state()
+            raise refusal(self._place.path, error, others_write=others_write) from error
 
 
 def _connect(path: Path, how: str) -> Db:

@@ -83,6 +83,14 @@ class Place:
         except FileNotFoundError:
             return False
 
+    def log_state(self) -> tuple[int, int] | None:
+        """Return what changes whenever anybody commits."""
+        try:
+            log = self.log.stat()
+        except OSError:
+            return None
+        return log.st_size, log.st_mtime_ns
+
     def remove_own_log(self) -> bool:
         """Remove a log of another's file that this process made by accident; return whether."""
         with suppress(FileNotFoundError):

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from flowgauge.store.errors import StoreError, StoreUnavailableError
+from flowgauge.store.errors import StoreBusyError, StoreError, StoreUnavailableError
 
 __all__ = ["primary_code", "refusal"]
 
@@ -32,14 +32,18 @@ _SENTENCES: dict[int, tuple[type[StoreError], str]] = {
 }
 
 
-def refusal(path: Path, error: sqlite3.Error | OSError) -> StoreError:
-    """Return what is wrong with the store at *path*."""
+def refusal(
+    path: Path, error: sqlite3.Error | OSError, *, others_write: bool = False
+) -> StoreError:
+    """Return what is wrong with the store at *path*, of which others may be the reason."""
     if isinstance(error, OSError):
         return StoreError(
             f"the store {path} cannot be opened: {error.strerror}: {error.filename}:"
             " check the folder and its permissions"
         )
     kind, sentence = _SENTENCES.get(primary_code(error), (StoreError, f"failed: {error}"))
+    if others_write and primary_code(error) == sqlite3.SQLITE_BUSY:
+        kind = StoreBusyError
     return kind(f"the store {path} {sentence}")
 
 
