@@ -33,7 +33,7 @@ _SHARED = {
         "tests/airflow/test_log_call.py",
         "tests/cli/test_check_logins.py",
         "tests/exporter/test_exporter.py",
-        "tests/exporter/test_tracking.py",
+        "tests/exporter/test_runs.py",
         "tests/tracking/test_client.py",
         "tests/tracking/test_queries.py",
     },

@@ -355,7 +355,12 @@ DAG_RUNS_STALE = Metric(
 DAG_RUNS_LIMITED = Metric(
     "mlflow_dag_runs_limited",
     "gauge",
-    "1 if there are more runs than the exporter reads: it then counts the newest only.",
+    "1 if there are more runs than the exporter has read: it counts the newest only.",
+)
+DAG_RUNS_READ = Metric(
+    "mlflow_dag_runs_read_timestamp_seconds",
+    "gauge",
+    "When the exporter last asked MLflow for runs, in Unix time: what it shows of them is of then.",
 )
 COLLECTOR_SUCCESS = Metric(
     "flowgauge_collector_success", "gauge", "1 if the collector succeeded, else 0.", ("collector",)
@@ -429,6 +434,7 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     DAG_LAST_RUN_DURATION,
     DAG_RUNS_STALE,
     DAG_RUNS_LIMITED,
+    DAG_RUNS_READ,
     COLLECTOR_SUCCESS,
     COLLECTOR_DURATION,
     BUILD_INFO,

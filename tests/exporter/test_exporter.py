@@ -88,7 +88,7 @@ def test_the_page_is_exactly_this(served: Exporter) -> None:
     After a change on purpose, copy what the assertion shows to page.prom.
     """
     page = re.sub(
-        r"^(\w+(?:_duration|last_run_timestamp)_seconds(?:\{[^}]*\})?) \S+$",
+        r"^(\w+(?:_duration|_run_timestamp|_read_timestamp)_seconds(?:\{[^}]*\})?) \S+$",
         r"\1 SECONDS",
         _page(served.url),
         flags=re.MULTILINE,
@@ -233,6 +233,21 @@ def test_no_mlflow_configured_is_one_sentence(folder: Path) -> None:
     )
     assert done.returncode == 2
     assert "no MLflow is named: set MLFLOW_TRACKING_URI" in done.stderr
+
+
+def test_collectors_are_left_out_one_by_one(folder: Path) -> None:
+    """By option or variable; the others are on the page, and what is left out asks nothing."""
+    store = f"sqlite:///{folder}/store.db"
+    options = ["--no-collector.tracking", "--no-collector.outbox"]
+    environ = {"FLOWGAUGE_COLLECTOR_RUNS": "false"}
+    uri = f"http://{LOOPBACK}:1"
+    with exporter(folder, mlflow_uri=uri, store=store, options=options, env=environ) as url:
+        page = _page(url)
+    succeeded = re.findall(
+        r'^flowgauge_collector_success\{collector="(\w+)"\} 1', page, re.MULTILINE
+    )
+    assert succeeded == ["build", "dag_logging", "rate_limit", "store"]
+    assert "mlflow_up" not in page
 
 
 def test_environment_variables_stand_for_options(folder: Path) -> None:
