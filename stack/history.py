@@ -196,7 +196,8 @@ class _Day:
                 self._work(slow=slow)
             self._log(left, at, reachable=not (slow or down))
             self._limit(left)
-            self._watch(slow=slow, down=down)
+            self._count(left, at)
+            self._watch(at, slow=slow, down=down)
             yield from self._server.scrape(at, up=not down)
             yield from self._exporter.scrape(at, up=True)
             yield from self._alerts(left, at)
@@ -266,6 +267,24 @@ class _Day:
         server(metrics.SERVER_MEMORY).set((1500 + self._times(80)) * 2**20)
         server(metrics.SERVER_MEMORY_LIMIT).set(2**31)
 
+    def _count(self, left: float, at: float) -> None:
+        server = self._server
+        runs = 1e5 - 4 * left
+        server(metrics.EXPERIMENTS, "active").set(84)
+        server(metrics.EXPERIMENTS, "deleted").set(3)
+        server(metrics.RUNS, "active", "FINISHED").set(round(0.96 * runs))
+        server(metrics.RUNS, "active", "FAILED").set(round(0.04 * runs))
+        server(metrics.RUNS, "active", "RUNNING").set(self._times(9))
+        server(metrics.RUNS, "deleted", "FINISHED").set(1270)
+        server(metrics.TRACES).set(round(3e6 - 200 * left))
+        server(metrics.REGISTERED_MODELS).set(31)
+        for stage, versions in (("None", 410), ("Staging", 6), ("Production", 19)):
+            server(metrics.MODEL_VERSIONS, stage).set(versions)
+        for alias, versions in (("champion", 24), ("challenger", 7)):
+            server(metrics.MODEL_ALIASES, alias).set(versions)
+        server(metrics.USERS).set(46)
+        server(metrics.INVENTORY_READ).set(at - 20)
+
     def _log(self, left: float, at: float, *, reachable: bool) -> None:
         exporter = self._exporter
         for (dag, task), (every, rows, nulls) in _TASKS.items():
@@ -314,7 +333,7 @@ class _Day:
             exporter(metrics.RATE_LIMIT_WAIT, key).inc(hits * self._random.uniform(5, 25))
             exporter(metrics.RATE_LIMIT_FAIL_OPEN, key).inc(0)
 
-    def _watch(self, *, slow: bool, down: bool) -> None:
+    def _watch(self, at: float, *, slow: bool, down: bool) -> None:
         exporter = self._exporter
         exporter(metrics.OUTBOX_ENTRIES).set(len(self._outbox))
         oldest = self._outbox[0][2] if self._outbox else math.nan
@@ -327,7 +346,9 @@ class _Day:
         exporter(metrics.BUILD_INFO, "0.1.0", "3.11").set(1)
         exporter(metrics.DAG_PAIRS_DROPPED).set(0)
         exporter(metrics.DAG_RUNS_LIMITED).set(0)
-        for collector in ("dags", "outbox", "rate_limit", "tracking"):
+        if not down:
+            exporter(metrics.DAG_RUNS_READ).set(at)
+        for collector in ("dag_logging", "outbox", "rate_limit", "runs", "tracking"):
             failed = down and collector == "tracking"
             exporter(metrics.COLLECTOR_SUCCESS, collector).set(not failed)
             seconds = 5 if failed else self._random.uniform(0.005, 0.04)

@@ -27,7 +27,16 @@ _ROOT = Path(__file__).parents[1]
 _SHARED = {
     "four": {
         f"tests/server/test_server_{concern}.py"
-        for concern in ("access", "client", "dags", "health", "page", "requests", "workers")
+        for concern in (
+            "access",
+            "client",
+            "dags",
+            "health",
+            "inventory",
+            "page",
+            "requests",
+            "workers",
+        )
     },
     "mlflow and guarded": {
         "tests/airflow/test_log_call.py",

@@ -178,6 +178,28 @@ SERVER_MEMORY_LIMIT = Metric(
     "Memory the server's container or unit may take; at the limit a worker is killed.",
 )
 
+EXPERIMENTS = Metric(
+    "mlflow_experiments", "gauge", "Experiments in MLflow's database.", ("lifecycle_stage",)
+)
+RUNS = Metric("mlflow_runs", "gauge", "Runs in MLflow's database.", ("lifecycle_stage", "status"))
+TRACES = Metric("mlflow_traces", "gauge", "Traces in MLflow's database.")
+REGISTERED_MODELS = Metric("mlflow_registered_models", "gauge", "Registered models.")
+MODEL_VERSIONS = Metric(
+    "mlflow_model_versions", "gauge", "Versions of registered models.", ("stage",)
+)
+MODEL_ALIASES = Metric(
+    "mlflow_model_aliases",
+    "gauge",
+    "Versions of registered models that an alias leads to; beyond 20 aliases, other.",
+    ("alias",),
+)
+USERS = Metric("mlflow_users", "gauge", "Users of MLflow's own login.")
+INVENTORY_READ = Metric(
+    "mlflow_inventory_read_timestamp_seconds",
+    "gauge",
+    "When the server last counted what is in its database, in Unix time.",
+)
+
 MEASURING_FAILED = Metric(
     "flowgauge_server_measuring_failed_total",
     "counter",
@@ -212,6 +234,14 @@ SERVER_METRICS: tuple[Metric, ...] = (
     EVENT_LOOP_LAG,
     SERVER_MEMORY,
     SERVER_MEMORY_LIMIT,
+    EXPERIMENTS,
+    RUNS,
+    TRACES,
+    REGISTERED_MODELS,
+    MODEL_VERSIONS,
+    MODEL_ALIASES,
+    USERS,
+    INVENTORY_READ,
     MEASURING_FAILED,
 )
 
