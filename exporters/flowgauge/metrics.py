@@ -14,6 +14,7 @@ __all__ = [
     "ALL_METRICS",
     "COUNTED_METRICS",
     "EXPORTER_METRICS",
+    "MLFLOW_METRICS",
     "RELAY_METRICS",
     "SERVER_METRICS",
     "Metric",
@@ -477,5 +478,49 @@ RELAY_METRICS: tuple[Metric, ...] = (
     RELAY_SPOOL,
     RELAY_UP,
 )
+
+# MLflow's: https://github.com/mlflow/mlflow/blob/master/mlflow/server/otlp_metrics.py
+_BYTES = (
+    1_024, 5_120, 20_480, 102_400, 524_288, 1_048_576, 5_242_880, 10_485_760, 33_554_432
+)  # fmt: skip
+SPANS_INGESTED = Metric(
+    "mlflow_spans_ingested_total", "counter", "Spans that arrived in the database.", ("protocol",)
+)
+TRACE_INGESTION_ERRORS = Metric(
+    "mlflow_trace_ingestion_server_errors_total",
+    "counter",
+    "Requests with spans that failed in the server: their spans are lost.",
+    ("protocol",),
+)
+OTLP_DURATION = Metric(
+    "mlflow_otlp_request_duration_seconds",
+    "histogram",
+    "Time of a request with spans.",
+    (),
+    (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+)
+OTLP_PAYLOAD = Metric(
+    "mlflow_otlp_request_payload_bytes",
+    "histogram",
+    "Bytes of a request with spans, as they were sent.",
+    (),
+    _BYTES,
+)
+OTLP_SPANS = Metric(
+    "mlflow_otlp_spans_per_request",
+    "histogram",
+    "Spans of a request.",
+    (),
+    (1, 2, 5, 10, 25, 50, 100, 250, 500),
+)
+
+MLFLOW_METRICS: tuple[Metric, ...] = (
+    SPANS_INGESTED,
+    TRACE_INGESTION_ERRORS,
+    OTLP_DURATION,
+    OTLP_PAYLOAD,
+    OTLP_SPANS,
+)
+"""What MLflow itself counts of traces, from 3.17 on; it is on the page of the server app."""
 
 ALL_METRICS: tuple[Metric, ...] = (*SERVER_METRICS, *EXPORTER_METRICS, *RELAY_METRICS)
