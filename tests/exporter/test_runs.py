@@ -273,6 +273,37 @@ def test_what_is_known_is_hardly_read_again(mlflow: MlflowServer, context: Conte
         assert client.runs <= 3 * 8 + 2
 
 
+def test_after_a_quiet_weekend_it_asks_for_no_more(mlflow: MlflowServer, context: Context) -> None:
+    """Runs of the days before, beside one that is RUNNING since then, are not news."""
+    site, dag_id, now_ms = _Site(context.tracking), uuid.uuid4().hex, 7_250_000_000_000
+    site.start(dag_id, now_ms - 3 * _DAY)
+    for hours in range(12):
+        at = now_ms - 2 * _DAY + hours * 3_600_000
+        site.end(site.start(dag_id, at), at + 1)
+    with _Counting(mlflow.url, environ={}) as client:
+        counting = replace(context, tracking=client)
+        collector = RunsCollector(counting, page=4, now=lambda: now_ms / 1000)
+        _page(collector)
+        client.runs = 0
+        page = _page(collector)
+        assert page["mlflow_dag_runs_stale", (dag_id,)] == 1
+        # Those that are RUNNING, of this test and of others before it.
+        assert client.runs <= 4
+
+
+def test_many_stale_runs_are_gone_soon_after_they_are_closed(context: Context) -> None:
+    """Hundreds may be closed at once, by a maintenance DAG."""
+    site, dag_id, now_ms = _Site(context.tracking), uuid.uuid4().hex, 7_260_000_000_000
+    stale = [site.start(dag_id, now_ms - 2 * _DAY + at) for at in range(24)]
+    collector = RunsCollector(context, page=4, now=lambda: now_ms / 1000)
+    while _limited(page := _page(collector)):
+        pass
+    assert page["mlflow_dag_runs_stale", (dag_id,)] == 24
+    for run_id in stale:
+        site.end(run_id, now_ms, "KILLED")
+    assert _settled(collector, {}, dag_id, looks=3) == {}
+
+
 class _Clock:
     """Goes on by `step` whenever it is read."""
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from flowgauge.exporter.runs.experiments import Experiments
-from flowgauge.exporter.runs.review import RECENT, STALE, Missing, Review, Trash, Unfinished
+from flowgauge.exporter.runs.review import RECENT, STALE, Missing, Review, Round, Trash, Unfinished
 from flowgauge.exporter.runs.run import DAY_MS, RUNNING, Run
 from flowgauge.exporter.runs.search import FoundRuns, RunSearch
 from flowgauge.tracking.client import TrackingClient
@@ -53,13 +53,14 @@ class RunReader:
             client, self._experiments.ids, self._seconds_left, page=page, clock=clock
         )
         self._missing = [Missing(of, limit, _PAGE_SECONDS) for of in (STALE, RECENT)]
-        self._reviews: deque[Review] = deque([*self._missing, Unfinished(_REVIEW_SECONDS), Trash()])
+        self._rounds: list[Round] = [*self._missing, Unfinished(_REVIEW_SECONDS)]
+        self._reviews: deque[Review] = deque([*self._rounds, Trash()])
         self._known: dict[str, Run] = {}
 
     @property
     def complete(self) -> bool:
         """See the class."""
-        return all(missing.complete for missing in self._missing)
+        return all(review.complete for review in self._rounds)
 
     @property
     def limited(self) -> bool:
@@ -93,9 +94,13 @@ class RunReader:
         )
 
     def _read_news(self, now_ms: int) -> None:
-        """Read what started since the newest time that is known, and what ended of older runs."""
+        """Read what started since the newest time that is known, and what ended of older runs.
+
+        What nobody knows of before the last day does not matter.
+        """
         times = (at for run in self._known.values() for at in (run.start_ms, run.end_ms or 0))
-        since = max((at for at in times if at <= now_ms), default=_OVERLAP_MS) - _OVERLAP_MS
+        newest = max((at for at in times if at <= now_ms), default=0)
+        since = max(newest, now_ms - DAY_MS) - _OVERLAP_MS
         # What a wrong clock put into next year would be in the way till then.
         until = now_ms + _AHEAD_MS
         most = self._search.portion(_PAGE_SECONDS)
@@ -110,8 +115,8 @@ class RunReader:
             newest="end_time",
         )
         if self._leaves_a_gap(started) or self._leaves_a_gap(ended):
-            for missing in self._missing:
-                missing.start_again()
+            for review in self._rounds:
+                review.start_again()
         self._learn(started.runs)
         self._learn(ended.runs)
 
@@ -122,9 +127,9 @@ class RunReader:
     def _read_all(self, day: int) -> None:
         until = self._clock() + _FIRST_SECONDS
         while not self.complete:
-            for missing in self._missing:
-                if not missing.complete:
-                    self._step(missing, day)
+            for review in self._rounds:
+                if not review.complete:
+                    self._step(review, day)
                 if self._clock() >= until:
                     return
 

@@ -13,7 +13,17 @@ from typing import Protocol
 from flowgauge.exporter.runs.run import RUNNING, Run
 from flowgauge.exporter.runs.search import RunSearch
 
-__all__ = ["RECENT", "STALE", "Change", "Missing", "Review", "RunList", "Trash", "Unfinished"]
+__all__ = [
+    "RECENT",
+    "STALE",
+    "Change",
+    "Missing",
+    "Review",
+    "Round",
+    "RunList",
+    "Trash",
+    "Unfinished",
+]
 
 # How many runs a question names.
 _NAMED = 250
@@ -39,6 +49,15 @@ class Review(Protocol):
         """
 
 
+class Round(Review, Protocol):
+    """A review that counts: until it was through, once, there may be more than is known."""
+
+    complete: bool
+
+    def start_again(self) -> None:
+        """Begin anew with the newest, and be not complete before it was through."""
+
+
 @dataclass(frozen=True)
 class RunList:
     """A list of runs: how to ask MLflow for it by *day*, and whether a run is in it."""
@@ -60,8 +79,7 @@ STALE = RunList(
 class Missing:
     """Finds runs of a list that are not known, among the newest *limit* of it.
 
-    At first that is all of them: it is `complete` once it was through since then, or since it did
-    `start_again`. `limited` if there may be more.
+    At first that is all of them. `limited` if there may be more.
     """
 
     of: RunList
@@ -72,7 +90,7 @@ class Missing:
     _until: float = math.inf
 
     def start_again(self) -> None:
-        """Begin anew with the newest."""
+        """See `Round`."""
         self.complete = False
         self._until = math.inf
 
@@ -117,6 +135,10 @@ class _Walk:
 
     _last: tuple[float, str] = (math.inf, "")
 
+    @property
+    def is_at_start(self) -> bool:
+        return self._last == (math.inf, "")
+
     def take(self, runs: Iterable[Run], most: int) -> Sequence[Run]:
         rest = sorted((run for run in runs if _place(run) < self._last), key=_place, reverse=True)
         self._last = _place(rest[most - 1]) if len(rest) > most else (math.inf, "")
@@ -128,13 +150,20 @@ class Unfinished:
     """Reads the known runs again that are RUNNING: one may end, or go, and leave no time."""
 
     page_seconds: float
+    complete: bool = True
     _walk: _Walk = field(default_factory=_Walk)
+
+    def start_again(self) -> None:
+        """See `Round`."""
+        self.complete = False
+        self._walk = _Walk()
 
     def step(self, search: RunSearch, known: Known, day: int) -> Change:  # noqa: ARG002 - see Review
         """See `Review`."""
         running = (run for run in known.values() if run.status == RUNNING)
         named = self._walk.take(running, min(search.portion(self.page_seconds), _NAMED))
         found = _named(search, named)
+        self.complete |= self._walk.is_at_start
         there = {run.run_id for run in found}
         return Change(found, [run for run in named if run.run_id not in there])
 
