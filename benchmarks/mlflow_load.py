@@ -30,6 +30,7 @@ __all__ = ["cpu_seconds", "fill"]
 _RUNS, _DAY, _EXPERIMENTS, _DAGS = 100_000, 6_000, 2_000, 300
 _KINDS = ((3, 3), (30, 20))
 _AS_DEFAULT = ("--runs-interval-seconds", "60")
+_SUCCESS = 'flowgauge_collector_success{collector="runs"} 1.0'
 _INTERVAL, _STEADY_SCRAPES = 15, 40
 _TAGS = (
     "airflow.dag_id", "airflow.task_id", "airflow.run_id", "airflow.try_number", "mlflow.user",
@@ -37,8 +38,8 @@ _TAGS = (
 )  # fmt: skip
 
 _NEW_EXPERIMENTS = """
-INSERT INTO experiments (name, lifecycle_stage, creation_time, last_update_time)
-SELECT 'team ' || n, 'active', 1700000000000 + n, 1700000000000 + n
+INSERT INTO experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time)
+SELECT 'team ' || n, 's3://team/' || n, 'active', 1700000000000 + n, 1700000000000 + n
 FROM generate_series(1, %(experiments)s) AS n
 """
 # Run *n* of *runs* began so many times the pause between two runs before now. Figures and facts of
@@ -49,10 +50,12 @@ SELECT n, md5(%(name)s || n) AS id,
        (extract(epoch FROM clock_timestamp()) * 1000 - n * 86400000.0 / %(day)s)::bigint AS began
 FROM generate_series(0, %(runs)s - 1) AS n;
 
-INSERT INTO runs (run_uuid, name, source_type, status, start_time, end_time, lifecycle_stage,
+INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status,
+                  start_time, end_time, source_version, lifecycle_stage, artifact_uri,
                   experiment_id)
-SELECT id, 'run ' || n, 'LOCAL', CASE WHEN n %% 20 = 0 THEN 'FAILED' ELSE 'FINISHED' END, began,
-       began + 30000, 'active', 1 + n %% %(experiments)s
+SELECT id, 'run ' || n, 'LOCAL', '', '', 'airflow', CASE WHEN n %% 20 = 0 THEN 'FAILED'
+       ELSE 'FINISHED' END, began, began + 30000, '', 'active', 's3://team/' || id,
+       1 + n %% %(experiments)s
 FROM new;
 
 INSERT INTO tags (key, value, run_uuid)
@@ -146,6 +149,8 @@ def _measure(folder: Path, metrics: int, params: int) -> str:
                 """Return the processor time until the next scrape, and the page."""
                 used = cpu_seconds(server.pid)
                 page = client.get("/metrics").raise_for_status().text
+                if _SUCCESS not in page:
+                    raise SystemExit("the runs could not be read")
                 time.sleep(_INTERVAL)
                 return cpu_seconds(server.pid) - used - idle * _INTERVAL, page
 

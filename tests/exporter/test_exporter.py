@@ -132,7 +132,8 @@ def test_mlflow_comes_hangs_and_goes(folder: Path) -> None:
     """The exporter outlives MLflow: up follows what is, and nothing else is shown meanwhile."""
     port = free_port()
     uri = f"http://{LOOPBACK}:{port}"
-    with exporter(folder / "exporter", mlflow_uri=uri, store=f"sqlite:///{folder}/s.db") as url:
+    store, seldom = f"sqlite:///{folder}/s.db", ["--runs-interval-seconds", "60"]
+    with exporter(folder / "exporter", mlflow_uri=uri, store=store, options=seldom) as url:
         assert _sample(url, "mlflow_up") == 0
         assert "mlflow_server_info{" not in _page(url)
         ready = httpx.get(f"{url}/readyz", timeout=60)

@@ -74,7 +74,8 @@ class RunReader:
 
     def look(self, now_ms: int, seconds: float) -> None:
         """Ask MLflow, for *seconds* at most; raises `TrackingError`."""
-        self._deadline = self._clock() + seconds
+        began = self._clock()
+        self._deadline = began + seconds
         self._experiments.read(
             Queries(self._client, seconds_left=self._seconds_left, limit=_EXPERIMENTS)
         )
@@ -84,7 +85,7 @@ class RunReader:
         if self.complete:
             self._go_on_with_reviews(day)
         else:
-            self._read_all(day)
+            self._read_all(day, until=began + _FIRST_SECONDS)
         experiments = set(self._experiments.ids())
         self._forget(
             run
@@ -124,8 +125,7 @@ class RunReader:
         """Return whether there may be more between the oldest of *found* and what is known."""
         return found.limited and not any(run == self._known.get(run.run_id) for run in found.runs)
 
-    def _read_all(self, day: int) -> None:
-        until = self._clock() + _FIRST_SECONDS
+    def _read_all(self, day: int, until: float) -> None:
         while not self.complete:
             for review in self._rounds:
                 if not review.complete:
