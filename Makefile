@@ -132,8 +132,8 @@ render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is dep
 	@$(BIN)/flowgauge render --env $(or $(ENV),dev)
 
 .PHONY: bench
-bench: setup ## measure what flowgauge costs, beside its peers (half an hour)
-	@for benchmark in log_call rate_limit_acquire rate_limit_fleet scrape store_scale store_load \
+bench: setup ## measure what flowgauge costs, beside its peers (an hour)
+	@for benchmark in log_call rate_limit_acquire rate_limit_fleet scrape mlflow_load store_scale store_load \
 	    redis_held server_app attribution; do \
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
 
