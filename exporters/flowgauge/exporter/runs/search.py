@@ -14,7 +14,7 @@ _TAGGED = f"tags.`{DAG_ID_TAG}` LIKE '%'"
 # What a run takes MLflow until it is known: with many figures and facts, rather too much.
 _SECONDS_A_RUN = 0.005
 # The time for a few says more of the question than of them.
-_MANY = 50
+_MANY = 20
 
 
 @dataclass(frozen=True)
