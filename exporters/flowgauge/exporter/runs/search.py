@@ -15,6 +15,7 @@ _TAGGED = f"tags.`{DAG_ID_TAG}` LIKE '%'"
 _SECONDS_A_RUN = 0.005
 # The time for a few says more of the question than of them.
 _MANY = 20
+_LEAST_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
@@ -68,5 +69,5 @@ class RunSearch:
             deleted=deleted,
         )
         if len(found.items) >= _MANY:
-            self._seconds_a_run = (self._clock() - began) / len(found.items)
+            self._seconds_a_run = max(self._clock() - began, _LEAST_SECONDS) / len(found.items)
         return FoundRuns([run_from(each) for each in found.items], found.limited)
