@@ -113,8 +113,8 @@ NAMES: tuple[Name, ...] = (
     Name(_VARIABLES, "_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN", "the secret workers and jobs share",
          (3, 11), BASIC_AUTH),
     Name(_VARIABLES, "_MLFLOW_SGI_NAME", "tells MLflow's login to be an ASGI app", (3, 4)),
-    Name("mlflow.server", "BACKEND_STORE_URI_ENV_VAR, REGISTRY_STORE_URI_ENV_VAR",
-         "tells workers where the databases are", asked=False),
+    Name("mlflow.server", "ARTIFACTS_ONLY_ENV_VAR, BACKEND_STORE_URI_ENV_VAR, "
+         "REGISTRY_STORE_URI_ENV_VAR", "tells workers where the databases are", asked=False),
     Name(_AUTH, "auth_config.database_uri", "the database of users", app=BASIC_AUTH, asked=False),
     Name("MLflow's databases", "experiments, runs, trace_info, registered_models, "
          "registered_model_tags, registered_model_aliases, model_versions, users",
@@ -195,9 +195,14 @@ def flask_routes() -> "Map":
 
 
 def databases(app: str | None) -> dict[str, str]:
-    """Return the URIs of `tracking`, `registry` and, of basic-auth, `auth`: some may be folders."""
+    """Return the URIs of `tracking`, `registry` and, of basic-auth, `auth`: some may be folders.
+
+    A server of artifacts alone has none.
+    """
     from mlflow import server  # noqa: PLC0415 - importing it builds MLflow
 
+    if os.environ.get(server.ARTIFACTS_ONLY_ENV_VAR):
+        return {}
     tracking = os.environ.get(server.BACKEND_STORE_URI_ENV_VAR, "")
     found = {
         "tracking": tracking,
