@@ -267,10 +267,10 @@ def test_what_is_known_is_hardly_read_again(mlflow: MlflowServer, context: Conte
         collector = RunsCollector(counting, page=8, now=lambda: now_ms / 1000)
         while _limited(_page(collector)):
             pass
-        assert client.told.count(site.experiment) == 60
+        # Each look tells again of the newest two: they are within the minute to spare.
+        assert 60 <= client.told.count(site.experiment) < 100
         client.told = []
         _page(collector)
-        # The newest two: they are within the minute to spare.
         assert client.told.count(site.experiment) <= 2
 
 
@@ -335,10 +335,10 @@ def test_it_looks_no_more_often_than_it_may(context: Context) -> None:
     clock.now, clock.step = 120, 0.05
     runs, read_at = shown()
     assert (runs, round(read_at)) == (1, 120)
-    clock.now, clock.step = 120 + 299, 0
+    clock.now, clock.step = 120 + 599, 0
     assert shown() == (runs, read_at)
-    clock.now = 120 + 301
-    assert shown() == (1, 120 + 301)
+    clock.now = 120 + 601
+    assert shown() == (1, 120 + 601)
 
 
 def test_a_day_is_24_hours_to_the_millisecond(context: Context) -> None:

@@ -82,7 +82,7 @@ def _collector_options(command: Callable[..., None]) -> Callable[..., None]:
     default=60,
     envvar="FLOWGAUGE_RUNS_INTERVAL_SECONDS",
     show_envvar=True,
-    help="MLflow is asked for runs at most so often; up to 5 times less, if it answers slowly.",
+    help="MLflow is asked for runs at most so often; up to ten times less, if it answers slowly.",
 )
 @click.option(
     "--web.listen-address",

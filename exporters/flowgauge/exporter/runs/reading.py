@@ -24,7 +24,7 @@ _EXPERIMENTS = 5_000
 _FIRST_SECONDS = 0.6
 _PAGE_SECONDS = 0.2
 # After this no further question of a review is begun, and so many runs are read again.
-_REVIEW_SECONDS = 0.03
+_REVIEW_SECONDS = 0.05
 # Tasks say when their runs start and end, and their clocks may differ.
 _OVERLAP_MS = 60 * 1000
 _AHEAD_MS = 3600 * 1000
@@ -52,9 +52,13 @@ class RunReader:
         self._search = RunSearch(
             client, self._experiments.ids, self._seconds_left, page=page, clock=clock
         )
-        self._missing = [Missing(of, limit, _PAGE_SECONDS) for of in (STALE, RECENT)]
-        self._rounds: list[Round] = [*self._missing, Unfinished(_REVIEW_SECONDS)]
-        self._reviews: deque[Review] = deque([*self._rounds, Trash()])
+        stale, recent = (Missing(of, limit, _PAGE_SECONDS) for of in (STALE, RECENT))
+        unfinished = Unfinished(_REVIEW_SECONDS)
+        self._missing = (stale, recent)
+        self._rounds: Sequence[Round] = (stale, recent, unfinished)
+        # To go through the whole day takes many questions, through the others hardly more than one.
+        often: list[Review] = [recent, Trash()]
+        self._turns: deque[Review] = deque([stale, unfinished, *often, *often, *often])
         self._known: dict[str, Run] = {}
 
     @property
@@ -135,9 +139,13 @@ class RunReader:
 
     def _go_on_with_reviews(self, day: int) -> None:
         until = self._clock() + _REVIEW_SECONDS
-        for review in list(self._reviews):
-            self._reviews.rotate(-1)
+        asked: list[Review] = []
+        for review in list(self._turns):
+            self._turns.rotate(-1)
+            if any(review is other for other in asked):
+                continue
             self._step(review, day)
+            asked.append(review)
             if self._clock() >= until:
                 return
 
