@@ -175,7 +175,7 @@ class _Day:
     def __init__(self, end: float) -> None:
         self._end = end
         self._random = random.Random(7)
-        self._server = _Target(metrics.SERVER_METRICS, _SERVER)
+        self._server = _Target((*metrics.SERVER_METRICS, *metrics.MLFLOW_METRICS), _SERVER)
         self._server(metrics.WORKER_STARTS).inc(len(_WORKERS))
         self._exporter = _Target(metrics.EXPORTER_METRICS, _EXPORTER)
         self._outbox: list[tuple[str, str, float]] = []
@@ -194,6 +194,7 @@ class _Day:
                 self._serve(left, slow=slow)
                 self._pools(slow=slow)
                 self._work(slow=slow)
+                self._traces(slow=slow)
             self._log(left, at, reachable=not (slow or down))
             self._limit(left)
             self._count(left, at)
@@ -266,6 +267,17 @@ class _Day:
             server(metrics.WORKER_START_TIME, worker).set(self._end - _UP_SECONDS)
         server(metrics.SERVER_MEMORY).set((1500 + self._times(80)) * 2**20)
         server(metrics.SERVER_MEMORY_LIMIT).set(2**31)
+
+    def _traces(self, *, slow: bool) -> None:
+        server = self._server
+        for _ in range(self._times(0.4 * SCRAPE_SECONDS)):
+            spans = self._times(12)
+            failed = slow and self._random.random() < 0.3
+            server(metrics.SPANS_INGESTED, "http").inc(0 if failed else spans)
+            server(metrics.TRACE_INGESTION_ERRORS, "http").inc(int(failed))
+            server(metrics.OTLP_DURATION).observe(self._random.lognormvariate(-3, 0.6))
+            server(metrics.OTLP_PAYLOAD).observe(spans * self._random.uniform(800, 3000))
+            server(metrics.OTLP_SPANS).observe(spans)
 
     def _count(self, left: float, at: float) -> None:
         server = self._server
