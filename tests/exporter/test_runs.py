@@ -229,6 +229,21 @@ def test_what_starts_and_ends_is_on_the_page_at_the_next_look(context: Context) 
         assert _of(_page(collector), dag_id) == site.truth(now_ms)
 
 
+def test_what_leaves_no_new_time_behind_is_found_in_its_turn(context: Context) -> None:
+    """A run that is deleted, ends without a time, or arrives hours after it ended."""
+    site, dag_id, now_ms = _Site(context.tracking), uuid.uuid4().hex, 7_050_000_000_000
+    deleted, silent = (site.start(dag_id, now_ms - at) for at in (4_000_000, 5_000_000))
+    site.end(deleted, now_ms - 3_900_000)
+    collector = RunsCollector(context, now=lambda: now_ms / 1000)
+    _whole_page(collector)
+    site.delete(deleted)
+    site.end(silent, None)
+    site.end(site.start(dag_id, now_ms - 7_000_000), now_ms - 6_900_000, "FAILED")
+    truth = site.truth(now_ms)
+    assert truth["mlflow_dag_runs", (dag_id, "FAILED")] == 1
+    assert _settled(collector, truth, dag_id, looks=16) == truth
+
+
 def test_many_runs_that_came_at_once_are_found_in_a_few_looks(context: Context) -> None:
     """After an hour without a look, and where tasks give hundreds of runs one time."""
     site, dag_id = _Site(context.tracking), uuid.uuid4().hex
