@@ -8,12 +8,13 @@ import click
 from dashboards.alerts import alerts
 from dashboards.dags import dags
 from dashboards.grafana import Json, to_json
+from dashboards.inventory import inventory
 from dashboards.rate_limit import rate_limit
 from dashboards.server import server
 
 __all__ = ["main"]
 
-_DASHBOARDS = (server, dags, rate_limit, alerts)
+_DASHBOARDS = (server, dags, rate_limit, inventory, alerts)
 
 
 @click.command(help=__doc__)

@@ -25,6 +25,7 @@ from flowgauge.metrics import (
     COLLECTOR_SUCCESS,
     DAG_PAIRS_DROPPED,
     DAG_RUNS_LIMITED,
+    DAG_RUNS_READ,
     HTTP_REQUESTS,
     PROBE_DURATION,
     UP,
@@ -203,24 +204,32 @@ def _watchers() -> list[Panel]:
             "Time each collector took. A scrape must end within 10 s.",
             "s",
             [query(select(COLLECTOR_DURATION.name), "{{collector}} on {{instance}}")],
-            width=8,
+            width=6,
         ),
         timeseries(
             "Time of an API call",
             "Time MLflow took to answer the exporter's own API call.",
             "s",
             [query(select(PROBE_DURATION.name), "{{instance}}")],
-            width=8,
+            width=6,
         ),
         timeseries(
             "Left out",
             "DAG and task pairs beyond the exporter's label limit, which are shown together as "
-            "other; and 1 where MLflow has more runs than the exporter reads.",
+            "other; and 1 where MLflow has more runs than the exporter has read.",
             "short",
             [
                 query(gauge(DAG_PAIRS_DROPPED), "pairs over the limit"),
                 query(gauge(DAG_RUNS_LIMITED), "older runs not counted"),
             ],
-            width=8,
+            width=6,
+        ),
+        timeseries(
+            "Age of the runs",
+            "Since the exporter last asked MLflow for runs. It does so every minute, and more "
+            "rarely where that takes MLflow long.",
+            "s",
+            [query(f"time() - {gauge(DAG_RUNS_READ)}", "runs")],
+            width=6,
         ),
     ]

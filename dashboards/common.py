@@ -20,6 +20,7 @@ from flowgauge.metrics import BUILD_INFO
 __all__ = [
     "ALERTS",
     "DAGS",
+    "INVENTORY",
     "RATE_LIMIT",
     "SERVER",
     "alerts_of",
@@ -34,12 +35,14 @@ __all__ = [
 SERVER = "flowgauge-server"
 DAGS = "flowgauge-dags"
 RATE_LIMIT = "flowgauge-rate-limit"
+INVENTORY = "flowgauge-inventory"
 ALERTS = "flowgauge-alerts"
 
 _TITLES = {
     SERVER: "Server",
     DAGS: "DAGs",
     RATE_LIMIT: "Rate limit and outbox",
+    INVENTORY: "Inventory",
     ALERTS: "Alerts",
 }
 

@@ -20,7 +20,16 @@ from dashboards.grafana import (
     value_names,
     variable,
 )
-from dashboards.promql import buckets, gauge, label_values, quantile, ratio, select, total
+from dashboards.promql import (
+    RATE_INTERVAL,
+    buckets,
+    gauge,
+    label_values,
+    quantile,
+    ratio,
+    select,
+    total,
+)
 from flowgauge.metrics import (
     ARTIFACT_UPLOAD_BYTES,
     ARTIFACT_UPLOAD_FAILED,
@@ -31,6 +40,9 @@ from flowgauge.metrics import (
     HTTP_IN_PROGRESS,
     HTTP_REQUESTS,
     MEASURING_FAILED,
+    OTLP_DURATION,
+    OTLP_PAYLOAD,
+    OTLP_SPANS,
     POOL_CONNECTIONS,
     POOL_LIMIT,
     POOL_TIMEOUTS,
@@ -39,6 +51,8 @@ from flowgauge.metrics import (
     RUNS_LOGGED,
     SERVER_MEMORY,
     SERVER_MEMORY_LIMIT,
+    SPANS_INGESTED,
+    TRACE_INGESTION_ERRORS,
     WORKER_CPU,
     WORKER_MAX_FDS,
     WORKER_MEMORY,
@@ -86,6 +100,7 @@ def server() -> Any:
             *_pool(),
             *_workers(),
             *_work(),
+            *_traces(),
             *_budget(),
         ],
         links=common.links(but=common.SERVER),
@@ -419,6 +434,57 @@ def _work() -> list[Panel]:
             [query(f"60 * {total(MEASURING_FAILED, by='instance')}", "{{instance}}")],
             no_value="No faults",
             width=24,
+        ),
+    ]
+
+
+def _traces() -> list[Panel]:
+    requests = f"sum(rate({select(f'{OTLP_DURATION.name}_count')}[{RATE_INTERVAL}]))"
+    nothing = "No traces"
+    return [
+        row("Traces"),
+        timeseries(
+            "Spans",
+            "Spans per second that arrived in the database by OpenTelemetry's protocol; MLflow "
+            "3.17 and newer count them.",
+            "ops",
+            [query(total(SPANS_INGESTED), "spans")],
+            no_value=nothing,
+            width=6,
+        ),
+        timeseries(
+            "Requests with spans that failed",
+            "Their spans are lost. The line is where MLflowTraceIngestionFailing fires, over 15 "
+            "minutes.",
+            "percentunit",
+            [query(ratio(total(TRACE_INGESTION_ERRORS), requests), "failed")],
+            thresholds=above(alert_rules.threshold("MLflowTraceIngestionFailing")),
+            no_value=nothing,
+            width=6,
+        ),
+        timeseries(
+            "Time of spans, p95",
+            "95 % of requests with spans take less.",
+            "s",
+            [query(quantile(0.95, OTLP_DURATION), "p95")],
+            no_value=nothing,
+            width=4,
+        ),
+        timeseries(
+            "Spans a request, p95",
+            "95 % of requests bring fewer.",
+            "short",
+            [query(quantile(0.95, OTLP_SPANS), "p95")],
+            no_value=nothing,
+            width=4,
+        ),
+        timeseries(
+            "Bytes a request, p95",
+            "95 % of requests with spans are smaller, as they are sent.",
+            "bytes",
+            [query(quantile(0.95, OTLP_PAYLOAD), "p95")],
+            no_value=nothing,
+            width=4,
         ),
     ]
 

@@ -10,7 +10,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from flowgauge.metrics import EXPORTER_METRICS, RELAY_METRICS, SERVER_METRICS, Metric
+from flowgauge.metrics import (
+    EXPORTER_METRICS,
+    MLFLOW_METRICS,
+    RELAY_METRICS,
+    SERVER_METRICS,
+    Metric,
+)
 
 _README = Path(__file__).parent.parent / "README.md"
 _BETWEEN = re.compile(r"(<!-- metrics:begin -->\n).*(<!-- metrics:end -->)", re.DOTALL)
@@ -32,9 +38,10 @@ def main() -> None:
 
 def _tables() -> str:
     server = _table("MLflow server, `mlflow server --app-name flowgauge`", SERVER_METRICS)
+    own = _table("MLflow's own of traces, on the same page from MLflow 3.17 on", MLFLOW_METRICS)
     exporter = _table("Exporter, `flowgauge exporter`", EXPORTER_METRICS)
     relay = _table("Relay, `flowgauge relay`", RELAY_METRICS)
-    return f"{server}\n{exporter}\n{relay}"
+    return f"{server}\n{own}\n{exporter}\n{relay}"
 
 
 def _table(title: str, metrics: Iterable[Metric]) -> str:

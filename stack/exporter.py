@@ -19,14 +19,24 @@ def exporter(
     options: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """Run `flowgauge exporter` on loopback until the block ends; yield its URL."""
+    """Run `flowgauge exporter` on loopback until the block ends; yield its URL.
+
+    It looks for runs every second, not every minute, unless *options* say otherwise.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     address = f"{LOOPBACK}:{port}"
     url = f"http://{address}"
-    command = [python_tool("flowgauge"), "exporter", "--mlflow-uri", mlflow_uri, "--store", store]
+    command = [
+        python_tool("flowgauge"), "exporter",
+        "--mlflow-uri", mlflow_uri,
+        "--store", store,
+        "--web.listen-address", address,
+        "--runs-interval-seconds", "1",
+        *options,
+    ]  # fmt: skip
     with running(
-        [*command, "--web.listen-address", address, *options],
+        command,
         log=folder / "exporter.log",
         env=env,
         # A web configuration may ask for TLS and a login: do without HTTP.

@@ -175,7 +175,7 @@ class _Day:
     def __init__(self, end: float) -> None:
         self._end = end
         self._random = random.Random(7)
-        self._server = _Target(metrics.SERVER_METRICS, _SERVER)
+        self._server = _Target((*metrics.SERVER_METRICS, *metrics.MLFLOW_METRICS), _SERVER)
         self._server(metrics.WORKER_STARTS).inc(len(_WORKERS))
         self._exporter = _Target(metrics.EXPORTER_METRICS, _EXPORTER)
         self._outbox: list[tuple[str, str, float]] = []
@@ -194,9 +194,11 @@ class _Day:
                 self._serve(left, slow=slow)
                 self._pools(slow=slow)
                 self._work(slow=slow)
+                self._traces(slow=slow)
             self._log(left, at, reachable=not (slow or down))
             self._limit(left)
-            self._watch(slow=slow, down=down)
+            self._count(left, at)
+            self._watch(at, slow=slow, down=down)
             yield from self._server.scrape(at, up=not down)
             yield from self._exporter.scrape(at, up=True)
             yield from self._alerts(left, at)
@@ -266,6 +268,35 @@ class _Day:
         server(metrics.SERVER_MEMORY).set((1500 + self._times(80)) * 2**20)
         server(metrics.SERVER_MEMORY_LIMIT).set(2**31)
 
+    def _traces(self, *, slow: bool) -> None:
+        server = self._server
+        for _ in range(self._times(0.4 * SCRAPE_SECONDS)):
+            spans = self._times(12)
+            failed = slow and self._random.random() < 0.3
+            server(metrics.SPANS_INGESTED, "http").inc(0 if failed else spans)
+            server(metrics.TRACE_INGESTION_ERRORS, "http").inc(int(failed))
+            server(metrics.OTLP_DURATION).observe(self._random.lognormvariate(-3, 0.6))
+            server(metrics.OTLP_PAYLOAD).observe(spans * self._random.uniform(800, 3000))
+            server(metrics.OTLP_SPANS).observe(spans)
+
+    def _count(self, left: float, at: float) -> None:
+        server = self._server
+        runs = 1e5 - 4 * left
+        server(metrics.EXPERIMENTS, "active").set(84)
+        server(metrics.EXPERIMENTS, "deleted").set(3)
+        server(metrics.RUNS, "active", "FINISHED").set(round(0.96 * runs))
+        server(metrics.RUNS, "active", "FAILED").set(round(0.04 * runs))
+        server(metrics.RUNS, "active", "RUNNING").set(self._times(9))
+        server(metrics.RUNS, "deleted", "FINISHED").set(1270)
+        server(metrics.TRACES).set(round(3e6 - 200 * left))
+        server(metrics.REGISTERED_MODELS).set(31)
+        for stage, versions in (("None", 410), ("Staging", 6), ("Production", 19)):
+            server(metrics.MODEL_VERSIONS, stage).set(versions)
+        for alias, versions in (("champion", 24), ("challenger", 7)):
+            server(metrics.MODEL_ALIASES, alias).set(versions)
+        server(metrics.USERS).set(46)
+        server(metrics.INVENTORY_READ).set(at - 20)
+
     def _log(self, left: float, at: float, *, reachable: bool) -> None:
         exporter = self._exporter
         for (dag, task), (every, rows, nulls) in _TASKS.items():
@@ -314,7 +345,7 @@ class _Day:
             exporter(metrics.RATE_LIMIT_WAIT, key).inc(hits * self._random.uniform(5, 25))
             exporter(metrics.RATE_LIMIT_FAIL_OPEN, key).inc(0)
 
-    def _watch(self, *, slow: bool, down: bool) -> None:
+    def _watch(self, at: float, *, slow: bool, down: bool) -> None:
         exporter = self._exporter
         exporter(metrics.OUTBOX_ENTRIES).set(len(self._outbox))
         oldest = self._outbox[0][2] if self._outbox else math.nan
@@ -327,7 +358,9 @@ class _Day:
         exporter(metrics.BUILD_INFO, "0.1.0", "3.11").set(1)
         exporter(metrics.DAG_PAIRS_DROPPED).set(0)
         exporter(metrics.DAG_RUNS_LIMITED).set(0)
-        for collector in ("dags", "outbox", "rate_limit", "tracking"):
+        if not down:
+            exporter(metrics.DAG_RUNS_READ).set(at)
+        for collector in ("dag_logging", "outbox", "rate_limit", "runs", "tracking"):
             failed = down and collector == "tracking"
             exporter(metrics.COLLECTOR_SUCCESS, collector).set(not failed)
             seconds = 5 if failed else self._random.uniform(0.005, 0.04)

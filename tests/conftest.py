@@ -27,13 +27,22 @@ _ROOT = Path(__file__).parents[1]
 _SHARED = {
     "four": {
         f"tests/server/test_server_{concern}.py"
-        for concern in ("access", "client", "dags", "health", "page", "requests", "workers")
+        for concern in (
+            "access",
+            "client",
+            "dags",
+            "health",
+            "inventory",
+            "page",
+            "requests",
+            "workers",
+        )
     },
     "mlflow and guarded": {
         "tests/airflow/test_log_call.py",
         "tests/cli/test_check_logins.py",
         "tests/exporter/test_exporter.py",
-        "tests/exporter/test_tracking.py",
+        "tests/exporter/test_runs.py",
         "tests/tracking/test_client.py",
         "tests/tracking/test_queries.py",
     },

@@ -12,7 +12,7 @@ import click
 
 from flowgauge.assets import asset
 from flowgauge.cli.main import _cli
-from flowgauge.metrics import ALL_METRICS
+from flowgauge.metrics import ALL_METRICS, MLFLOW_METRICS
 from flowgauge.rules import promql
 from flowgauge.rules.files import read_rules
 from flowgauge.rules.vocabulary import Vocabulary, of_metrics
@@ -36,7 +36,7 @@ _BLOCK = re.compile(
 
 VOCABULARY = Vocabulary(
     (group for one in read_rules([str(asset("alerts") / "*.yaml")]) for group in one.file.groups),
-    of_metrics(ALL_METRICS),
+    of_metrics((*ALL_METRICS, *MLFLOW_METRICS)),
 )
 """Every series and label that there is."""
 

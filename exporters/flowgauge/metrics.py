@@ -14,6 +14,7 @@ __all__ = [
     "ALL_METRICS",
     "COUNTED_METRICS",
     "EXPORTER_METRICS",
+    "MLFLOW_METRICS",
     "RELAY_METRICS",
     "SERVER_METRICS",
     "Metric",
@@ -178,6 +179,28 @@ SERVER_MEMORY_LIMIT = Metric(
     "Memory the server's container or unit may take; at the limit a worker is killed.",
 )
 
+EXPERIMENTS = Metric(
+    "mlflow_experiments", "gauge", "Experiments in MLflow's database.", ("lifecycle_stage",)
+)
+RUNS = Metric("mlflow_runs", "gauge", "Runs in MLflow's database.", ("lifecycle_stage", "status"))
+TRACES = Metric("mlflow_traces", "gauge", "Traces in MLflow's database.")
+REGISTERED_MODELS = Metric("mlflow_registered_models", "gauge", "Registered models.")
+MODEL_VERSIONS = Metric(
+    "mlflow_model_versions", "gauge", "Versions of registered models.", ("stage",)
+)
+MODEL_ALIASES = Metric(
+    "mlflow_model_aliases",
+    "gauge",
+    "Versions of registered models that an alias leads to; beyond 20 aliases, other.",
+    ("alias",),
+)
+USERS = Metric("mlflow_users", "gauge", "Users of MLflow's own login.")
+INVENTORY_READ = Metric(
+    "mlflow_inventory_read_timestamp_seconds",
+    "gauge",
+    "When the server last counted what is in its database, in Unix time.",
+)
+
 MEASURING_FAILED = Metric(
     "flowgauge_server_measuring_failed_total",
     "counter",
@@ -212,6 +235,14 @@ SERVER_METRICS: tuple[Metric, ...] = (
     EVENT_LOOP_LAG,
     SERVER_MEMORY,
     SERVER_MEMORY_LIMIT,
+    EXPERIMENTS,
+    RUNS,
+    TRACES,
+    REGISTERED_MODELS,
+    MODEL_VERSIONS,
+    MODEL_ALIASES,
+    USERS,
+    INVENTORY_READ,
     MEASURING_FAILED,
 )
 
@@ -355,7 +386,12 @@ DAG_RUNS_STALE = Metric(
 DAG_RUNS_LIMITED = Metric(
     "mlflow_dag_runs_limited",
     "gauge",
-    "1 if there are more runs than the exporter reads: it then counts the newest only.",
+    "1 if there are more runs than the exporter has read: it counts the newest only.",
+)
+DAG_RUNS_READ = Metric(
+    "mlflow_dag_runs_read_timestamp_seconds",
+    "gauge",
+    "When the exporter last asked MLflow for runs, in Unix time: what it shows of them is of then.",
 )
 COLLECTOR_SUCCESS = Metric(
     "flowgauge_collector_success", "gauge", "1 if the collector succeeded, else 0.", ("collector",)
@@ -429,6 +465,7 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     DAG_LAST_RUN_DURATION,
     DAG_RUNS_STALE,
     DAG_RUNS_LIMITED,
+    DAG_RUNS_READ,
     COLLECTOR_SUCCESS,
     COLLECTOR_DURATION,
     BUILD_INFO,
@@ -441,5 +478,49 @@ RELAY_METRICS: tuple[Metric, ...] = (
     RELAY_SPOOL,
     RELAY_UP,
 )
+
+# MLflow's: https://github.com/mlflow/mlflow/blob/master/mlflow/server/otlp_metrics.py
+_BYTES = (
+    1_024, 5_120, 20_480, 102_400, 524_288, 1_048_576, 5_242_880, 10_485_760, 33_554_432
+)  # fmt: skip
+SPANS_INGESTED = Metric(
+    "mlflow_spans_ingested_total", "counter", "Spans that arrived in the database.", ("protocol",)
+)
+TRACE_INGESTION_ERRORS = Metric(
+    "mlflow_trace_ingestion_server_errors_total",
+    "counter",
+    "Requests with spans that failed in the server: their spans are lost.",
+    ("protocol",),
+)
+OTLP_DURATION = Metric(
+    "mlflow_otlp_request_duration_seconds",
+    "histogram",
+    "Time of a request with spans.",
+    (),
+    (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+)
+OTLP_PAYLOAD = Metric(
+    "mlflow_otlp_request_payload_bytes",
+    "histogram",
+    "Bytes of a request with spans, as they were sent.",
+    (),
+    _BYTES,
+)
+OTLP_SPANS = Metric(
+    "mlflow_otlp_spans_per_request",
+    "histogram",
+    "Spans of a request.",
+    (),
+    (1, 2, 5, 10, 25, 50, 100, 250, 500),
+)
+
+MLFLOW_METRICS: tuple[Metric, ...] = (
+    SPANS_INGESTED,
+    TRACE_INGESTION_ERRORS,
+    OTLP_DURATION,
+    OTLP_PAYLOAD,
+    OTLP_SPANS,
+)
+"""What MLflow itself counts of traces, from 3.17 on; it is on the page of the server app."""
 
 ALL_METRICS: tuple[Metric, ...] = (*SERVER_METRICS, *EXPORTER_METRICS, *RELAY_METRICS)

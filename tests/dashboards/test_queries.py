@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from flowgauge.assets import asset
-from flowgauge.metrics import EXPORTER_METRICS, SERVER_METRICS
+from flowgauge.metrics import EXPORTER_METRICS, MLFLOW_METRICS, SERVER_METRICS
 from stack.history import SCRAPE_SECONDS, history
 from tests.dashboards.answers import unanswered
 from tests.dashboards.boards import BOARDS, Query, all_queries, interpolate, nodes, selectors
@@ -31,7 +31,7 @@ def _exported() -> dict[str, set[str]]:
     """Return the labels of every series that our code exports."""
     return {
         series: {*metric.labels, *({"le"} if series.endswith("_bucket") else set())}
-        for metric in (*SERVER_METRICS, *EXPORTER_METRICS)
+        for metric in (*SERVER_METRICS, *MLFLOW_METRICS, *EXPORTER_METRICS)
         for series in metric.series
     }
 
@@ -103,10 +103,10 @@ def test_every_metric_is_on_a_dashboard() -> None:
     asked = set().union(*map(_named, all_queries()))
     shown = {
         metric.name
-        for metric in (*SERVER_METRICS, *EXPORTER_METRICS)
+        for metric in (*SERVER_METRICS, *MLFLOW_METRICS, *EXPORTER_METRICS)
         if asked.intersection(metric.series)
     }
-    exported = {metric.name for metric in (*SERVER_METRICS, *EXPORTER_METRICS)}
+    exported = {metric.name for metric in (*SERVER_METRICS, *MLFLOW_METRICS, *EXPORTER_METRICS)}
 
     assert exported - shown == {"mlflow_server_info"}
 

@@ -88,7 +88,7 @@ def test_the_page_is_exactly_this(served: Exporter) -> None:
     After a change on purpose, copy what the assertion shows to page.prom.
     """
     page = re.sub(
-        r"^(\w+(?:_duration|last_run_timestamp)_seconds(?:\{[^}]*\})?) \S+$",
+        r"^(\w+(?:_duration|_run_timestamp|_read_timestamp)_seconds(?:\{[^}]*\})?) \S+$",
         r"\1 SECONDS",
         _page(served.url),
         flags=re.MULTILINE,
@@ -132,7 +132,8 @@ def test_mlflow_comes_hangs_and_goes(folder: Path) -> None:
     """The exporter outlives MLflow: up follows what is, and nothing else is shown meanwhile."""
     port = free_port()
     uri = f"http://{LOOPBACK}:{port}"
-    with exporter(folder / "exporter", mlflow_uri=uri, store=f"sqlite:///{folder}/s.db") as url:
+    store, seldom = f"sqlite:///{folder}/s.db", ["--runs-interval-seconds", "60"]
+    with exporter(folder / "exporter", mlflow_uri=uri, store=store, options=seldom) as url:
         assert _sample(url, "mlflow_up") == 0
         assert "mlflow_server_info{" not in _page(url)
         ready = httpx.get(f"{url}/readyz", timeout=60)
@@ -233,6 +234,21 @@ def test_no_mlflow_configured_is_one_sentence(folder: Path) -> None:
     )
     assert done.returncode == 2
     assert "no MLflow is named: set MLFLOW_TRACKING_URI" in done.stderr
+
+
+def test_collectors_are_left_out_one_by_one(folder: Path) -> None:
+    """By option or variable; the others are on the page, and what is left out asks nothing."""
+    store = f"sqlite:///{folder}/store.db"
+    options = ["--no-collector.tracking", "--no-collector.outbox"]
+    environ = {"FLOWGAUGE_COLLECTOR_RUNS": "false"}
+    uri = f"http://{LOOPBACK}:1"
+    with exporter(folder, mlflow_uri=uri, store=store, options=options, env=environ) as url:
+        page = _page(url)
+    succeeded = re.findall(
+        r'^flowgauge_collector_success\{collector="(\w+)"\} 1', page, re.MULTILINE
+    )
+    assert succeeded == ["build", "dag_logging", "rate_limit", "store"]
+    assert "mlflow_up" not in page
 
 
 def test_environment_variables_stand_for_options(folder: Path) -> None:

@@ -39,6 +39,7 @@ _SUFFERING = {
     "MLflowHighLatency",
     "MLflowArtifactUploadsFailing",
     "MLflowGatewayFailing",
+    "MLflowTraceIngestionFailing",
     "MLflowDagLoggingFailing",
     "MLflowDagRequestsFailing",
     "MLflowDagStoppedLogging",

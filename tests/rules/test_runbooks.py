@@ -8,13 +8,13 @@ import pytest
 
 import flowgauge
 from flowgauge.assets import asset
-from flowgauge.metrics import ALL_METRICS
+from flowgauge.metrics import ALL_METRICS, MLFLOW_METRICS
 from tests.documents import VOCABULARY, blocks, check_links, check_names, check_shell
 
 _PAGES = sorted(asset("runbooks").glob("*.md"))
 _SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 # A histogram is named without the suffixes of its series; mlflow_enable is a parameter of DAGs.
-_FAMILIES = {metric.name for metric in ALL_METRICS} | {"mlflow_enable"}
+_FAMILIES = {metric.name for metric in (*ALL_METRICS, *MLFLOW_METRICS)} | {"mlflow_enable"}
 _pages = pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
 
 

@@ -42,7 +42,10 @@ def test_with_accounts_the_page_is_for_admins(folder: Path) -> None:
     """
     token = folder / "token"
     token.write_text("first\n")
-    env = _env(folder) | {"FLOWGAUGE_METRICS_TOKEN_FILE": str(token)}
+    env = _env(folder) | {
+        "FLOWGAUGE_METRICS_TOKEN_FILE": str(token),
+        "FLOWGAUGE_INVENTORY_SECONDS": "1",
+    }
     with mlflow_server(folder, options=APP, workers=2, env=env) as server:
         create = f"{server.url}/api/2.0/mlflow/users/create"
         account = {"username": USER[0], "password": USER[1]}
@@ -58,6 +61,11 @@ def test_with_accounts_the_page_is_for_admins(folder: Path) -> None:
         route = "/api/2.0/mlflow/users/create"
         assert page.value("mlflow_http_requests_total", route=route, status="401") == 1
         assert page.value("mlflow_http_requests_total", route=route, status="200") == 1
+
+        def users() -> float:
+            return parse(httpx.get(metrics, auth=ADMIN).text).value("mlflow_users")
+
+        wait_for(lambda: users() == 2, "both users are counted")
         _let_prometheus_in(folder, server, token)
 
 

@@ -18,7 +18,7 @@ from flowgauge.cli.rule_options import (
     rule_options,
 )
 from flowgauge.links import AS_WRITTEN
-from flowgauge.metrics import ALL_METRICS
+from flowgauge.metrics import ALL_METRICS, MLFLOW_METRICS
 from flowgauge.rules.checks import CHECKS, Checked, check_rules
 from flowgauge.rules.durations import parse_duration
 from flowgauge.rules.files import Source
@@ -127,7 +127,7 @@ def check_rules_command(
 def _vocabulary(sources: Sequence[Source], pages: Sequence[Path], *, ours: bool) -> Vocabulary:
     known: list[Known] = [of_page(page) for page in pages]
     if ours:
-        known.append(of_metrics(ALL_METRICS))
+        known.append(of_metrics((*ALL_METRICS, *MLFLOW_METRICS)))
         # Some of our rules read what others record.
         sources = read_sources(())
     groups = [group for source in sources for group in source.file.groups]

@@ -1,7 +1,7 @@
 """`flowgauge exporter`."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -19,7 +19,7 @@ from flowgauge.cli.options import (
 )
 from flowgauge.exporter.auth import BasicAuth
 from flowgauge.exporter.collector import Context
-from flowgauge.exporter.collectors import make_collectors
+from flowgauge.exporter.collectors import COLLECTORS, make_collectors
 from flowgauge.exporter.scrape import Scrape
 from flowgauge.exporter.serve import serve
 from flowgauge.exporter.tls import server_context
@@ -40,6 +40,19 @@ _PAGE = Page(
     "MLflow and the store answer",
 )
 _log = logging.getLogger("flowgauge.exporter")
+
+
+def _collector_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name in reversed(list(COLLECTORS)):
+        command = click.option(
+            f"--collector.{name}/--no-collector.{name}",
+            f"collector_{name}",
+            default=True,
+            envvar=f"FLOWGAUGE_COLLECTOR_{name.upper()}",
+            show_envvar=True,
+            help=f"Run the collector {name}, or leave it out.",
+        )(command)
+    return command
 
 
 @click.command(context_settings={"show_default": True})
@@ -64,6 +77,14 @@ _log = logging.getLogger("flowgauge.exporter")
     help="What pairs of DAG and task counted that logged nothing for so long moves to other.",
 )
 @click.option(
+    "--runs-interval-seconds",
+    type=click.FloatRange(min=0),
+    default=60,
+    envvar="FLOWGAUGE_RUNS_INTERVAL_SECONDS",
+    show_envvar=True,
+    help="MLflow is asked for runs at most so often; up to ten times less, if it answers slowly.",
+)
+@click.option(
     "--web.listen-address",
     "listen_address",
     metavar="HOST:PORT",
@@ -74,6 +95,7 @@ _log = logging.getLogger("flowgauge.exporter")
 )
 @telemetry_path_option
 @web_config_option
+@_collector_options
 @log_level_option
 def exporter(
     *,
@@ -81,10 +103,12 @@ def exporter(
     store: str | None,
     max_pairs: int,
     forget_days: float,
+    runs_interval_seconds: float,
     listen_address: str,
     metrics_path: str,
     web_config: Path | None,
     log_level: str,
+    **collectors: bool,
 ) -> None:
     """Show Prometheus what MLflow and the store know, until SIGTERM or Ctrl-C.
 
@@ -100,8 +124,11 @@ def exporter(
         open_store(store, timeout_seconds=_STORE_SECONDS),
         max_pairs,
         forget_days * _DAY_SECONDS,
+        runs_interval_seconds,
     )
-    app = web_app(Scrape(make_collectors(context)), _checks(context), metrics_path, _PAGE)
+    chosen = [name for name in COLLECTORS if collectors[f"collector_{name}"]]
+    scrape = Scrape(make_collectors(context, chosen))
+    app = web_app(scrape, _checks(context), metrics_path, _PAGE)
     config = WebConfigFile(web_config)
     tls = server_context(config.tls)
     with listen(host, port, "--web.listen-address") as listener:

@@ -41,9 +41,11 @@ def ask_exporter(url: str | None) -> str:
 
 def _read(page: str, address: str) -> str:
     values = _samples(page)
-    if not any(name == BUILD_INFO.name for name, _ in values):
+    if not any(name in {BUILD_INFO.name, COLLECTOR_SUCCESS.name} for name, _ in values):
         raise FlowgaugeError(f"{address} is not flowgauge's: give the exporter's --exporter-url")
-    if values.get((UP.name, "")) != 1:
+    # Its collector may be left out.
+    up = values.get((UP.name, ""))
+    if up not in {None, 1}:
         raise FlowgaugeError(
             f"the exporter at {address} does not reach MLflow: see its log, it may have another "
             "tracking URI or login"
@@ -53,7 +55,7 @@ def _read(page: str, address: str) -> str:
         raise FlowgaugeError(
             f"the exporter at {address} cannot collect {', '.join(failing)}: see its log"
         )
-    return f"{address} reaches MLflow, and every collector succeeds"
+    return f"{address} {'reaches MLflow' if up else 'answers'}, and every collector succeeds"
 
 
 def _has_failed(name: str, value: float) -> bool:

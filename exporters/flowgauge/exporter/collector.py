@@ -20,20 +20,22 @@ MAX_TIME_LIMIT_SECONDS = 8.0
 class Context:
     """What collectors read from, and how many pairs of DAG and task have labels of their own.
 
-    One that was not seen for `forget_seconds` loses them.
+    One that was not seen for `forget_seconds` loses them. MLflow is asked for runs every
+    `runs_interval_seconds` at most.
     """
 
     tracking: TrackingClient
     store: Store
     max_pairs: int = 1000
     forget_seconds: float = math.inf
+    runs_interval_seconds: float = 60.0
 
 
 class Collector(Protocol):
-    """Reads one concern from its source, anew for every scrape.
+    """Reads one concern from its source for every scrape.
 
-    Scrapes never overlap for one collector. It must not keep what it read: what has vanished at
-    the source vanishes from the page.
+    Scrapes never overlap for one collector. What has vanished at the source vanishes from the page:
+    one that keeps what it read, because its source must not be asked so often, says how old it is.
     """
 
     @property

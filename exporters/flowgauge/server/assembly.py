@@ -17,8 +17,15 @@ from flowgauge.server.dag_places import max_pairs
 from flowgauge.server.dag_requests import DagRequests
 from flowgauge.server.event_loop import EventLoopLag
 from flowgauge.server.instruments import Instruments
+from flowgauge.server.inventory import InventoryPage, inventory_seconds, keep_inventory
 from flowgauge.server.middleware import MetricsMiddleware
-from flowgauge.server.mlflow_host import flask_routes, plain_app, serve_by_uvicorn, static_prefix
+from flowgauge.server.mlflow_host import (
+    databases,
+    flask_routes,
+    plain_app,
+    serve_by_uvicorn,
+    static_prefix,
+)
 from flowgauge.server.page import MetricsPage
 from flowgauge.server.pool import PoolWatch
 from flowgauge.server.port import serve_page
@@ -58,7 +65,11 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     instruments.worker_starts.inc()
     app = application(load(name)) if name else plain_app()
     prefix = static_prefix()
-    page = MetricsPage(_together(files, dags, WorkerProcesses(files.living)), guard(name))
+    with contained:
+        keep_inventory(folder, databases(name), contained, inventory_seconds())
+    page = MetricsPage(
+        _together(files, dags, WorkerProcesses(files.living), InventoryPage(folder)), guard(name)
+    )
     address = own_address()
     if address:
         with contained:

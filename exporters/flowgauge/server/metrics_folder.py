@@ -29,6 +29,9 @@ __all__ = [
     "FOLDED_FILE",
     "FOLDER_VARIABLE",
     "GAUGE_MODES",
+    "INVENTORY",
+    "INVENTORY_DRAFT",
+    "INVENTORY_LOCK",
     "LOCK",
     "WORKER_FILE",
     "claim",
@@ -66,8 +69,13 @@ DAG_PLACES = "dags.places"
 DAG_COUNTS_FILE = re.compile(r"dags_\d+\.counts", re.ASCII)
 """What `dag_counts_file` returns."""
 
+INVENTORY, INVENTORY_DRAFT, INVENTORY_LOCK = (
+    f"inventory.{kind}" for kind in ("json", "draft", "lock")
+)
+"""The file that says what is in MLflow's database, while it is written, and who counts."""
+
 _OTHERS_OF_OURS = re.compile(
-    rf"{LOCK}|{re.escape(DAG_PLACES)}|{DAG_COUNTS_FILE.pattern}|(?:{_ADDITIVE})_dead\.(?:db|draft)|{FOLDED_FILE.pattern}\.malformed",
+    rf"{LOCK}|inventory\.(?:json|draft|lock)|{re.escape(DAG_PLACES)}|{DAG_COUNTS_FILE.pattern}|(?:{_ADDITIVE})_dead\.(?:db|draft)|{FOLDED_FILE.pattern}\.malformed",
     re.ASCII,
 )
 _FOLDER = re.compile(r"flowgauge-\d+", re.ASCII)

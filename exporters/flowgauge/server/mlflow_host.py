@@ -36,6 +36,7 @@ __all__ = [
     "bootstrap_basic_auth",
     "check_basic_auth",
     "connection_limit",
+    "databases",
     "fastapi_template",
     "flask_routes",
     "from_wsgi",
@@ -112,6 +113,12 @@ NAMES: tuple[Name, ...] = (
     Name(_VARIABLES, "_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN", "the secret workers and jobs share",
          (3, 11), BASIC_AUTH),
     Name(_VARIABLES, "_MLFLOW_SGI_NAME", "tells MLflow's login to be an ASGI app", (3, 4)),
+    Name("mlflow.server", "ARTIFACTS_ONLY_ENV_VAR, BACKEND_STORE_URI_ENV_VAR, "
+         "REGISTRY_STORE_URI_ENV_VAR", "tells workers where the databases are", asked=False),
+    Name(_AUTH, "auth_config.database_uri", "the database of users", app=BASIC_AUTH, asked=False),
+    Name("MLflow's databases", "experiments, runs, trace_info, registered_models, "
+         "registered_model_tags, registered_model_aliases, model_versions, users",
+         "the tables that are counted", asked=False),
     Name("mlflow.store", "*_store", "modules a pool is named after", asked=False),
     Name("fastapi", 'scope["route"].path_format', "the template of a route", asked=False),
     Name("fastapi", 'scope["fastapi"]["effective_route_context"]',
@@ -185,6 +192,27 @@ def flask_routes() -> "Map":
 
     routes: Map = app.url_map
     return routes
+
+
+def databases(app: str | None) -> dict[str, str]:
+    """Return the URIs of `tracking`, `registry` and, of basic-auth, `auth`: some may be folders.
+
+    A server of artifacts alone has none.
+    """
+    from mlflow import server  # noqa: PLC0415 - importing it builds MLflow
+
+    if os.environ.get(server.ARTIFACTS_ONLY_ENV_VAR):
+        return {}
+    tracking = os.environ.get(server.BACKEND_STORE_URI_ENV_VAR, "")
+    found = {
+        "tracking": tracking,
+        "registry": os.environ.get(server.REGISTRY_STORE_URI_ENV_VAR) or tracking,
+    }
+    if app == BASIC_AUTH:
+        from mlflow.server import auth  # noqa: PLC0415 - as above
+
+        found["auth"] = auth.auth_config.database_uri
+    return found
 
 
 def serve_by_uvicorn() -> None:

@@ -116,8 +116,10 @@ def _check(app: str | None) -> None:
     # Not at the top: it rests on starlette, which `mlflow server` has loaded by now.
     from flowgauge.server.access import check_access  # noqa: PLC0415
     from flowgauge.server.dag_places import max_pairs  # noqa: PLC0415
+    from flowgauge.server.inventory import inventory_seconds  # noqa: PLC0415
 
     max_pairs()
+    inventory_seconds()
     warning = check_access(app)
     if warning:
         _warn(warning)

@@ -74,20 +74,44 @@ class Queries:
         return str(answer["experiment"]["experiment_id"])
 
     def experiments(self) -> Found:
-        """Find the active experiments."""
-        return self._search(
-            "GET", "experiments/search", {}, lambda page: page.get("experiments", [])
-        )
+        """Find the active experiments, those that changed last first."""
+        return self._experiments({})
 
-    def runs(self, experiment_ids: Sequence[str], wanted: str) -> Found:
-        """Find the active runs of experiments that the filter *wanted* lets pass, newest first."""
-        query = {
+    def experiments_changed(self, since_ms: int) -> Found:
+        """Find the experiments that were made, renamed, deleted or restored since then."""
+        wanted = f"last_update_time >= {since_ms}"
+        return self._experiments({"filter": wanted, "view_type": "ALL"})
+
+    def runs(
+        self,
+        experiment_ids: Sequence[str],
+        wanted: str,
+        *,
+        newest: str = "start_time",
+        deleted: bool = False,
+    ) -> Found:
+        """Find the active runs of experiments that the filter *wanted* lets pass, newest first.
+
+        *newest* is the attribute that says how new a run is. With *deleted*, those in the trash
+        instead.
+        """
+        query: dict[str, Any] = {
             "experiment_ids": list(experiment_ids),
             "filter": wanted,
-            "order_by": ["attributes.start_time DESC"],
+            "order_by": [f"attributes.{newest} DESC"],
         }
+        if deleted:
+            query["run_view_type"] = "DELETED_ONLY"
         return self._search(
-            "POST", "runs/search", query, lambda page: map(_described, page.get("runs", []))
+            "POST",
+            "runs/search",
+            query,
+            lambda page: map(_described, page.get("runs", [])),
+        )
+
+    def _experiments(self, query: Mapping[str, Any]) -> Found:
+        return self._search(
+            "GET", "experiments/search", query, lambda page: page.get("experiments", [])
         )
 
     def _search(

@@ -1,27 +1,30 @@
 """The collectors, one module a concern. A new one is one line here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from flowgauge.exporter.collector import Collector, Context
 from flowgauge.exporter.collectors.build import BuildCollector
 from flowgauge.exporter.collectors.dag_logging import DagLoggingCollector
 from flowgauge.exporter.collectors.outbox import OutboxCollector
 from flowgauge.exporter.collectors.rate_limit import RateLimitCollector
+from flowgauge.exporter.collectors.runs import RunsCollector
 from flowgauge.exporter.collectors.store import StoreCollector
 from flowgauge.exporter.collectors.tracking import TrackingCollector
 
-__all__ = ["make_collectors"]
+__all__ = ["COLLECTORS", "make_collectors"]
 
-_COLLECTORS: tuple[Callable[[Context], Collector], ...] = (
-    BuildCollector,
-    DagLoggingCollector,
-    OutboxCollector,
-    RateLimitCollector,
-    StoreCollector,
-    TrackingCollector,
-)
+COLLECTORS: Mapping[str, Callable[[Context], Collector]] = {
+    "build": BuildCollector,
+    "dag_logging": DagLoggingCollector,
+    "outbox": OutboxCollector,
+    "rate_limit": RateLimitCollector,
+    "runs": RunsCollector,
+    "store": StoreCollector,
+    "tracking": TrackingCollector,
+}
+"""What makes each, by the name it has in options and in the label `collector`."""
 
 
-def make_collectors(context: Context) -> Sequence[Collector]:
-    """Return every collector, reading from *context*."""
-    return [make(context) for make in _COLLECTORS]
+def make_collectors(context: Context, names: Collection[str] = COLLECTORS) -> Sequence[Collector]:
+    """Return the collectors of these *names*, by default all, reading from *context*."""
+    return [make(context) for name, make in COLLECTORS.items() if name in names]

@@ -1,0 +1,1 @@
+"""The runs of DAGs in MLflow, read a little at a time."""

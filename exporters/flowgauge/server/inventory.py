@@ -1,0 +1,168 @@
+"""What is in MLflow's database: counted by one worker, now and then, and shown by all.
+
+To count is to read a whole table. So the database does it, once a minute, or more rarely where it
+takes longer than a hundredth of that. The worker that holds a lock counts, and leaves the figures
+in a file for whichever is scraped; when it dies, another one goes on.
+"""
+
+import fcntl
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from flowgauge import metrics
+from flowgauge.dag_headers import OTHER
+from flowgauge.errors import UsageError
+from flowgauge.server.metrics_folder import INVENTORY, INVENTORY_DRAFT, INVENTORY_LOCK
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from flowgauge.server.containment import Containment
+
+__all__ = ["INTERVAL_VARIABLE", "InventoryPage", "count", "inventory_seconds", "keep_inventory"]
+
+INTERVAL_VARIABLE = "FLOWGAUGE_INVENTORY_SECONDS"
+_EVERY_SECONDS = 60
+_SHARE = 0.01
+_RAREST_SECONDS = 3600.0
+# Of one question: where it takes longer, there is other work to do.
+_PATIENCE_SECONDS = 20
+_DATABASE = re.compile(r"(postgresql|mysql|sqlite|mssql)(\+\w+)?:")
+_MOST = 20
+
+# MLflow keeps prompts among the registered models.
+_OF_MODELS = """ WHERE name NOT IN (
+    SELECT tag.name FROM registered_model_tags AS tag
+    WHERE tag.key = 'mlflow.prompt.is_prompt' AND tag.value = 'true')"""
+_QUESTIONS: Mapping[str, Mapping[metrics.Metric, str]] = {
+    "tracking": {
+        metrics.EXPERIMENTS: "SELECT lifecycle_stage, count(*) FROM experiments"
+        " GROUP BY lifecycle_stage",
+        metrics.RUNS: "SELECT lifecycle_stage, status, count(*) FROM runs"
+        " GROUP BY lifecycle_stage, status",
+        metrics.TRACES: "SELECT count(*) FROM trace_info",
+    },
+    "registry": {
+        metrics.REGISTERED_MODELS: "SELECT count(*) FROM registered_models WHERE {of_models}",
+        metrics.MODEL_VERSIONS: "SELECT current_stage, count(*) FROM model_versions"
+        " WHERE current_stage <> 'Deleted_Internal' AND {of_models} GROUP BY current_stage",
+        metrics.MODEL_ALIASES: "SELECT alias, count(*) FROM registered_model_aliases"
+        " WHERE {of_models} GROUP BY alias ORDER BY count(*) DESC, alias",
+    },
+    "auth": {metrics.USERS: "SELECT count(*) FROM users"},
+}
+# MLflow keeps prompts among the registered models.
+_OF_MODELS = """name NOT IN (
+    SELECT tag.name FROM registered_model_tags AS tag
+    WHERE tag.key = 'mlflow.prompt.is_prompt' AND tag.value = 'true')"""
+_METRICS = [metric for questions in _QUESTIONS.values() for metric in questions]
+
+
+@dataclass(frozen=True)
+class InventoryPage(Collector):
+    """Shows what was counted last, and when; nothing of what could not be counted."""
+
+    folder: Path
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every family, also one without a sample."""
+        try:
+            kept: Mapping[str, Any] = json.loads((self.folder / INVENTORY).read_bytes())
+        except (OSError, ValueError):  # nothing was counted yet, or somebody took the folder away
+            kept = {"counts": {}}
+        for metric in _METRICS:
+            family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+            for *labels, value in kept["counts"].get(metric.name, ()):
+                family.add_metric(labels, value)
+            yield family
+        spec = metrics.INVENTORY_READ
+        family = GaugeMetricFamily(spec.name, spec.help)
+        if "at" in kept:
+            family.add_metric([], kept["at"])
+        yield family
+
+
+def inventory_seconds() -> int:
+    """Return how often to count: FLOWGAUGE_INVENTORY_SECONDS, by default 60; 0 means never.
+
+    Raises `UsageError` for what is no such number.
+    """
+    said = os.environ.get(INTERVAL_VARIABLE) or str(_EVERY_SECONDS)
+    if not (said.isascii() and said.isdecimal()):
+        raise UsageError(
+            f"{INTERVAL_VARIABLE} is {said!r}: give a whole number of seconds, how often to count "
+            "what is in MLflow's database at most, or 0 for never"
+        )
+    return int(said)
+
+
+def keep_inventory(
+    folder: Path, databases: Mapping[str, str], contained: "Containment", every: float
+) -> None:
+    """Have a thread count what is in *databases*, as `count` does, *every* so many seconds.
+
+    Of all workers that share *folder* one does. While a database is away, nothing is counted.
+    """
+
+    def keep() -> None:
+        with contained:
+            lock = os.open(folder / INVENTORY_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            while True:
+                began = time.monotonic()
+                with contained, suppress(OperationalError):
+                    count(folder, databases)
+                took = time.monotonic() - began
+                time.sleep(min(max(took / _SHARE, every), max(_RAREST_SECONDS, every)))
+
+    if every and any(map(_DATABASE.match, databases.values())):
+        threading.Thread(target=keep, name="flowgauge-inventory", daemon=True).start()
+
+
+def count(folder: Path, databases: Mapping[str, str]) -> None:
+    """Count what is in *databases*, URIs by `tracking`, `registry`, `auth`, and say it in *folder*.
+
+    MLflow may keep things elsewhere too, which are not counted. Raises SQLAlchemy's errors.
+    """
+    counts = {}
+    for name, uri in databases.items():
+        if _DATABASE.match(uri):
+            # A connection of its own: those of MLflow's pool are for its users.
+            with create_engine(uri, poolclass=NullPool).connect() as connection:
+                for metric, sql in _QUESTIONS[name].items():
+                    counts[metric.name] = _first(_rows(connection, sql), _MOST)
+    draft = folder / INVENTORY_DRAFT
+    draft.write_text(json.dumps({"at": time.time(), "counts": counts}))
+    draft.replace(folder / INVENTORY)
+
+
+def _rows(connection: "Connection", sql: str) -> list[list[Any]]:
+    """Return rows of label values and a number."""
+    with connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SET LOCAL statement_timeout = '{_PATIENCE_SECONDS}s'"))
+        found = connection.execute(text(sql.replace("{of_models}", _OF_MODELS)))
+        return [[*map(str, labels), float(value)] for *labels, value in found]
+
+
+def _first(rows: list[list[Any]], most: int) -> list[list[Any]]:
+    """Return the first *most* rows, and the sum of the others: anybody may name an alias."""
+    if len(rows) <= most:
+        return rows
+    others = [OTHER] * (len(rows[0]) - 1)
+    return [*rows[:most], [*others, sum(row[-1] for row in rows[most:])]]

@@ -1,0 +1,151 @@
+"""What is in MLflow's database, as the server counts it."""
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from mlflow.entities import RunStatus
+from mlflow.entities.model_registry import RegisteredModelTag
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
+from prometheus_client import CollectorRegistry
+
+from flowgauge.errors import UsageError
+from flowgauge.server.inventory import InventoryPage, count, inventory_seconds
+from stack.mlflow import MlflowServer
+from stack.process import wait_for
+from tests.server.scrape import scrape
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables, and the default experiment in it."""
+    file = tmp_path_factory.mktemp("inventory") / "mlflow.db"
+    Tracking(f"sqlite:///{file}", "artifacts")
+    return file
+
+
+@pytest.fixture
+def uri(empty: Path, folder: Path) -> str:
+    """A database of the test's own."""
+    return f"sqlite:///{shutil.copy(empty, folder / 'mlflow.db')}"
+
+
+@pytest.fixture
+def tracking(uri: str, folder: Path) -> Tracking:
+    """MLflow's own door to the tracking database."""
+    return Tracking(uri, str(folder / "artifacts"))
+
+
+def _shown(folder: Path, databases: Mapping[str, str]) -> CollectorRegistry:
+    count(folder, databases)
+    registry = CollectorRegistry()
+    registry.register(InventoryPage(folder))
+    return registry
+
+
+def _run(tracking: Tracking, experiment: str) -> str:
+    started = tracking.create_run(experiment, "airflow", 0, [], "run")
+    return str(started.info.run_id)
+
+
+def test_experiments_and_runs_are_counted_by_what_became_of_them(
+    tracking: Tracking, uri: str, folder: Path
+) -> None:
+    """Active and in the trash, and runs by status too."""
+    kept, dropped = (tracking.create_experiment(uuid.uuid4().hex) for _ in range(2))
+    ended, deleted, _ = (_run(tracking, kept) for _ in range(3))
+    tracking.update_run_info(ended, RunStatus.FINISHED, 1, None)
+    tracking.delete_run(deleted)
+    _run(tracking, dropped)
+    tracking.delete_experiment(dropped)
+    shown = _shown(folder, {"tracking": uri})
+    stages = {
+        stage: shown.get_sample_value("mlflow_experiments", {"lifecycle_stage": stage})
+        for stage in ("active", "deleted")
+    }
+    assert stages == {"active": 2, "deleted": 1}
+    runs = {
+        labels: shown.get_sample_value(
+            "mlflow_runs", dict(zip(("lifecycle_stage", "status"), labels, strict=True))
+        )
+        for labels in (("active", "FINISHED"), ("active", "RUNNING"), ("deleted", "RUNNING"))
+    }
+    assert runs == {
+        ("active", "FINISHED"): 1, ("active", "RUNNING"): 1, ("deleted", "RUNNING"): 2
+    }  # fmt: skip
+    assert shown.get_sample_value("mlflow_traces") == 0
+    assert shown.get_sample_value("mlflow_registered_models") is None
+
+
+def test_models_are_counted_without_prompts(uri: str, folder: Path) -> None:
+    """Models, versions by stage, aliases; no version that was deleted, and no prompt."""
+    registry = Registry(uri)
+    for name, versions in (("churn", 3), ("price", 1)):
+        registry.create_registered_model(name)
+        for _ in range(versions):
+            registry.create_model_version(name, "s3://models/1")
+    registry.transition_model_version_stage(
+        "churn", "1", "Production", archive_existing_versions=False
+    )
+    registry.delete_model_version("churn", "3")
+    registry.set_registered_model_alias("churn", "champion", "2")
+    registry.set_registered_model_alias("price", "champion", "1")
+    prompt = [RegisteredModelTag("mlflow.prompt.is_prompt", "true")]
+    registry.create_registered_model("greeting", prompt)
+    registry.create_model_version("greeting", "prompt")
+    shown = _shown(folder, {"registry": uri})
+    assert shown.get_sample_value("mlflow_registered_models") == 2
+    assert shown.get_sample_value("mlflow_model_versions", {"stage": "None"}) == 2
+    assert shown.get_sample_value("mlflow_model_versions", {"stage": "Production"}) == 1
+    assert shown.get_sample_value("mlflow_model_versions", {"stage": "Deleted_Internal"}) is None
+    assert shown.get_sample_value("mlflow_model_aliases", {"alias": "champion"}) == 2
+
+
+def test_aliases_of_strangers_do_not_fill_the_labels(uri: str, folder: Path) -> None:
+    """The 20 most used have labels of their own, the others are counted together."""
+    registry = Registry(uri)
+    for number in range(2):
+        registry.create_registered_model(f"many {number}")
+        registry.create_model_version(f"many {number}", "s3://models/1")
+        for alias in range(25 if number else 20):
+            registry.set_registered_model_alias(f"many {number}", f"alias{alias}", "1")
+    shown = _shown(folder, {"registry": uri})
+    aliases = {
+        sample.labels["alias"]: sample.value
+        for family in shown.collect()
+        for sample in family.samples
+        if sample.name == "mlflow_model_aliases"
+    }
+    assert len(aliases) == 21
+    assert aliases["other"] == 5
+    assert aliases["alias0"] == 2
+
+
+def test_what_is_no_database_is_not_counted(folder: Path) -> None:
+    """A MLflow that keeps runs in files has no inventory, not one of nothing."""
+    shown = _shown(folder, {"tracking": str(folder), "registry": "databricks-uc"})
+    assert [sample.name for family in shown.collect() for sample in family.samples] == [
+        "mlflow_inventory_read_timestamp_seconds"
+    ]
+
+
+@pytest.mark.parametrize("said", ["often", "-1", "1.5"])
+def test_a_wrong_interval_is_one_sentence(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what may stand there."""
+    monkeypatch.setenv("FLOWGAUGE_INVENTORY_SECONDS", said)
+    with pytest.raises(
+        UsageError, match=r"FLOWGAUGE_INVENTORY_SECONDS is '.*': give a whole number"
+    ):
+        inventory_seconds()
+
+
+def test_one_worker_counts_for_all(four: MlflowServer) -> None:
+    """Whichever worker is scraped shows the same count, of one moment."""
+    wait_for(lambda: scrape(four.url).series("mlflow_experiments"), "it was counted")
+    read = "mlflow_inventory_read_timestamp_seconds"
+    times = {value for _ in range(20) for _, value in scrape(four.url).series(read)}
+    assert len(times) <= 2
+    assert all(value >= 1 for _, value in scrape(four.url).series("mlflow_experiments"))
