@@ -42,6 +42,7 @@ _SUFFERING = {
     "MLflowDagLoggingFailing",
     "MLflowDagRequestsFailing",
     "MLflowDagStoppedLogging",
+    "MLflowDagsStoppedTogether",
     "MLflowOutboxBacklog",
     "FlowgaugeCollectorFailing",
 }
@@ -54,6 +55,7 @@ _SILENCES = {
     _TIMEOUTS: {"MLflowApiFailing", _EXHAUSTED, *_SUFFERING},
     "MLflowApiFailing": {"MLflowServerAbsent", *_SUFFERING},
     "MLflowHighErrorRate": {"MLflowHighLatency", *_BURNING},
+    "MLflowDagsStoppedTogether": {"MLflowDagStoppedLogging"},
     "MLflowErrorBudgetBurn1h": _BURNING - {"MLflowErrorBudgetBurn1h"},
     "MLflowErrorBudgetBurn6h": {"MLflowErrorBudgetBurn1d", "MLflowErrorBudgetBurn3d"},
     "MLflowErrorBudgetBurn1d": {"MLflowErrorBudgetBurn3d"},
