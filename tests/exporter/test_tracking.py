@@ -155,6 +155,21 @@ def test_a_slow_search_does_not_hide_that_mlflow_is_up(folder: Path) -> None:
     assert ("mlflow_dag_runs_limited", "") not in samples
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"), [(401, "unauthorized"), (403, "unauthorized"), (503, "unavailable")]
+)
+def test_it_is_told_why_mlflow_does_not_answer(folder: Path, status: int, reason: str) -> None:
+    """A login that MLflow refuses is told from an MLflow that is not well."""
+    with canned_server() as server, TrackingClient(server.url, environ={}) as client:
+        server.status = status
+        collector = TrackingCollector(Context(client, open_store(f"sqlite:///{folder}/store.db")))
+        text = generate_latest(Scrape([collector])).decode()
+    shown = {line for line in text.splitlines() if line.startswith("mlflow_probe_failure{")}
+    assert f'mlflow_probe_failure{{reason="{reason}"}} 1.0' in shown
+    assert sum(line.endswith(" 1.0") for line in shown) == 1
+    assert "mlflow_up 0.0" in text
+
+
 @pytest.mark.parametrize("page", [None, "<html>Sign in</html>"])
 def test_a_failing_version_hides_nothing(folder: Path, page: str | None) -> None:
     """A managed MLflow without a version, or with a page in its place, still shows its runs."""

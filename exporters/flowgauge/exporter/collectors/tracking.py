@@ -11,16 +11,18 @@ from flowgauge.dag_headers import OTHER, is_name
 from flowgauge.exporter.collector import MAX_TIME_LIMIT_SECONDS, Context, Family
 from flowgauge.exporter.families import Labels, family
 from flowgauge.metrics import (
+    CERTIFICATE_EXPIRY,
     DAG_LAST_RUN,
     DAG_LAST_RUN_DURATION,
     DAG_RUNS,
     DAG_RUNS_LIMITED,
     DAG_RUNS_STALE,
     PROBE_DURATION,
+    PROBE_FAILURE,
     SERVER_INFO,
     UP,
 )
-from flowgauge.tracking.errors import TrackingError
+from flowgauge.tracking.errors import REASONS, TrackingError
 from flowgauge.tracking.queries import Queries
 from flowgauge.tracking.tags import DAG_ID_TAG
 
@@ -43,13 +45,13 @@ class TrackingCollector:
     """Probes MLflow and counts the runs tagged with a DAG, over all active experiments.
 
     An MLflow that does not answer is a finding (`mlflow_up` 0), not a failure of this collector;
-    then nothing else is shown. The probe is a real API call, as `/health` is fine even without a
-    database. It has 4 s of its own, so that an MLflow that is only slow is told from one that is
-    down. A version that is not told hides nothing else. Of the recent and of the stale runs it
-    reads the *limit* newest, *page* at a time, in at most *limit* experiments; figures of a longer
-    list are marked by `mlflow_dag_runs_limited`. Anybody who may log can tag a run as he likes:
-    beyond the context's `max_pairs` DAGs, those whose runs are older first, and for what Airflow
-    would call no DAG, the label is `other`.
+    then nothing else is shown but why, and when its certificate expires. The probe is a real API
+    call, as `/health` is fine even without a database. It has 4 s of its own, so that an MLflow
+    that is only slow is told from one that is down. A version that is not told hides nothing else.
+    Of the recent and of the stale runs it reads the *limit* newest, *page* at a time, in at most
+    *limit* experiments; figures of a longer list are marked by `mlflow_dag_runs_limited`. Anybody
+    who may log can tag a run as he likes: beyond the context's `max_pairs` DAGs, those whose runs
+    are older first, and for what Airflow would call no DAG, the label is `other`.
     """
 
     name = "tracking"
@@ -76,9 +78,12 @@ class TrackingCollector:
     def collect(self) -> Iterator[Family]:
         """Yield the probe's result, then the runs and the version if MLflow answers."""
         started = self._clock()
-        up = self._probe()
-        yield family(UP, {(): up})
-        if not up:
+        failure = self._probe()
+        yield family(UP, {(): failure is None})
+        yield family(PROBE_FAILURE, {(reason,): reason == failure for reason in REASONS})
+        if expires := self._client.certificate_expires:
+            yield family(CERTIFICATE_EXPIRY, {(): expires})
+        if failure:
             return
         yield family(PROBE_DURATION, {(): self._clock() - started})
         deadline = started + _ALL_SECONDS
@@ -91,14 +96,15 @@ class TrackingCollector:
             Queries(self._client, seconds_left=seconds_left, page=self._page, limit=self._limit)
         )
 
-    def _probe(self) -> bool:
+    def _probe(self) -> str | None:
+        """Return why the probe failed, None if it did not."""
         try:
             Queries(self._client, seconds_left=lambda: _PROBE_SECONDS).probe()
         except TrackingError as error:
             self._complaint.raise_(str(error))
-            return False
+            return error.reason
         self._complaint.settle()
-        return True
+        return None
 
     def _version(self, seconds_left: Callable[[], float]) -> Iterator[Family]:
         try:
