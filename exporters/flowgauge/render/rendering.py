@@ -19,10 +19,10 @@ def render(name: str, environment: Environment) -> Files:
     """
     files = {
         **prometheus_files(name, environment),
-        **rule_files(environment),
+        **rule_files(name, environment),
         **alertmanager_files(environment, alerts()),
         **grafana_files(environment),
     }
     if environment.kubernetes:
-        files |= kubernetes_files(environment, environment.kubernetes, files)
+        files |= kubernetes_files(name, environment, environment.kubernetes, files)
     return files

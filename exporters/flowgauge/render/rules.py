@@ -1,4 +1,4 @@
-"""The alert rules, with the environment's numbers and links."""
+"""The alert rules, of the environment's series, with its numbers and links."""
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
@@ -11,6 +11,7 @@ from flowgauge.redact import quote
 from flowgauge.render.files import Files, to_yaml
 from flowgauge.rules.files import RuleFile, Source, alert_names, read_rules
 from flowgauge.rules.overrides import apply_overrides
+from flowgauge.rules.scoping import scoped
 
 __all__ = ["RULES", "alerts", "rule_files"]
 
@@ -18,8 +19,8 @@ RULES = "prometheus/rules"
 """Where the rule files lie: beside Prometheus' configuration."""
 
 
-def rule_files(environment: Environment) -> Files:
-    """Return the rule files.
+def rule_files(name: str, environment: Environment) -> Files:
+    """Return the rule files of the environment *name*, which read its series alone.
 
     Raises `UsageError` for overrides of alerts that do not exist.
     """
@@ -27,7 +28,8 @@ def rule_files(environment: Environment) -> Files:
     _require_known(environment.alerts, alert_names(sources))
     return {
         f"{RULES}/{source.path.name}": relink(
-            _readable(apply_overrides(source.file, environment.alerts)), environment.urls.links
+            _readable(scoped(apply_overrides(source.file, environment.alerts), name)),
+            environment.urls.links,
         )
         for source in sources
     }
