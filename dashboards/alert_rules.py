@@ -3,6 +3,7 @@
 import re
 from functools import cache
 
+from dashboards.promql import SYSTEM
 from flowgauge.assets import asset
 from flowgauge.rules.files import Rule, read_rules
 
@@ -30,7 +31,7 @@ def names(dashboard: str = "") -> str:
 
 def firing(dashboard: str = "", *, severity: str = "") -> str:
     """Return the selector of our alerts that fire: all, or those of *dashboard* or *severity*."""
-    matchers = [names(dashboard), 'alertstate="firing"']
+    matchers = [names(dashboard), 'alertstate="firing"', SYSTEM]
     if severity:
         matchers.append(f'severity="{severity}"')
     return f"ALERTS{{{','.join(matchers)}}}"

@@ -18,9 +18,8 @@ from dashboards.grafana import (
     table,
     timeseries,
     value_names,
-    variable,
 )
-from dashboards.promql import buckets, gauge, label_values, quantile, ratio, select, total
+from dashboards.promql import buckets, gauge, quantile, ratio, select, total
 from flowgauge.metrics import (
     ARTIFACT_UPLOAD_BYTES,
     ARTIFACT_UPLOAD_FAILED,
@@ -73,12 +72,7 @@ def server() -> Any:
         "MLflow server",
         "Requests, latency, artifacts and database pools of an MLflow tracking server that runs "
         "with --app-name flowgauge.",
-        variables=[
-            variable("job", "Job", label_values(HTTP_REQUESTS, "job"), default=["mlflow"]),
-            variable(
-                "instance", "Instance", label_values(HTTP_REQUESTS, "instance", 'job=~"$job"')
-            ),
-        ],
+        variables=common.target_variables(HTTP_REQUESTS, jobs=["mlflow"]),
         panels=[
             *_overview(),
             *_requests(),
