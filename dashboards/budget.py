@@ -42,7 +42,7 @@ def burning() -> Panel:
     return stat(
         "Budget burn, 1 h",
         "How many times faster than planned the last hour spent the error budget. At 1 it lasts "
-        "exactly 30 days.",
+        "exactly 30 days. Red where MLflowErrorBudgetBurn1h fires.",
         "short",
         f"max({_burn('1h')})",
         above(alert_rules.threshold("MLflowErrorBudgetBurn1h")),

@@ -71,7 +71,7 @@ def _overview() -> list[Panel]:
         stat(
             "Hits in 5 min",
             "Calls in the last 5 minutes that found the busiest window full: they waited, or were "
-            "refused.",
+            "refused. Red where MLflowRateLimitSaturated fires.",
             "short",
             f"max({increase(RATE_LIMIT_HITS, '5m', _KEY, by='key')})",
             above(alert_rules.threshold("MLflowRateLimitSaturated")),
@@ -97,7 +97,8 @@ def _overview() -> list[Panel]:
         ),
         stat(
             "Oldest payload",
-            "How long the oldest payload in the outbox has waited.",
+            "How long the oldest payload in the outbox has waited. Red where MLflowOutboxBacklog "
+            "fires.",
             "s",
             f"max({_OLDEST_AGE})",
             above(alert_rules.threshold("MLflowOutboxBacklog")),

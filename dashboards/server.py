@@ -109,7 +109,7 @@ def _overview() -> list[Panel]:
         stat(
             "Error ratio",
             "Share of requests answered with 5xx. A drained database pool answers 400: see "
-            "Pool time-outs.",
+            "Pool time-outs. Red where MLflowHighErrorRate fires.",
             "percentunit",
             ratio(total(HTTP_REQUESTS, _FAILED), total(HTTP_REQUESTS)),
             above(alert_rules.threshold("MLflowHighErrorRate")),
@@ -118,7 +118,8 @@ def _overview() -> list[Panel]:
         ),
         stat(
             "Latency, p95",
-            "95 % of requests are answered faster than this, artifacts and gateway left out.",
+            "95 % of requests are answered faster than this, artifacts and gateway left out. Red "
+            "where MLflowHighLatency fires.",
             "s",
             quantile(0.95, HTTP_DURATION, _INTERACTIVE),
             above(alert_rules.threshold("MLflowHighLatency")),
@@ -127,7 +128,8 @@ def _overview() -> list[Panel]:
         stat(
             "Pool use, fullest worker",
             "Database connections checked out, of those the worker may have. At 100 % requests "
-            "wait, and after 30 s MLflow answers them with 400.",
+            "wait, and after 30 s MLflow answers them with 400. Red where "
+            "MLflowPostgresConnectionPoolExhausted fires.",
             "percentunit",
             f"max({_POOL_USE})",
             above(alert_rules.threshold("MLflowPostgresConnectionPoolExhausted")),
@@ -163,7 +165,8 @@ def _requests() -> list[Panel]:
         ),
         table(
             "Routes",
-            "Each route's traffic now: who is busy, who fails, who is slow.",
+            "Each route's traffic now: who is busy, who fails, who is slow. Red as in "
+            "MLflowHighErrorRate and MLflowHighLatency.",
             {
                 "Requests": ("reqps", total(HTTP_REQUESTS, by=by)),
                 "Failed": (

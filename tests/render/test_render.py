@@ -164,6 +164,36 @@ def test_an_override_changes_what_it_names_and_nothing_else(full: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize(
+    ("alert", "uid", "panel"),
+    [
+        ("MLflowHighErrorRate", "flowgauge-server", "Error ratio"),
+        ("MLflowHighLatency", "flowgauge-server", "Latency, p95"),
+        ("MLflowHighLatency", "flowgauge-server", "Latency"),
+        ("MLflowHighLatency", "flowgauge-server", "Routes"),
+        ("MLflowPostgresConnectionPoolExhausted", "flowgauge-server", "Pool use by worker"),
+        ("MLflowDagRequestsFailing", "flowgauge-dags", "Failing requests by DAG"),
+        ("MLflowRateLimitSaturated", "flowgauge-rate-limit", "Hits in 5 min"),
+        ("MLflowOutboxBacklog", "flowgauge-rate-limit", "Oldest payload"),
+        ("MLflowErrorBudgetBurn1h", "flowgauge-alerts", "Burn over 5m and 1h"),
+        ("MLflowCertificateExpiring", "flowgauge-alerts", "MLflow's certificate"),
+    ],
+)
+def test_lines_and_texts_follow_a_threshold(alert: str, uid: str, panel: str) -> None:
+    """Where an environment changes an alert's number, dashboards draw it, and the alert says so."""
+    values = {"domains": {"mlflow": "h"}, "alerts": {alert: {"threshold": 0.123}}}
+    before, after = (
+        render("test", Environment.model_validate(one))
+        for one in ({"domains": {"mlflow": "h"}}, values)
+    )
+    board = f"grafana/dashboards/{uid}.json"
+    drawn = [one for one in json.loads(after[board])["panels"] if one["title"] == panel]
+    assert any('"value": 0.123' in json.dumps(one) for one in drawn)
+    assert before[board].count("0.123") == 0
+    rules = "".join(text for path, text in after.items() if path.startswith("prometheus/rules"))
+    assert rules.count("(Here the limit is 0.123, not ") == 1
+
+
 def test_an_alert_is_switched_off_or_given_labels(rendered: Callable[[str], Path]) -> None:
     """`enabled: false` takes the alert out; labels are added to those it has."""
     alerts = "MLflowServerDown: {enabled: false}, MLflowHighLatency: {labels: {team: data}}"
@@ -318,6 +348,10 @@ def test_the_command_writes_diffs_and_refuses(folder: Path) -> None:
 
     assert run().returncode == 0
     assert (folder / "build/prod/prometheus/prometheus.yml").is_file()
+    assert run().stderr == (
+        "environments/prod.yaml: NOBODY IS TOLD of critical alerts: receivers.page is empty\n"
+        "environments/prod.yaml: NOBODY IS TOLD of warnings: receivers.ticket is empty\n"
+    )
     same = run("--diff")
     assert (same.returncode, same.stdout) == (0, "")
 

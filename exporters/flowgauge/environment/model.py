@@ -187,6 +187,11 @@ class Receiver(_Section):
     slack: Slack | None = None
     pagerduty: PagerDuty | None = None
 
+    @property
+    def is_told(self) -> bool:
+        """Whether there is any way."""
+        return any((self.webhook, self.email, self.slack, self.pagerduty))
+
 
 class MlflowService(_Section):
     """How the Kubernetes Service of MLflow is found."""
