@@ -121,8 +121,9 @@ def test_every_example_is_valid() -> None:
             "domains: {mlflow: h}\nprometheus: {scrape_interval: 5m, mlflow: {targets: [a]}}",
             (
                 "prometheus.scrape_interval must be between 10s and 30s: slower, a drained "
-                "database pool is not told within two minutes; faster, a scrape ends before an exporter "
-                "whose MLflow hangs has answered; prometheus.mlflow.targets.0 must be HOST:PORT"
+                "database pool is not told within two minutes; faster, a scrape ends before an "
+                "exporter whose MLflow hangs has answered; prometheus.mlflow.targets.0 must be "
+                "HOST:PORT"
             ),
         ),
         (
