@@ -54,7 +54,8 @@ def scaled_alertmanager(file: Path, faster: int, webhook_url: str) -> Path:
     configuration = yaml.safe_load((asset("alerts") / "alertmanager.yml").read_text())
     for route in [configuration["route"], *configuration["route"]["routes"]]:
         _scale_keys(route, ("group_wait", "group_interval"), faster)
-    for receiver in configuration["receivers"]:
+    # The watchdog always fires: it stays without an address.
+    for receiver in configuration["receivers"][:2]:
         url = f"{webhook_url}/{receiver['name']}"
         receiver["webhook_configs"] = [{"url": url, "send_resolved": True}]
     file.write_text(yaml.safe_dump(configuration))

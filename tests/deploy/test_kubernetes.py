@@ -163,7 +163,7 @@ def test_the_targets_have_the_labels_the_rules_know(manifests: Manifests) -> Non
         }
         for name, monitor in _of_kind(manifests, "ServiceMonitor").items()
     }
-    one = {"environment": "test", "namespace": "mlflow"}
+    one = {"environment": "prod", "namespace": "mlflow"}
     assert labels == {
         "flowgauge-mlflow": {"job": "mlflow", **one},
         "flowgauge-exporter": {"job": "flowgauge", **one},
