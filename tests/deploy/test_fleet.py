@@ -147,7 +147,7 @@ def test_what_the_exporters_show_is_counted_once(fleet: _Fleet) -> None:
 
 
 def test_the_rules_do_not_count_twice(fleet: _Fleet) -> None:
-    """What the rules record of two exporters has one series a DAG or key; no alert tells of them."""
+    """One series a DAG or key is recorded of two exporters, and no alert tells of them."""
     fleet.shows("count(job:mlflow_api:up_avg5m)", 1)
     fleet.shows("job:mlflow_api:up_avg5m", 1)
     fleet.shows("count(key:mlflow_rate_limit_hits:increase5m)", 1)
