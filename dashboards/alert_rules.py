@@ -3,6 +3,7 @@
 import re
 from functools import cache
 
+from dashboards.promql import SYSTEM
 from flowgauge.assets import asset
 from flowgauge.rules.files import Rule, read_rules
 
@@ -30,7 +31,7 @@ def names(dashboard: str = "") -> str:
 
 def firing(dashboard: str = "", *, severity: str = "") -> str:
     """Return the selector of our alerts that fire: all, or those of *dashboard* or *severity*."""
-    matchers = [names(dashboard), 'alertstate="firing"']
+    matchers = [names(dashboard), 'alertstate="firing"', SYSTEM]
     if severity:
         matchers.append(f'severity="{severity}"')
     return f"ALERTS{{{','.join(matchers)}}}"
@@ -47,4 +48,6 @@ def runbooks() -> str:
 @cache
 def _alerts() -> dict[str, Rule]:
     sources = read_rules([f"{asset('alerts')}/*.yaml"])
-    return {rule.alert: rule for source in sources for rule in source.file.rules if rule.alert}
+    rules = [rule for source in sources for rule in source.file.rules if rule.alert]
+    # The watchdog always fires: it is no news.
+    return {str(rule.alert): rule for rule in rules if rule.labels["severity"] != "none"}

@@ -16,11 +16,11 @@ from dashboards.grafana import (
     table,
     timeseries,
     value_names,
-    variable,
 )
-from dashboards.promql import gauge, select
+from dashboards.promql import SYSTEM, gauge, select
 from flowgauge.metrics import (
     BUILD_INFO,
+    CERTIFICATE_EXPIRY,
     COLLECTOR_DURATION,
     COLLECTOR_SUCCESS,
     DAG_PAIRS_DROPPED,
@@ -28,6 +28,7 @@ from flowgauge.metrics import (
     DAG_RUNS_READ,
     HTTP_REQUESTS,
     PROBE_DURATION,
+    PROBE_FAILURE,
     UP,
 )
 
@@ -38,9 +39,6 @@ _SUBJECT = "alertname, severity, instance, dag_id, key, pool, collector"
 _SEVERITIES = {"critical": ("critical", "red"), "warning": ("warning", "orange")}
 _UP_OR_DOWN = value_names({0: ("DOWN", "red"), 1: ("UP", "green")})
 
-# Alerts speak of MLflow's job and of the exporter's.
-_OURS = f'__name__=~"{HTTP_REQUESTS.name}|{BUILD_INFO.name}"'
-
 
 def alerts() -> Any:
     """Return the dashboard of the alerts and the error budget."""
@@ -50,10 +48,8 @@ def alerts() -> Any:
         "Which alerts fire, which fired, how fast the error budget goes, and whether the parts "
         "that tell all this are well.",
         variables=[
-            variable(
-                "job", "Job", f"label_values({{{_OURS}}}, job)", default=["mlflow", "flowgauge"]
-            ),
-            variable("instance", "Instance", f'label_values({{{_OURS},job=~"$job"}}, instance)'),
+            # Alerts speak of MLflow's job and of the exporter's.
+            *common.target_variables((HTTP_REQUESTS, BUILD_INFO), jobs=["mlflow", "flowgauge"]),
         ],
         panels=[*_overview(), *_firing(), *_budget(), *_watchers()],
         links=common.links(but=common.ALERTS),
@@ -105,7 +101,7 @@ def _overview() -> list[Panel]:
 
 
 def _firing() -> list[Panel]:
-    since = f"time() - ALERTS_FOR_STATE{{{alert_rules.names()}}}"
+    since = f"time() - ALERTS_FOR_STATE{{{alert_rules.names()},{SYSTEM}}}"
     firing = f"max by ({_SUBJECT}) ({alert_rules.firing()})"
     return [
         row("Alerts"),
@@ -231,5 +227,20 @@ def _watchers() -> list[Panel]:
             "s",
             [query(f"time() - {gauge(DAG_RUNS_READ)}", "runs")],
             width=6,
+        ),
+        timeseries(
+            "Failed API calls",
+            "Why MLflow did not answer the exporter's own API call: 1 for the reason.",
+            "short",
+            [query(gauge(PROBE_FAILURE), "{{reason}}")],
+        ),
+        timeseries(
+            "MLflow's certificate",
+            "How long the certificate that MLflow shows the exporter is still valid. The line is "
+            "where MLflowCertificateExpiring fires.",
+            "s",
+            [query(f"min({gauge(CERTIFICATE_EXPIRY)}) - time()", "valid for")],
+            thresholds=below(alert_rules.threshold("MLflowCertificateExpiring")),
+            no_value="no TLS",
         ),
     ]

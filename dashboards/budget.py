@@ -2,13 +2,17 @@
 
 from dashboards import alert_rules
 from dashboards.grafana import Panel, above, below, query, stat, timeseries
+from dashboards.promql import JOB
 
 __all__ = ["FAILURES", "REQUESTS", "burning", "burns", "left"]
 
 # The rules add the servers of a job together: these series have no instance.
-_JOB = '{job=~"$job"}'
+_JOB = f"{{{JOB}}}"
 FAILURES = f"job:mlflow_slo_failures:rate5m{_JOB}"
 REQUESTS = f"job:mlflow_slo_requests:rate5m{_JOB}"
+
+# With the label where the rules are of one environment. Of several one cannot tell.
+_ALLOWED = 'scalar(max(slo:mlflow_error_budget:ratio{environment=~"$environment|"}))'
 
 _WINDOWS = {
     "MLflowErrorBudgetBurn1h": ("5m", "1h"),
@@ -26,7 +30,7 @@ def left() -> Panel:
         "Share of the last 30 days' error budget that is not spent. Below 0 the objective is "
         "missed.",
         "percentunit",
-        f"min(1 - {spent} / scalar(slo:mlflow_error_budget:ratio))",
+        f"min(1 - {spent} / {_ALLOWED})",
         below(0),
         decimals=0,
         no_value="no traffic",
@@ -38,7 +42,7 @@ def burning() -> Panel:
     return stat(
         "Budget burn, 1 h",
         "How many times faster than planned the last hour spent the error budget. At 1 it lasts "
-        "exactly 30 days.",
+        "exactly 30 days. Red where MLflowErrorBudgetBurn1h fires.",
         "short",
         f"max({_burn('1h')})",
         above(alert_rules.threshold("MLflowErrorBudgetBurn1h")),

@@ -14,8 +14,8 @@ from dashboards.grafana import (
     stat,
     variable,
 )
-from dashboards.promql import label_values
-from flowgauge.metrics import BUILD_INFO
+from dashboards.promql import JOB, SYSTEM, label_values
+from flowgauge.metrics import Metric
 
 __all__ = [
     "ALERTS",
@@ -26,10 +26,10 @@ __all__ = [
     "alerts_of",
     "colored",
     "dashed",
-    "exporter_variables",
     "firing_alerts",
     "graded",
     "links",
+    "target_variables",
 ]
 
 SERVER = "flowgauge-server"
@@ -50,21 +50,34 @@ _TITLES = {
 def links(but: str) -> list[Any]:
     """Return the links to the other dashboards and to the runbooks.
 
-    The data source goes along, but not the job: MLflow and the exporter are different jobs.
+    Data source and system go along, but not the job: MLflow and the exporter are different jobs.
     """
-    others = [
-        link(title, f"/d/{uid}?${{datasource:queryparam}}")
-        for uid, title in _TITLES.items()
-        if uid != but
-    ]
+    kept = "&".join(
+        f"${{{name}:queryparam}}" for name in ("datasource", "environment", "cluster", "namespace")
+    )
+    others = [link(title, f"/d/{uid}?{kept}") for uid, title in _TITLES.items() if uid != but]
     return [*others, link("Runbooks", alert_rules.runbooks())]
 
 
-def exporter_variables() -> list[Any]:
-    """Return the variables that choose the exporter."""
+def target_variables(told_by: Metric | Sequence[Metric], *, jobs: Sequence[str]) -> list[Any]:
+    """Return the variables that choose a system and its targets, of those that *told_by* is from.
+
+    They start at all systems, and at *jobs*.
+    """
+    environment, cluster, _ = SYSTEM.split(",")
     return [
-        variable("job", "Job", label_values(BUILD_INFO, "job"), default=["flowgauge"]),
-        variable("instance", "Instance", label_values(BUILD_INFO, "instance", 'job=~"$job"')),
+        variable("environment", "Environment", label_values(told_by, "environment"), optional=True),
+        variable(
+            "cluster", "Cluster", label_values(told_by, "cluster", environment), optional=True
+        ),
+        variable(
+            "namespace",
+            "Namespace",
+            label_values(told_by, "namespace", environment, cluster),
+            optional=True,
+        ),
+        variable("job", "Job", label_values(told_by, "job", SYSTEM), default=jobs),
+        variable("instance", "Instance", label_values(told_by, "instance", JOB)),
     ]
 
 

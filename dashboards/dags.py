@@ -18,6 +18,7 @@ from dashboards.grafana import (
     variable,
 )
 from dashboards.promql import (
+    JOB,
     buckets,
     gauge,
     increase,
@@ -86,9 +87,8 @@ def dags() -> Any:
         "log_with_mlflow: payloads, failures, rows, nulls and freshness.",
         variables=[
             # The exporter's and, for who uses MLflow, the server's.
-            variable("job", "Job", label_values(_TOLD_BY, "job"), default=["flowgauge", "mlflow"]),
-            variable("instance", "Instance", label_values(_TOLD_BY, "instance", 'job=~"$job"')),
-            variable("dag_id", "DAG", label_values(_WHO, "dag_id", 'job=~"$job"')),
+            *common.target_variables(_TOLD_BY, jobs=["flowgauge", "mlflow"]),
+            variable("dag_id", "DAG", label_values(_WHO, "dag_id", JOB)),
         ],
         panels=[*_overview(), *_use(), *_runs(), *_logging(), *_data(), *_time()],
         links=common.links(but=common.DAGS),

@@ -1,7 +1,8 @@
 """The fragments of PromQL that the dashboards are made of.
 
-Every selector carries `$job` and `$instance`, and every rate `$__rate_interval`, which Grafana
-keeps at four scrapes or more: shorter, a late scrape leaves a gap.
+Every selector carries `$environment`, `$cluster`, `$namespace`, `$job` and `$instance`, and every
+rate `$__rate_interval`, which Grafana keeps at four scrapes or more: shorter, a late scrape leaves
+a gap.
 https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/
 
 Several exporters may read the one store and then show the same numbers: what the exporter shows is
@@ -13,7 +14,9 @@ from collections.abc import Sequence
 from flowgauge.metrics import EXPORTER_METRICS, Metric
 
 __all__ = [
+    "JOB",
     "RATE_INTERVAL",
+    "SYSTEM",
     "buckets",
     "gauge",
     "increase",
@@ -25,7 +28,11 @@ __all__ = [
     "total",
 ]
 
-_SELECTOR = 'job=~"$job",instance=~"$instance"'
+SYSTEM = 'environment=~"$environment",cluster=~"$cluster",namespace=~"$namespace"'
+"""The matchers that choose one system, as the rules tell them apart."""
+
+JOB = f'{SYSTEM},job=~"$job"'
+_SELECTOR = f'{JOB},instance=~"$instance"'
 RATE_INTERVAL = "$__rate_interval"
 
 

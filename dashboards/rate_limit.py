@@ -16,8 +16,9 @@ from dashboards.grafana import (
     timeseries,
     variable,
 )
-from dashboards.promql import gauge, increase, label_values, total
+from dashboards.promql import JOB, gauge, increase, label_values, total
 from flowgauge.metrics import (
+    BUILD_INFO,
     DAG_LOGS,
     DAG_LOGS_DEFERRED,
     OUTBOX_ENTRIES,
@@ -35,7 +36,6 @@ from flowgauge.metrics import (
 
 __all__ = ["rate_limit"]
 
-_JOB = 'job=~"$job"'
 _KEY = 'key=~"$key"'
 _USE = f"{gauge(RATE_LIMIT_WINDOW_CALLS, _KEY)} / {gauge(RATE_LIMIT_MAX_CALLS, _KEY)}"
 _OLDEST_AGE = f"time() - {gauge(OUTBOX_OLDEST)}"
@@ -48,8 +48,8 @@ def rate_limit() -> Any:
         "MLflow rate limit and outbox",
         "The windows of @rate_limit against their limits, and the payloads that wait for MLflow.",
         variables=[
-            *common.exporter_variables(),
-            variable("key", "Rate limit", label_values(RATE_LIMIT_MAX_CALLS, "key", _JOB)),
+            *common.target_variables(BUILD_INFO, jobs=["flowgauge"]),
+            variable("key", "Rate limit", label_values(RATE_LIMIT_MAX_CALLS, "key", JOB)),
         ],
         panels=[*_overview(), *_windows(), *_outbox()],
         links=common.links(but=common.RATE_LIMIT),
@@ -71,7 +71,7 @@ def _overview() -> list[Panel]:
         stat(
             "Hits in 5 min",
             "Calls in the last 5 minutes that found the busiest window full: they waited, or were "
-            "refused.",
+            "refused. Red where MLflowRateLimitSaturated fires.",
             "short",
             f"max({increase(RATE_LIMIT_HITS, '5m', _KEY, by='key')})",
             above(alert_rules.threshold("MLflowRateLimitSaturated")),
@@ -97,7 +97,8 @@ def _overview() -> list[Panel]:
         ),
         stat(
             "Oldest payload",
-            "How long the oldest payload in the outbox has waited.",
+            "How long the oldest payload in the outbox has waited. Red where MLflowOutboxBacklog "
+            "fires.",
             "s",
             f"max({_OLDEST_AGE})",
             above(alert_rules.threshold("MLflowOutboxBacklog")),

@@ -18,18 +18,8 @@ from dashboards.grafana import (
     table,
     timeseries,
     value_names,
-    variable,
 )
-from dashboards.promql import (
-    RATE_INTERVAL,
-    buckets,
-    gauge,
-    label_values,
-    quantile,
-    ratio,
-    select,
-    total,
-)
+from dashboards.promql import RATE_INTERVAL, buckets, gauge, quantile, ratio, select, total
 from flowgauge.metrics import (
     ARTIFACT_UPLOAD_BYTES,
     ARTIFACT_UPLOAD_FAILED,
@@ -87,12 +77,7 @@ def server() -> Any:
         "MLflow server",
         "Requests, latency, artifacts and database pools of an MLflow tracking server that runs "
         "with --app-name flowgauge.",
-        variables=[
-            variable("job", "Job", label_values(HTTP_REQUESTS, "job"), default=["mlflow"]),
-            variable(
-                "instance", "Instance", label_values(HTTP_REQUESTS, "instance", 'job=~"$job"')
-            ),
-        ],
+        variables=common.target_variables(HTTP_REQUESTS, jobs=["mlflow"]),
         panels=[
             *_overview(),
             *_requests(),
@@ -130,7 +115,7 @@ def _overview() -> list[Panel]:
         stat(
             "Error ratio",
             "Share of requests answered with 5xx. A drained database pool answers 400: see "
-            "Pool time-outs.",
+            "Pool time-outs. Red where MLflowHighErrorRate fires.",
             "percentunit",
             ratio(total(HTTP_REQUESTS, _FAILED), total(HTTP_REQUESTS)),
             above(alert_rules.threshold("MLflowHighErrorRate")),
@@ -139,7 +124,8 @@ def _overview() -> list[Panel]:
         ),
         stat(
             "Latency, p95",
-            "95 % of requests are answered faster than this, artifacts and gateway left out.",
+            "95 % of requests are answered faster than this, artifacts and gateway left out. Red "
+            "where MLflowHighLatency fires.",
             "s",
             quantile(0.95, HTTP_DURATION, _INTERACTIVE),
             above(alert_rules.threshold("MLflowHighLatency")),
@@ -148,7 +134,8 @@ def _overview() -> list[Panel]:
         stat(
             "Pool use, fullest worker",
             "Database connections checked out, of those the worker may have. At 100 % requests "
-            "wait, and after 30 s MLflow answers them with 400.",
+            "wait, and after 30 s MLflow answers them with 400. Red where "
+            "MLflowPostgresConnectionPoolExhausted fires.",
             "percentunit",
             f"max({_POOL_USE})",
             above(alert_rules.threshold("MLflowPostgresConnectionPoolExhausted")),
@@ -184,7 +171,8 @@ def _requests() -> list[Panel]:
         ),
         table(
             "Routes",
-            "Each route's traffic now: who is busy, who fails, who is slow.",
+            "Each route's traffic now: who is busy, who fails, who is slow. Red as in "
+            "MLflowHighErrorRate and MLflowHighLatency.",
             {
                 "Requests": ("reqps", total(HTTP_REQUESTS, by=by)),
                 "Failed": (

@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from flowgauge import metrics
 from flowgauge.assets import asset
 from flowgauge.metrics import Metric
+from flowgauge.tracking.errors import REASONS
 from stack.prometheus import Prometheus, prometheus
 
 __all__ = ["SCRAPE_SECONDS", "History", "history"]
@@ -353,6 +354,9 @@ class _Day:
         exporter(metrics.OUTBOX_POISON).set(0)
         exporter(metrics.STORE_RISK, "eviction").set(0)
         exporter(metrics.UP).set(not down)
+        for reason in REASONS:
+            exporter(metrics.PROBE_FAILURE, reason).set(down and reason == "unreachable")
+        exporter(metrics.CERTIFICATE_EXPIRY).set(self._end + 60 * 24 * 3600)
         exporter(metrics.PROBE_DURATION).set(5 if down else 2 if slow else 0.02)
         exporter(metrics.SERVER_INFO, "3.17.2").set(1)
         exporter(metrics.BUILD_INFO, "0.1.0", "3.11").set(1)

@@ -37,9 +37,13 @@ class Prometheus:
         return float(result[0]["value"][1]) if len(result) == 1 else None
 
     def firing(self) -> set[str]:
-        """Return the names of the alerts that fire now."""
+        """Return the names of the alerts that fire now, but of the watchdog, which always does."""
         alerts = httpx.get(f"{self.url}/api/v1/alerts", timeout=10).json()["data"]["alerts"]
-        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+        return {
+            alert["labels"]["alertname"]
+            for alert in alerts
+            if alert["state"] == "firing" and alert["labels"].get("severity") != "none"
+        }
 
 
 @contextmanager

@@ -120,8 +120,10 @@ def test_every_example_is_valid() -> None:
         (
             "domains: {mlflow: h}\nprometheus: {scrape_interval: 5m, mlflow: {targets: [a]}}",
             (
-                "prometheus.scrape_interval must be between 1s and 1m: the rules look back five "
-                "minutes; prometheus.mlflow.targets.0 must be HOST:PORT"
+                "prometheus.scrape_interval must be between 10s and 30s: slower, a drained "
+                "database pool is not told within two minutes; faster, a scrape ends before an "
+                "exporter whose MLflow hangs has answered; prometheus.mlflow.targets.0 must be "
+                "HOST:PORT"
             ),
         ),
         (

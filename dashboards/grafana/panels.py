@@ -78,7 +78,10 @@ def timeseries(
 
 def panel_link(title: str, uid: str) -> Json:
     """Return a link from a panel to the dashboard *uid*; data source and time go along."""
-    address = f"/d/{uid}?${{datasource:queryparam}}&${{__url_time_range}}"
+    address = (
+        f"/d/{uid}?${{datasource:queryparam}}&${{environment:queryparam}}&${{cluster:queryparam}}"
+    )
+    address += "&${namespace:queryparam}&${__url_time_range}"
     return {"title": title, "url": address}
 
 

@@ -19,10 +19,13 @@ def query(expression: str, legend: str = "__auto", *, instant: bool = False) -> 
     return core.Target(expr=expression, legendFormat=legend, instant=instant, datasource=DATASOURCE)
 
 
-def variable(name: str, label: str, promql: str, *, default: Sequence[str] = ()) -> Any:
+def variable(
+    name: str, label: str, promql: str, *, default: Sequence[str] = (), optional: bool = False
+) -> Any:
     """Return a variable over the values of *promql* (`label_values(…)`), many at a time.
 
-    It starts at *default*, else at All. Grafana falls back to All where no *default* exists, and
+    It starts at *default*, else at All, which means series without the label too if it is
+    *optional*. Grafana falls back to All where no *default* exists, and
     keeps it where nothing exists: a dashboard of a dead server still asks for that server.
     """
     return core.Template(
@@ -33,7 +36,7 @@ def variable(name: str, label: str, promql: str, *, default: Sequence[str] = ())
         dataSource=DATASOURCE,
         multi=True,
         includeAll=True,
-        allValue=".+",
+        allValue=".*" if optional else ".+",
         refresh=core.REFRESH_ON_TIME_RANGE_CHANGE,
     )
 

@@ -353,6 +353,17 @@ STORE_RISK = Metric(
     ("risk",),
 )
 UP = Metric("mlflow_up", "gauge", "1 if MLflow answered a real API call, else 0.")
+PROBE_FAILURE = Metric(
+    "mlflow_probe_failure",
+    "gauge",
+    "1 for the reason why MLflow did not answer that call, else 0.",
+    ("reason",),
+)
+CERTIFICATE_EXPIRY = Metric(
+    "mlflow_certificate_expiry_timestamp_seconds",
+    "gauge",
+    "When the certificate expires that MLflow shows the exporter, in Unix time.",
+)
 PROBE_DURATION = Metric(
     "mlflow_probe_duration_seconds", "gauge", "Time MLflow took to answer the probe."
 )
@@ -458,6 +469,8 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     OUTBOX_POISON,
     STORE_RISK,
     UP,
+    PROBE_FAILURE,
+    CERTIFICATE_EXPIRY,
     PROBE_DURATION,
     SERVER_INFO,
     DAG_RUNS,

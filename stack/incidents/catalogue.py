@@ -224,7 +224,7 @@ def server_killed(site: Site) -> Iterator[None]:
 
 @_incident("MLflowDagStoppedLogging", within=150)
 def dag_stopped(site: Site) -> Iterator[None]:
-    """Stop a DAG that has logged for a day (scaled).
+    """Stop a DAG that has logged for a week (scaled).
 
     It logs once more and then stops for good: no incident comes after this one.
     """

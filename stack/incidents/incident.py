@@ -78,7 +78,7 @@ _OF_DAYS = ("MLflowErrorBudgetBurn1d", "MLflowErrorBudgetBurn3d")
 
 
 def _wait_until_quiet(site: Site) -> None:
-    amiss = f'ALERTS{{alertname!~"{"|".join(_OF_DAYS)}"}} or up == 0'
+    amiss = f'ALERTS{{severity!="none", alertname!~"{"|".join(_OF_DAYS)}"}} or up == 0'
     wait_for(
         lambda: not site.prometheus.query(amiss),
         "no alert is pending or fires",

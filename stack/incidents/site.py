@@ -79,8 +79,8 @@ class Site:
 def site(folder: Path) -> Iterator[Site]:
     """Run the system on loopback until the block ends, with all durations `FASTER` times shorter.
 
-    Each worker's pool has `POOL` connections. Prometheus remembers three healthy days (scaled),
-    which is what the error budget is judged by, and in which the DAG `DAG` has logged.
+    Each worker's pool has `POOL` connections. Prometheus remembers eight healthy days (scaled),
+    which is what the error budget and a habit are judged by, and in which the DAG `DAG` has logged.
     """
     with ExitStack() as parts:
 
@@ -146,12 +146,12 @@ def _server(folder: Path, port: int, way: Proxy) -> AbstractContextManager[Mlflo
 
 
 def _remember(tsdb: Path) -> None:
-    """Write what recording rules would have recorded in three days without a fault."""
+    """Write what recording rules would have recorded in eight days without a fault."""
     tsdb.mkdir(parents=True)
     end = int(time.time()) - 30
     dag = f'{{job="flowgauge",dag_id="{DAG}"}}'
     lines = []
-    for at in range(end - 3 * _DAY_SECONDS // FASTER, end, _PAUSE_SECONDS):
+    for at in range(end - 8 * _DAY_SECONDS // FASTER, end, _PAUSE_SECONDS):
         lines += [
             f'job:mlflow_slo_requests:rate5m{{job="mlflow"}} {_REQUESTS_A_SECOND} {at}',
             f'job:mlflow_slo_failures:rate5m{{job="mlflow"}} 0 {at}',

@@ -74,6 +74,7 @@ def all_queries() -> list[Query]:
 
 def interpolate(expr: str, *, rate_interval: str = "1m", time_range: str = "1h") -> str:
     """Return *expr* as Grafana would ask it, with All chosen in every variable."""
+    expr = re.sub(r"\$(environment|cluster|namespace)\b", ".*", expr)
     expr = expr.replace("$__rate_interval", rate_interval).replace("$__range", time_range)
     return re.sub(r"\$\w+", ".+", expr)
 

@@ -10,10 +10,20 @@ from flowgauge.assets import asset
 from flowgauge.metrics import EXPORTER_METRICS, MLFLOW_METRICS, SERVER_METRICS
 from stack.history import SCRAPE_SECONDS, history
 from tests.dashboards.answers import unanswered
-from tests.dashboards.boards import BOARDS, Query, all_queries, interpolate, nodes, selectors
+from tests.dashboards.boards import (
+    BOARDS,
+    Query,
+    all_queries,
+    interpolate,
+    nodes,
+    panel_queries,
+    selectors,
+)
 
 # Prometheus adds these to every series; pod, where it scrapes Kubernetes.
 _TARGET_LABELS = {"job", "instance", "pod"}
+# What one system is known by.
+_SYSTEM = ("environment", "cluster", "namespace")
 _PROMETHEUS_OWN = {"up", "ALERTS", "ALERTS_FOR_STATE"}
 
 
@@ -85,7 +95,7 @@ def _of_our_metrics() -> list[Query]:
 def test_query_names_only_labels_that_exist(query: Query) -> None:
     """A label that a query matches, groups by or shows is one of the metrics it asks for."""
     asked = selectors(interpolate(query.expr))
-    known = _TARGET_LABELS.union(*(_exported().get(name, set()) for name in _named(query)))
+    known = _TARGET_LABELS.union(_SYSTEM, *(_exported().get(name, set()) for name in _named(query)))
     matched = {each.name for selector in asked for each in selector.matchers.matchers}
     grouped = {
         label
@@ -96,6 +106,22 @@ def test_query_names_only_labels_that_exist(query: Query) -> None:
     shown = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
 
     assert (matched | grouped | shown) - {"__name__"} <= known
+
+
+@pytest.mark.parametrize(
+    "query", [query for board in BOARDS.values() for query in panel_queries(board)], ids=str
+)
+def test_every_query_is_about_the_chosen_system(query: Query) -> None:
+    """Panels and annotations show nothing of another environment, cluster or namespace."""
+    marked = re.sub(rf"\$({'|'.join(_SYSTEM)})\b", r"chosen_\1", query.expr)
+    for selector in selectors(interpolate(marked)):
+        chosen = {each.name: each.value for each in selector.matchers.matchers}
+        if selector.name == "slo:mlflow_error_budget:ratio":
+            assert chosen == {"environment": "chosen_environment|"}
+        else:
+            assert {label: chosen.get(label) for label in _SYSTEM} == {
+                label: f"chosen_{label}" for label in _SYSTEM
+            }
 
 
 def test_every_metric_is_on_a_dashboard() -> None:

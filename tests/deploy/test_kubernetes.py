@@ -154,16 +154,20 @@ def test_the_parts_find_each_other(manifests: Manifests, name: str) -> None:
     assert service["spec"]["publishNotReadyAddresses"] is True
 
 
-def test_the_jobs_have_the_names_the_rules_know(manifests: Manifests) -> None:
-    """The scrape jobs are mlflow, flowgauge and flowgauge-relay, whatever their Services are."""
-    jobs = {
-        name: monitor["spec"]["endpoints"][0]["relabelings"]
+def test_the_targets_have_the_labels_the_rules_know(manifests: Manifests) -> None:
+    """The jobs have our names, and all targets are one system, in whichever namespace they run."""
+    labels = {
+        name: {
+            relabeling["targetLabel"]: relabeling["replacement"]
+            for relabeling in monitor["spec"]["endpoints"][0]["relabelings"]
+        }
         for name, monitor in _of_kind(manifests, "ServiceMonitor").items()
     }
-    assert jobs == {
-        "flowgauge-mlflow": [{"targetLabel": "job", "replacement": "mlflow"}],
-        "flowgauge-exporter": [{"targetLabel": "job", "replacement": "flowgauge"}],
-        "flowgauge-relay": [{"targetLabel": "job", "replacement": "flowgauge-relay"}],
+    one = {"environment": "prod", "namespace": "mlflow"}
+    assert labels == {
+        "flowgauge-mlflow": {"job": "mlflow", **one},
+        "flowgauge-exporter": {"job": "flowgauge", **one},
+        "flowgauge-relay": {"job": "flowgauge-relay", **one},
     }
     mlflow = manifests["ServiceMonitor", "flowgauge-mlflow"]["spec"]
     assert mlflow["namespaceSelector"] == {"matchNames": ["mlflow"]}

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -88,13 +89,22 @@ def test_the_page_is_exactly_this(served: Exporter) -> None:
     After a change on purpose, copy what the assertion shows to page.prom.
     """
     page = re.sub(
-        r"^(\w+(?:_duration|_run_timestamp|_read_timestamp)_seconds(?:\{[^}]*\})?) \S+$",
+        r"^(\w+_(?:duration|(?:run|read|expiry)_timestamp)_seconds(?:\{[^}]*\})?) \S+$",
         r"\1 SECONDS",
         _page(served.url),
         flags=re.MULTILINE,
     )
     page = re.sub(r'(python_version|version)="[^"]*"', r'\1="VERSION"', page)
     assert page == GOLDEN.read_text()
+
+
+def test_it_tells_when_the_certificate_of_mlflow_expires(
+    served: Exporter, guarded: GuardedMlflow
+) -> None:
+    """The time is that of the certificate which MLflow shows."""
+    trusted = ssl.create_default_context(cafile=guarded.certificate.cert).get_ca_certs()
+    expires = ssl.cert_time_to_seconds(str(trusted[0]["notAfter"]))
+    assert _sample(served.url, "mlflow_certificate_expiry_timestamp_seconds") == expires
 
 
 def test_prometheus_finds_no_fault_with_the_page(served: Exporter) -> None:

@@ -47,6 +47,21 @@ def test_no_collector_outlasts_a_scrape(context: Context) -> None:
     assert max(each.time_limit_seconds for each in collectors) <= MAX_TIME_LIMIT_SECONDS < 10
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"), [(401, "unauthorized"), (403, "unauthorized"), (503, "unavailable")]
+)
+def test_it_is_told_why_mlflow_does_not_answer(
+    server: CannedServer, context: Context, status: int, reason: str
+) -> None:
+    """A login that MLflow refuses is told from an MLflow that is not well."""
+    server.status = status
+    text = generate_latest(Scrape([TrackingCollector(context)])).decode()
+    shown = {line for line in text.splitlines() if line.startswith("mlflow_probe_failure{")}
+    assert f'mlflow_probe_failure{{reason="{reason}"}} 1.0' in shown
+    assert sum(line.endswith(" 1.0") for line in shown) == 1
+    assert "mlflow_up 0.0" in text
+
+
 @pytest.mark.parametrize("page", [None, "<html>Sign in</html>"])
 def test_a_failing_version_hides_nothing(
     server: CannedServer, context: Context, page: str | None

@@ -123,6 +123,7 @@ def test_the_fragment_leaves_a_clusters_own_alone(
         receiver("alertname=MLflowDown", "severity=critical"),
         receiver("alertname=MLflowHighLatency", "severity=warning"),
     ) == told
+    assert receiver("alertname=FlowgaugeWatchdog", "severity=none") == "flowgauge-watchdog"
     assert receiver("alertname=Watchdog", "severity=none") == "nobody"
     assert receiver("alertname=MLflowBackupFailed", "severity=critical") == "on-call"
     assert receiver("alertname=KubePodCrashLooping", "severity=warning") == "cluster"

@@ -38,6 +38,16 @@ def _rules(folder: Path) -> dict[str, dict[str, Any]]:
     return {rule["alert"]: rule for rule in rules if "alert" in rule}
 
 
+def _of_test(targets: list[str]) -> list[dict[str, Any]]:
+    """Return the static configuration of *targets* in the environment `test`."""
+    return [{"targets": targets, "labels": {"environment": "test"}}]
+
+
+def _everybodys(rules: str) -> str:
+    """Return the text of *rules* of the environment `test`, as they are for all environments."""
+    return re.sub(r'environment="test"(, )?', "", rules).replace("{}", "")
+
+
 @pytest.mark.parametrize("file", _EXAMPLES, ids=lambda file: file.stem)
 def test_every_example_renders(
     file: Path, rendered: _Rendered, accepts: Callable[..., str]
@@ -84,24 +94,105 @@ def test_the_rules_of_the_default_environment_pass_their_unit_tests(
 ) -> None:
     """The promtool tests, which name every label and annotation, hold for the rendered rules."""
     out = rendered(_MINIMAL)
-    shutil.copytree(out / "prometheus" / "rules", folder / "alerts")
+    (folder / "alerts").mkdir()
+    for file in (out / "prometheus" / "rules").iterdir():
+        text = _everybodys(file.read_text()).replace("    labels:\n      environment: test\n", "")
+        (folder / "alerts" / file.name).write_text(text)
     shutil.copytree(asset("rules_tests"), folder / "rules_tests")
     accepts("promtool", "test", "rules", *sorted((folder / "rules_tests").glob("*_test.yaml")))
+
+
+def test_two_environments_in_one_prometheus_keep_apart(
+    accepts: Callable[..., str], folder: Path
+) -> None:
+    """Each rendering's rules read their own environment alone, by their own numbers."""
+    for name, alerts in {"prod": {"MLflowDown": {"for": "5m"}}, "dev": {}}.items():
+        environment = Environment.model_validate({"domains": {"mlflow": "h"}, "alerts": alerts})
+        for path, text in render(name, environment).items():
+            if path.startswith("prometheus/rules/"):
+                (folder / f"{name}-{Path(path).name}").write_text(text)
+    (folder / "test.yaml").write_text(_TWO_ENVIRONMENTS)
+    accepts("promtool", "check", "rules", *sorted(folder.glob("*-*.yaml")))
+    accepts("promtool", "test", "rules", folder / "test.yaml")
+
+
+# MLflow is down in both, and longer than `for` in one; nobody has an exporter.
+_TWO_ENVIRONMENTS = """\
+rule_files: [prod-server.yaml, prod-slo.yaml, prod-exporter.yaml, prod-watchdog.yaml,
+             dev-server.yaml, dev-slo.yaml, dev-exporter.yaml, dev-watchdog.yaml]
+evaluation_interval: 30s
+tests:
+  - interval: 30s
+    input_series:
+      - series: up{environment="prod", job="mlflow", instance="a:5000"}
+        values: 0x60
+      - series: up{environment="dev", job="mlflow", instance="a:5000"}
+        values: 0x60
+      - series: up{job="flowgauge", instance="of-a-third:9877"}
+        values: 1x60
+    promql_expr_test:
+      - expr: count by (__name__, environment) ({__name__=~"slo:.+|flowgauge:.+|job:.+:absent"})
+        eval_time: 4m
+        exp_samples:
+          - {labels: 'slo:mlflow_error_budget:ratio{environment="prod"}', value: 1}
+          - {labels: 'slo:mlflow_error_budget:ratio{environment="dev"}', value: 1}
+          - {labels: 'flowgauge:watchdog:always{environment="prod"}', value: 1}
+          - {labels: 'flowgauge:watchdog:always{environment="dev"}', value: 1}
+          - {labels: 'job:flowgauge_exporter:absent{environment="prod"}', value: 1}
+          - {labels: 'job:flowgauge_exporter:absent{environment="dev"}', value: 1}
+      - expr: count by (environment) (ALERTS{alertname="MLflowDown", alertstate="firing"})
+        eval_time: 4m
+        exp_samples:
+          - {labels: '{environment="dev"}', value: 1}
+"""
 
 
 def test_an_override_changes_what_it_names_and_nothing_else(full: Path) -> None:
     """Threshold, `for` and severity of the named alerts differ from the packaged ones."""
     before, after = _rules(asset("alerts")), _rules(full / "prometheus" / "rules")
     latency, saturated = after["MLflowHighLatency"], after["MLflowRateLimitSaturated"]
-    assert latency["expr"] == before["MLflowHighLatency"]["expr"].replace("> 2", "> 2.5")
+    assert _everybodys(latency["expr"]) == before["MLflowHighLatency"]["expr"].replace(
+        "> 2", "> 2.5"
+    )
     assert (latency["for"], latency["labels"]["severity"]) == ("15m", "critical")
     assert saturated["expr"].endswith("> 1000")
     overridden = {"MLflowHighLatency", "MLflowRateLimitSaturated", "FlowgaugeRelayDown"}
-    compared = ("expr", "for", "keep_firing_for", "labels")
+    compared = ("for", "keep_firing_for", "labels")
     for name in before.keys() - overridden:
+        assert _everybodys(after[name]["expr"]) == before[name]["expr"]
         assert [before[name].get(key) for key in compared] == [
             after[name].get(key) for key in compared
         ]
+
+
+@pytest.mark.parametrize(
+    ("alert", "uid", "panel"),
+    [
+        ("MLflowHighErrorRate", "flowgauge-server", "Error ratio"),
+        ("MLflowHighLatency", "flowgauge-server", "Latency, p95"),
+        ("MLflowHighLatency", "flowgauge-server", "Latency"),
+        ("MLflowHighLatency", "flowgauge-server", "Routes"),
+        ("MLflowPostgresConnectionPoolExhausted", "flowgauge-server", "Pool use by worker"),
+        ("MLflowDagRequestsFailing", "flowgauge-dags", "Failing requests by DAG"),
+        ("MLflowRateLimitSaturated", "flowgauge-rate-limit", "Hits in 5 min"),
+        ("MLflowOutboxBacklog", "flowgauge-rate-limit", "Oldest payload"),
+        ("MLflowErrorBudgetBurn1h", "flowgauge-alerts", "Burn over 5m and 1h"),
+        ("MLflowCertificateExpiring", "flowgauge-alerts", "MLflow's certificate"),
+    ],
+)
+def test_lines_and_texts_follow_a_threshold(alert: str, uid: str, panel: str) -> None:
+    """Where an environment changes an alert's number, dashboards draw it, and the alert says so."""
+    values = {"domains": {"mlflow": "h"}, "alerts": {alert: {"threshold": 0.123}}}
+    before, after = (
+        render("test", Environment.model_validate(one))
+        for one in ({"domains": {"mlflow": "h"}}, values)
+    )
+    board = f"grafana/dashboards/{uid}.json"
+    drawn = [one for one in json.loads(after[board])["panels"] if one["title"] == panel]
+    assert any('"value": 0.123' in json.dumps(one) for one in drawn)
+    assert before[board].count("0.123") == 0
+    rules = "".join(text for path, text in after.items() if path.startswith("prometheus/rules"))
+    assert rules.count("(Here the limit is 0.123, not ") == 1
 
 
 def test_an_alert_is_switched_off_or_given_labels(rendered: Callable[[str], Path]) -> None:
@@ -170,21 +261,21 @@ def test_prometheus_scrapes_what_the_environment_says(full: Path, rendered: _Ren
     """The domain, or the listed instances, become targets; the path prefix and the scheme stay."""
     config = _read(full / "prometheus" / "prometheus.yml")
     mlflow, exporter, relay = config["scrape_configs"]
-    assert mlflow["static_configs"] == [{"targets": ["mlflow-0:5000", "mlflow-1:5000"]}]
+    assert mlflow["static_configs"] == _of_test(["mlflow-0:5000", "mlflow-1:5000"])
     assert (mlflow["scheme"], mlflow["metrics_path"]) == ("https", "/ml/metrics")
     assert mlflow["basic_auth"]["password_file"] == "/run/secrets/mlflow"
-    assert exporter["static_configs"] == [{"targets": ["exporter-a:9877", "exporter-b:9877"]}]
-    assert relay["static_configs"] == [{"targets": ["relay:9878"]}]
+    assert exporter["static_configs"] == _of_test(["exporter-a:9877", "exporter-b:9877"])
+    assert relay["static_configs"] == _of_test(["relay:9878"])
     assert config["global"]["external_labels"] == {"environment": "test"}
     assert config["remote_write"][0]["url"] == "https://mimir.example.com/api/v1/push"
 
     minimal = _read(rendered(_MINIMAL) / "prometheus" / "prometheus.yml")
     mlflow, exporter, relay = minimal["scrape_configs"]
-    assert mlflow["static_configs"] == [{"targets": ["mlflow.example.com:443"]}]
+    assert mlflow["static_configs"] == _of_test(["mlflow.example.com:443"])
     assert mlflow["job_name"] == "mlflow"
-    assert exporter["static_configs"] == [{"targets": ["exporter:9877"]}]
+    assert exporter["static_configs"] == _of_test(["exporter:9877"])
     assert exporter["job_name"] == "flowgauge"
-    assert relay["static_configs"] == [{"targets": ["relay:9878"]}]
+    assert relay["static_configs"] == _of_test(["relay:9878"])
     assert relay["job_name"] == "flowgauge-relay"
 
 
@@ -201,7 +292,7 @@ def test_prometheus_is_given_an_address_of_any_kind(
 ) -> None:
     """An IPv6 address keeps its brackets: without, its port cannot be told from it."""
     config = _read(rendered(f"domains: {{mlflow: '{url}'}}") / "prometheus" / "prometheus.yml")
-    assert config["scrape_configs"][0]["static_configs"] == [{"targets": [target]}]
+    assert config["scrape_configs"][0]["static_configs"] == _of_test([target])
 
 
 def test_prometheus_sends_a_token_where_one_is_asked_for(
@@ -277,6 +368,10 @@ def test_the_command_writes_diffs_and_refuses(folder: Path) -> None:
 
     assert run().returncode == 0
     assert (folder / "build/prod/prometheus/prometheus.yml").is_file()
+    assert run().stderr == (
+        "environments/prod.yaml: NOBODY IS TOLD of critical alerts: receivers.page is empty\n"
+        "environments/prod.yaml: NOBODY IS TOLD of warnings: receivers.ticket is empty\n"
+    )
     same = run("--diff")
     assert (same.returncode, same.stdout) == (0, "")
 

@@ -43,6 +43,7 @@ _SUFFERING = {
     "MLflowDagLoggingFailing",
     "MLflowDagRequestsFailing",
     "MLflowDagStoppedLogging",
+    "MLflowDagsStoppedTogether",
     "MLflowOutboxBacklog",
     "FlowgaugeCollectorFailing",
 }
@@ -55,6 +56,8 @@ _SILENCES = {
     _TIMEOUTS: {"MLflowApiFailing", _EXHAUSTED, *_SUFFERING},
     "MLflowApiFailing": {"MLflowServerAbsent", *_SUFFERING},
     "MLflowHighErrorRate": {"MLflowHighLatency", *_BURNING},
+    "FlowgaugeDown": {"FlowgaugeExporterDown"},
+    "MLflowDagsStoppedTogether": {"MLflowDagStoppedLogging"},
     "MLflowErrorBudgetBurn1h": _BURNING - {"MLflowErrorBudgetBurn1h"},
     "MLflowErrorBudgetBurn6h": {"MLflowErrorBudgetBurn1d", "MLflowErrorBudgetBurn3d"},
     "MLflowErrorBudgetBurn1d": {"MLflowErrorBudgetBurn3d"},
@@ -128,11 +131,12 @@ def test_prometheus_loads_the_folder(folder: Path) -> None:
     [
         (["severity=critical"], "page"),
         (["severity=warning"], "ticket"),
+        (["alertname=FlowgaugeWatchdog", "severity=none"], "watchdog"),
         (["alertname=SomebodyElses"], "ticket"),
     ],
 )
 def test_severity_chooses_the_receiver(labels: list[str], receiver: str) -> None:
-    """Critical alerts page, all others make a ticket."""
+    """Critical alerts page, the watchdog calls whoever is to miss it, all others make a ticket."""
     command = ["amtool", "config", "routes", "test", f"--config.file={_CONFIGURATION}", *labels]
     routed = subprocess.run(command, capture_output=True, text=True, check=True)
 

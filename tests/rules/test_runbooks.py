@@ -11,7 +11,7 @@ from flowgauge.assets import asset
 from flowgauge.metrics import ALL_METRICS, MLFLOW_METRICS
 from tests.documents import VOCABULARY, blocks, check_links, check_names, check_shell
 
-_PAGES = sorted(asset("runbooks").glob("*.md"))
+_PAGES = sorted(set(asset("runbooks").glob("*.md")) - {asset("runbooks") / "README.md"})
 _SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 # A histogram is named without the suffixes of its series; mlflow_enable is a parameter of DAGs.
 _FAMILIES = {metric.name for metric in (*ALL_METRICS, *MLFLOW_METRICS)} | {"mlflow_enable"}
@@ -26,7 +26,8 @@ def _option(setting: str) -> str:
 @_pages
 def test_it_has_the_four_sections(page: Path) -> None:
     """A page is titled with its alert and says meaning, impact, diagnosis and mitigation."""
-    title, *sections = re.split(r"^##? (.+)\n", page.read_text(), flags=re.MULTILINE)[1:]
+    text = re.sub(r"```.*?```", "(a block)", page.read_text(), flags=re.DOTALL)
+    title, *sections = re.split(r"^##? (.+)\n", text, flags=re.MULTILINE)[1:]
 
     assert title == page.stem
     assert sections[1::2] == _SECTIONS
@@ -38,6 +39,32 @@ def test_its_commands_exist(page: Path) -> None:
     """Bash reads every block, and `flowgauge` has the subcommands and options in it."""
     for block in blocks(page, language="bash"):
         check_shell(block.text)
+
+
+@_pages
+def test_its_commands_work_as_they_stand(page: Path) -> None:
+    """Variables are set before they are used, namespaces are named, and no log is cut short."""
+    known = {"HOME"}
+    for block in blocks(page, language="bash"):
+        for line in block.text.splitlines():
+            known |= set(re.findall(r"^(?:read -rs )?([A-Z_]+)(?==|$)", line))
+            assert set(re.findall(r"\$\{?([A-Z_]+)", line)) <= known, line
+            if line.startswith("kubectl"):
+                assert re.search(r" --(namespace|all-namespaces)\b", line), line
+            if line.startswith("kubectl") and " logs " in line and "--selector" in line:
+                assert "--tail=-1" in line
+
+
+@_pages
+def test_it_serves_every_way_to_deploy(page: Path) -> None:
+    """What is looked at or restarted in Kubernetes has its like under systemd and Compose."""
+    text = "\n".join(block.text for block in blocks(page, language="bash"))
+    for here, likes in {
+        r"^kubectl .*\blogs\b": (r"^journalctl ", r"^docker compose logs "),
+        r"^kubectl .*\brollout restart\b": (r"^systemctl restart ", r"^docker compose "),
+    }.items():
+        if re.search(here, text, re.MULTILINE):
+            assert all(re.search(like, text, re.MULTILINE) for like in likes)
 
 
 @_pages

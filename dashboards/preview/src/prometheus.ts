@@ -34,13 +34,15 @@ function stepSeconds(range: TimeRange, width: number): number {
   return rangeUtil.calculateInterval(range, width, `${scrapeSeconds}s`).intervalMs / 1000;
 }
 
-/** Replace Grafana's variables; every variable of ours stands at All, which is `.+`. */
+/** Replace Grafana's variables; every variable of ours stands at All, which is `.+`, or `.*`
+ * for a label that a target may lack. */
 function interpolate(expr: string, range: TimeRange, step: number): string {
   const rate = Math.max(step + scrapeSeconds, 4 * scrapeSeconds);
   const span = Math.round(seconds(range.to) - seconds(range.from));
   return expr
     .replaceAll('$__rate_interval', `${rate}s`)
     .replaceAll('$__range', `${span}s`)
+    .replaceAll(/\$(?:environment|cluster|namespace)\b/g, '.*')
     .replaceAll(/\$\w+/g, '.+');
 }
 

@@ -7,10 +7,13 @@ import click
 
 from flowgauge.environment import environment_file, load_environment
 from flowgauge.environment.examples import example_addresses
+from flowgauge.environment.model import Receiver, ReceiverName
 from flowgauge.errors import UsageError
 from flowgauge.render import difference, render, replace_folder
 
 __all__ = ["render_command"]
+
+_NOTIFIED: dict[ReceiverName, str] = {"page": "critical alerts", "ticket": "warnings"}
 
 
 @click.command("render")
@@ -52,6 +55,11 @@ def render_command(*, name: str, out: Path | None, diff: bool) -> None:
     if not diff:
         replace_folder(folder, files)
         click.echo(f"{folder}: {len(files)} files, from {file}")
+        for receiver, alerts in _NOTIFIED.items():
+            if not environment.receivers.get(receiver, Receiver()).is_told:
+                click.echo(
+                    f"{file}: NOBODY IS TOLD of {alerts}: receivers.{receiver} is empty", err=True
+                )
     elif changes := difference(folder, files):
         click.echo(changes, nl=False)
         sys.exit(1)

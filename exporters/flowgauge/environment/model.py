@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 Severity = Literal["critical", "warning"]
-ReceiverName = Literal["page", "ticket"]
+ReceiverName = Literal["page", "ticket", "watchdog"]
 
 
 class _Section(BaseModel):
@@ -187,6 +187,11 @@ class Receiver(_Section):
     slack: Slack | None = None
     pagerduty: PagerDuty | None = None
 
+    @property
+    def is_told(self) -> bool:
+        """Whether there is any way."""
+        return any((self.webhook, self.email, self.slack, self.pagerduty))
+
 
 class MlflowService(_Section):
     """How the Kubernetes Service of MLflow is found."""
@@ -236,7 +241,8 @@ class Environment(_Section):
     """Alerts by name."""
     urls: Urls = Field(default_factory=Urls)
     receivers: dict[ReceiverName, Receiver] = Field(default_factory=dict)
-    """`page` is told of critical alerts, `ticket` of warnings; without one they are only shown."""
+    """`page` is told of critical alerts, `ticket` of warnings; without one they are only shown.
+    `watchdog` is called every few minutes, so that somebody outside misses it."""
     prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
     image: Image = f"flowgauge:{__version__}"
     """The container image of exporter and relay."""

@@ -41,7 +41,10 @@ _IMAGE = re.compile(
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LABELS_OF_OURS = {"alertname", "severity", "environment"}
-_SLOWEST_SCRAPE_SECONDS = 60
+# The collectors may take 8 s, and Prometheus waits for a scrape no longer than till the next.
+_FASTEST_SCRAPE_SECONDS = 10
+# With more, a drained pool would be told later than two minutes after the third time-out.
+_SLOWEST_SCRAPE_SECONDS = 30
 
 
 def seconds(duration: str) -> float:
@@ -108,8 +111,11 @@ def _as_alert_label(value: str) -> str:
 
 
 def _as_scrape_interval(value: str) -> str:
-    if not 1 <= seconds(_as_duration(value)) <= _SLOWEST_SCRAPE_SECONDS:
-        raise ValueError("must be between 1s and 1m: the rules look back five minutes")
+    if not _FASTEST_SCRAPE_SECONDS <= seconds(_as_duration(value)) <= _SLOWEST_SCRAPE_SECONDS:
+        raise ValueError(
+            "must be between 10s and 30s: slower, a drained database pool is not told within two "
+            "minutes; faster, a scrape ends before an exporter whose MLflow hangs has answered"
+        )
     return value
 
 
@@ -150,7 +156,7 @@ StoreUrl = Annotated[str, AfterValidator(_as_store)]
 NonEmpty = Annotated[str, AfterValidator(_non_empty), _shown(r".*\S.*")]
 Duration = Annotated[str, AfterValidator(_as_duration), _shown(r"(?:\d+(?:ms|[ywdhms]))+")]
 AlertLabel = Annotated[str, AfterValidator(_as_alert_label), _shown(_LABEL.pattern)]
-ScrapeInterval = Annotated[str, AfterValidator(_as_scrape_interval), _shown(r"\d+s|1m")]
+ScrapeInterval = Annotated[str, AfterValidator(_as_scrape_interval), _shown(r"[12]\ds|30s")]
 HostPort = Annotated[str, AfterValidator(_as_host_port), _shown(r".+:\d+")]
 SecretFile = Annotated[str, AfterValidator(_as_secret_file), _shown("/.+")]
 Image = Annotated[str, AfterValidator(_as_image)]

@@ -28,14 +28,22 @@ def alertmanager_files(environment: Environment, alerts: Collection[str]) -> Fil
 
 def _fragment(configuration: dict[str, Any], alerts: Collection[str]) -> dict[str, Any]:
     ours = f'alertname=~"{"|".join(sorted(alerts))}"'
-    # A receiver without a way to tell anybody would swallow what the cluster's own is told today.
-    told = [receiver for receiver in configuration["receivers"] if receiver.keys() != {"name"}]
+    # A receiver without a way to tell anybody would swallow what the cluster's own is told today;
+    # but the watchdog always fires, and who does not want to hear of it must not.
+    told = [
+        receiver
+        for receiver in configuration["receivers"]
+        if receiver.keys() != {"name"} or receiver["name"] == _WATCHDOG
+    ]
     names = {receiver["name"]: f"flowgauge-{receiver['name']}" for receiver in told}
     return {
         "route": {"routes": [{"matchers": [ours], **_renamed(configuration["route"], names)}]},
         "receivers": [{**receiver, "name": names[receiver["name"]]} for receiver in told],
         "inhibit_rules": configuration["inhibit_rules"],
     }
+
+
+_WATCHDOG = "watchdog"
 
 
 def _renamed(route: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

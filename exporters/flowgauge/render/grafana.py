@@ -1,9 +1,12 @@
 """Dashboards, and the files by which Grafana loads them when it starts."""
 
+from collections.abc import Mapping
+
 from flowgauge.assets import asset
 from flowgauge.environment.model import Environment
 from flowgauge.links import relink
 from flowgauge.render.files import Files, to_yaml
+from flowgauge.render.thresholds import with_thresholds
 
 __all__ = ["DASHBOARDS", "grafana_files"]
 
@@ -12,13 +15,16 @@ DASHBOARDS = "grafana/dashboards"
 _MOUNTED = "/etc/grafana"
 
 
-def grafana_files(environment: Environment) -> Files:
-    """Return the dashboards and Grafana's provisioning: one data source, one folder.
+def grafana_files(environment: Environment, changed: Mapping[str, tuple[float, float]]) -> Files:
+    """Return the dashboards, and Grafana's provisioning: one data source, one folder.
 
+    Thresholds of alerts that are *changed*, from the first number to the second, are in them.
     https://grafana.com/docs/grafana/latest/administration/provisioning/
     """
     dashboards = {
-        f"{DASHBOARDS}/{path.name}": relink(path.read_text(), environment.urls.links)
+        f"{DASHBOARDS}/{path.name}": with_thresholds(
+            relink(path.read_text(), environment.urls.links), changed
+        )
         for path in sorted(asset("dashboards").glob("*.json"))
     }
     return {

@@ -5,6 +5,7 @@ above it: `kubectl apply -k build/prod`.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -24,18 +25,26 @@ _EXPORTER = "flowgauge-exporter"
 _RELAY = "flowgauge-relay"
 
 
-def kubernetes_files(environment: Environment, settings: Kubernetes, files: Files) -> Files:
-    """Return base and overlay; *files* hold the rules and dashboards that go into the cluster."""
+def kubernetes_files(
+    name: str, environment: Environment, settings: Kubernetes, files: Files
+) -> Files:
+    """Return base and overlay of the environment *name*.
+
+    *files* hold the rules and dashboards that go into the cluster.
+    """
     base = {
         f"{base}/{path.name}": path.read_text()
         for base in _BASES
         for path in sorted((asset("deploy") / base).glob("*.yaml"))
     }
-    interval = environment.prometheus.scrape_interval
+    endpoint = _Endpoint(
+        environment.prometheus.scrape_interval,
+        {"environment": name, "namespace": settings.mlflow.namespace or settings.namespace},
+    )
     monitors = {
-        "kubernetes/monitors/exporter.yaml": _monitor(_EXPORTER, "flowgauge", settings, interval),
-        "kubernetes/monitors/mlflow.yaml": _mlflow_monitor(settings, interval),
-        "kubernetes/monitors/relay.yaml": _monitor(_RELAY, _RELAY, settings, interval),
+        "kubernetes/monitors/exporter.yaml": _monitor(_EXPORTER, "flowgauge", settings, endpoint),
+        "kubernetes/monitors/mlflow.yaml": _mlflow_monitor(settings, endpoint),
+        "kubernetes/monitors/relay.yaml": _monitor(_RELAY, _RELAY, settings, endpoint),
     }
     rules = {
         f"kubernetes/rules/{PurePosixPath(path).name}": _rule(path, text, settings)
@@ -94,38 +103,49 @@ def _rule(path: str, text: str, settings: Kubernetes) -> dict[str, Any]:
     return _operator_kind("PrometheusRule", name, settings, yaml.safe_load(text))
 
 
-def _monitor(name: str, job: str, settings: Kubernetes, interval: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Endpoint:
+    """How each target is scraped, and the labels that make all of them one system."""
+
+    interval: str
+    labels: Mapping[str, str]
+
+    def of(self, job: str, port: str) -> dict[str, Any]:
+        # The rules and dashboards know the jobs by these names, not by their Services'; and what is
+        # said of MLflow explains what is said by an exporter of another namespace.
+        labels = {"job": job, **self.labels}
+        return {
+            "port": port,
+            "path": "/metrics",
+            "interval": self.interval,
+            "relabelings": [
+                {"targetLabel": label, "replacement": value} for label, value in labels.items()
+            ],
+        }
+
+
+def _monitor(name: str, job: str, settings: Kubernetes, endpoint: _Endpoint) -> dict[str, Any]:
     spec = {
         "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
-        "endpoints": [_endpoint(job, "http", interval)],
+        "endpoints": [endpoint.of(job, "http")],
     }
     return _operator_kind("ServiceMonitor", name, settings, spec)
 
 
-def _mlflow_monitor(settings: Kubernetes, interval: str) -> dict[str, Any]:
+def _mlflow_monitor(settings: Kubernetes, endpoint: _Endpoint) -> dict[str, Any]:
     mlflow = settings.mlflow
-    endpoint = _endpoint("mlflow", mlflow.port, interval)
+    scraped = endpoint.of("mlflow", mlflow.port)
     if secret := mlflow.basic_auth_secret:
         keys = ("username", "password")
-        endpoint["basicAuth"] = {key: {"name": secret, "key": key} for key in keys}
+        scraped["basicAuth"] = {key: {"name": secret, "key": key} for key in keys}
     if secret := mlflow.token_secret:
-        endpoint["authorization"] = {"credentials": {"name": secret, "key": "token"}}
+        scraped["authorization"] = {"credentials": {"name": secret, "key": "token"}}
     spec = {
         "namespaceSelector": {"matchNames": [mlflow.namespace or settings.namespace]},
         "selector": {"matchLabels": mlflow.selector},
-        "endpoints": [endpoint],
+        "endpoints": [scraped],
     }
     return _operator_kind("ServiceMonitor", "flowgauge-mlflow", settings, spec)
-
-
-def _endpoint(job: str, port: str, interval: str) -> dict[str, Any]:
-    return {
-        "port": port,
-        "path": "/metrics",
-        "interval": interval,
-        # The rules and dashboards know the jobs by these names, not by their Services'.
-        "relabelings": [{"targetLabel": "job", "replacement": job}],
-    }
 
 
 def _operator_kind(

@@ -23,7 +23,7 @@ def prometheus_files(name: str, environment: Environment) -> Files:
         "global": {
             "scrape_interval": settings.scrape_interval,
             "evaluation_interval": settings.scrape_interval,
-            # On every alert and on all that is written to another store.
+            # On all that is written to another store.
             "external_labels": {"environment": name},
         },
         "rule_files": ["rules/*.yaml"],
@@ -31,9 +31,9 @@ def prometheus_files(name: str, environment: Environment) -> Files:
             "alertmanagers": [{"static_configs": [{"targets": settings.alertmanagers}]}],
         },
         "scrape_configs": [
-            _mlflow_job(settings.mlflow, environment.domains.mlflow),
-            _job("flowgauge", settings.exporter, [_DEFAULT_EXPORTER]),
-            _job("flowgauge-relay", settings.relay, [_DEFAULT_RELAY]),
+            _mlflow_job(name, settings.mlflow, environment.domains.mlflow),
+            _job(name, "flowgauge", settings.exporter, [_DEFAULT_EXPORTER]),
+            _job(name, "flowgauge-relay", settings.relay, [_DEFAULT_RELAY]),
         ],
     }
     if settings.remote_write:
@@ -41,7 +41,7 @@ def prometheus_files(name: str, environment: Environment) -> Files:
     return {"prometheus/prometheus.yml": to_yaml(configuration)}
 
 
-def _mlflow_job(endpoint: Endpoint, url: str) -> dict[str, Any]:
+def _mlflow_job(name: str, endpoint: Endpoint, url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"}:
         raise UsageError(f"domains.mlflow is {url}: Prometheus can only scrape http and https")
@@ -51,18 +51,19 @@ def _mlflow_job(endpoint: Endpoint, url: str) -> dict[str, Any]:
         )
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-    job = _job("mlflow", endpoint, [f"{host}:{port}"])
+    job = _job(name, "mlflow", endpoint, [f"{host}:{port}"])
     job["scheme"] = parts.scheme
     if prefix := parts.path.rstrip("/"):
         job["metrics_path"] = f"{prefix}/metrics"
     return job
 
 
-def _job(name: str, endpoint: Endpoint, default: list[str]) -> dict[str, Any]:
+def _job(name: str, job: str, endpoint: Endpoint, default: list[str]) -> dict[str, Any]:
     targets = endpoint.targets or default
     return {
-        "job_name": name,
-        "static_configs": [{"targets": targets}],
+        "job_name": job,
+        # The rules read the label, and the external one is on no series here.
+        "static_configs": [{"targets": targets, "labels": {"environment": name}}],
         **_login(endpoint),
     }
 

@@ -6,7 +6,7 @@ from flowgauge.render.files import Files
 from flowgauge.render.grafana import grafana_files
 from flowgauge.render.kubernetes import kubernetes_files
 from flowgauge.render.prometheus import prometheus_files
-from flowgauge.render.rules import alerts, rule_files
+from flowgauge.render.rules import alerts, changed_thresholds, rule_files
 from flowgauge.render.variables import worker_files
 
 __all__ = ["render"]
@@ -20,11 +20,11 @@ def render(name: str, environment: Environment) -> Files:
     """
     files = {
         **prometheus_files(name, environment),
-        **rule_files(environment),
+        **rule_files(name, environment),
         **alertmanager_files(environment, alerts()),
-        **grafana_files(environment),
+        **grafana_files(environment, changed_thresholds(environment)),
         **worker_files(environment),
     }
     if environment.kubernetes:
-        files |= kubernetes_files(environment, environment.kubernetes, files)
+        files |= kubernetes_files(name, environment, environment.kubernetes, files)
     return files

@@ -1,6 +1,6 @@
-"""The alert rules, with the environment's numbers and links."""
+"""The alert rules, of the environment's series, with its numbers and links."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 from flowgauge.assets import asset
@@ -10,16 +10,17 @@ from flowgauge.links import relink
 from flowgauge.redact import quote
 from flowgauge.render.files import Files, to_yaml
 from flowgauge.rules.files import RuleFile, Source, alert_names, read_rules
-from flowgauge.rules.overrides import apply_overrides
+from flowgauge.rules.overrides import apply_overrides, threshold_of
+from flowgauge.rules.scoping import scoped
 
-__all__ = ["RULES", "alerts", "rule_files"]
+__all__ = ["RULES", "alerts", "changed_thresholds", "rule_files"]
 
 RULES = "prometheus/rules"
 """Where the rule files lie: beside Prometheus' configuration."""
 
 
-def rule_files(environment: Environment) -> Files:
-    """Return the rule files.
+def rule_files(name: str, environment: Environment) -> Files:
+    """Return the rule files of the environment *name*, which read its series alone.
 
     Raises `UsageError` for overrides of alerts that do not exist.
     """
@@ -27,7 +28,8 @@ def rule_files(environment: Environment) -> Files:
     _require_known(environment.alerts, alert_names(sources))
     return {
         f"{RULES}/{source.path.name}": relink(
-            _readable(apply_overrides(source.file, environment.alerts)), environment.urls.links
+            _readable(scoped(apply_overrides(source.file, environment.alerts), name)),
+            environment.urls.links,
         )
         for source in sources
     }
@@ -36,6 +38,17 @@ def rule_files(environment: Environment) -> Files:
 def alerts() -> set[str]:
     """Return the names of all alerts that are rendered."""
     return alert_names(_sources())
+
+
+def changed_thresholds(environment: Environment) -> Mapping[str, tuple[float, float]]:
+    """Return the numbers of alerts that *environment* changes: as they are, and as it wants."""
+    changed = {}
+    for source in _sources():
+        for rule in source.file.rules:
+            override = environment.alerts.get(rule.alert or "")
+            if override and override.threshold is not None:
+                changed[str(rule.alert)] = (threshold_of(rule), override.threshold)
+    return changed
 
 
 def _sources() -> list[Source]:

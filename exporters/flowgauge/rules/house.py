@@ -13,8 +13,8 @@ from flowgauge.rules.vocabulary import Vocabulary
 
 __all__ = ["SEVERITIES", "house_style"]
 
-SEVERITIES = ("critical", "warning")
-"""`critical` wakes somebody up, `warning` is looked at in working hours."""
+SEVERITIES = ("critical", "warning", "none")
+"""`critical` wakes somebody up, `warning` waits for working hours, `none` is for a machine."""
 
 # https://prometheus.io/docs/practices/rules/
 _RECORD = re.compile(r"[a-z0-9_]+:[a-z0-9_]+:[a-z0-9_]+")

@@ -1,5 +1,6 @@
 """What an environment may change about an alert: whether it is there, and what it is like."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ from flowgauge.rules import promql
 from flowgauge.rules.files import Rule, RuleFile
 from flowgauge.rules.promql import Binary, Number
 
-__all__ = ["Override", "apply_overrides"]
+__all__ = ["Override", "apply_overrides", "threshold_of"]
 
 _ORDERED = {">", "<", ">=", "<="}
 
@@ -53,6 +54,7 @@ def _overridden(rule: Rule, override: Override) -> Rule:
     update: dict[str, Any] = {}
     if override.threshold is not None:
         update["expr"] = _compared_with(rule, override.threshold)
+        update["annotations"] = _told(rule, override.threshold)
     if override.for_ is not None:
         update["for_"] = override.for_
     severity = {} if override.severity is None else {"severity": override.severity}
@@ -60,16 +62,36 @@ def _overridden(rule: Rule, override: Override) -> Rule:
     return rule.model_copy(update=update)
 
 
+def threshold_of(rule: Rule) -> float:
+    """Return the number that the alert *rule* compares with; `UsageError` if there is none."""
+    _, number = _comparison(rule).operands
+    return number.value if isinstance(number, Number) else math.nan
+
+
+def _told(rule: Rule, threshold: float) -> Mapping[str, str]:
+    """Return the annotations of *rule*, which say that its number is not the runbook's."""
+    if "description" not in rule.annotations:
+        return rule.annotations
+    number, runbooks = Number(threshold), Number(threshold_of(rule))
+    said = f"{rule.annotations['description']} (Here the limit is {number}, not {runbooks}.)"
+    return {**rule.annotations, "description": said}
+
+
 def _compared_with(rule: Rule, threshold: float) -> str:
+    compared = _comparison(rule)
+    return str(replace(compared, operands=(compared.operands[0], Number(threshold))))
+
+
+def _comparison(rule: Rule) -> Binary:
     # The tree, not the text: `> 0x10  # sixteen` is a number, too.
     match promql.parse(rule.expr):
-        case Binary(operator=operator, operands=(series, Number())) as compared:
+        case Binary(operator=operator, operands=(_, Number())) as compared:
             if operator not in _ORDERED:
                 raise UsageError(
                     f"alerts.{rule.alert}.threshold: the alert asks whether something is so "
                     f"({rule.expr.strip()}), not how much it is: leave the threshold out"
                 )
-            return str(replace(compared, operands=(series, Number(threshold))))
+            return compared
         case _:
             raise UsageError(
                 f"alerts.{rule.alert}.threshold: the alert compares nothing with a number "

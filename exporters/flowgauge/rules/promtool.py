@@ -1,5 +1,6 @@
 """Prometheus' own tool, which judges rule files and runs their unit tests."""
 
+import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -29,8 +30,10 @@ class Promtool:
         return self._run("test", "rules", str(file))
 
     def _run(self, *arguments: str) -> str | None:
+        # It lives for a second or two: collecting its garbage would take a fifth of them.
+        environ = {"GOGC": "400", **os.environ}
         done = subprocess.run(
-            [self.program, *arguments], capture_output=True, text=True, check=False
+            [self.program, *arguments], capture_output=True, text=True, check=False, env=environ
         )
         return None if done.returncode == 0 else (done.stdout + done.stderr).strip()
 

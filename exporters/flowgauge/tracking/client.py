@@ -4,6 +4,7 @@ API: https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
 
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -48,8 +49,16 @@ class TrackingClient:
         # Reading the certificates takes 10 to 20 ms: not for plain HTTP, and not on every connect.
         tls = ssl_context(settings) if self.address.startswith("https:") else False
         self._connect: Callable[[], httpx.Client] = lambda: http_client(
-            {**settings.headers, **(headers or {})}, base_url=settings.base_url, verify=tls
+            {**settings.headers, **(headers or {})},
+            base_url=settings.base_url,
+            verify=tls,
+            event_hooks={"response": [self._look_at_certificate]},
         )
+        self.certificate_expires: float | None = None
+        """When the certificate that was shown last expires, in Unix time.
+
+        None without TLS, and where the certificate is not checked (MLFLOW_TRACKING_INSECURE_TLS).
+        """
         self._http = self._connect()
 
     def __enter__(self) -> Self:
@@ -142,6 +151,13 @@ class TrackingClient:
         if failure := failures.refusal(self.address, response):
             raise failure
         return response
+
+    def _look_at_certificate(self, answer: httpx.Response) -> None:
+        # As long as the answer is being read: afterwards the connection may be closed.
+        tls = answer.extensions["network_stream"].get_extra_info("ssl_object")
+        shown = tls.getpeercert() if tls else None
+        if shown:
+            self.certificate_expires = ssl.cert_time_to_seconds(shown["notAfter"])
 
     def _abandon(self, http: httpx.Client) -> None:
         # A closed socket ends the thread that still reads from it.

@@ -1,8 +1,11 @@
 """Why MLflow could not be asked, sorted by what a caller can do about it."""
 
+from typing import ClassVar
+
 from flowgauge.errors import FlowgaugeError
 
 __all__ = [
+    "REASONS",
     "TrackingError",
     "TrackingNotMlflowError",
     "TrackingRejectedError",
@@ -28,12 +31,20 @@ _FOR_CONTENT = {
 }
 
 
+REASONS = ("not_mlflow", "rejected", "unauthorized", "unavailable", "unreachable")
+"""What `TrackingError.reason` may be."""
+
+
 class TrackingError(FlowgaugeError):
-    """MLflow could not be asked, or said no."""
+    """MLflow could not be asked, or said no; `reason` is how a metric's label says why."""
+
+    reason: ClassVar[str]
 
 
 class TrackingUnreachableError(TrackingError):
     """No answer: name resolution, connection, TLS or time-out. Whether MLflow acted is unknown."""
+
+    reason = "unreachable"
 
 
 class TrackingTimedOutError(TrackingUnreachableError):
@@ -43,6 +54,8 @@ class TrackingTimedOutError(TrackingUnreachableError):
 class TrackingUnauthorizedError(TrackingError):
     """MLflow wants another login (401), or gives this one no permission (403)."""
 
+    reason = "unauthorized"
+
 
 class TrackingUnavailableError(TrackingError):
     """MLflow cannot answer now (408, 429, 5xx, or its database has a problem): try later.
@@ -50,11 +63,14 @@ class TrackingUnavailableError(TrackingError):
     `retry_after_seconds` is how long it asks to be left alone, if it does.
     """
 
+    reason = "unavailable"
     retry_after_seconds: float | None = None
 
 
 class TrackingNotMlflowError(TrackingUnavailableError):
     """What answered is not MLflow: a proxy's page, a login form, a wrong path in the URI."""
+
+    reason = "not_mlflow"
 
 
 class TrackingTooLongError(TrackingUnavailableError):
@@ -69,6 +85,8 @@ class TrackingRejectedError(TrackingError):
     `status` is the HTTP status, `error_code` MLflow's name for it (`INVALID_PARAMETER_VALUE`, ...),
     `message` MLflow's own words.
     """
+
+    reason = "rejected"
 
     def __init__(self, sentence: str, *, status: int, error_code: str, message: str) -> None:
         super().__init__(sentence)

@@ -6,8 +6,14 @@ from collections.abc import Callable, Iterator
 from flowgauge.complaint import Complaint
 from flowgauge.exporter.collector import Context, Family
 from flowgauge.exporter.families import family
-from flowgauge.metrics import PROBE_DURATION, SERVER_INFO, UP
-from flowgauge.tracking.errors import TrackingError
+from flowgauge.metrics import (
+    CERTIFICATE_EXPIRY,
+    PROBE_DURATION,
+    PROBE_FAILURE,
+    SERVER_INFO,
+    UP,
+)
+from flowgauge.tracking.errors import REASONS, TrackingError
 from flowgauge.tracking.queries import Queries
 
 __all__ = ["TrackingCollector"]
@@ -23,9 +29,9 @@ class TrackingCollector:
     """Probes MLflow.
 
     An MLflow that does not answer is a finding (`mlflow_up` 0), not a failure of this collector;
-    then nothing else is shown. The probe is a real API call, as `/health` is fine even without a
-    database. A version that is not told hides nothing else. It is asked for every few minutes, and
-    when MLflow is back.
+    then nothing else is shown but why, and when its certificate expires. The probe is a real API
+    call, as `/health` is fine even without a database. A version that is not told hides nothing
+    else. It is asked for every few minutes, and when MLflow is back.
     """
 
     name = "tracking"
@@ -42,9 +48,12 @@ class TrackingCollector:
     def collect(self) -> Iterator[Family]:
         """Yield the probe's result, then the version if MLflow answers."""
         started = self._clock()
-        up = self._probe()
-        yield family(UP, {(): up})
-        if not up:
+        failure = self._probe()
+        yield family(UP, {(): failure is None})
+        yield family(PROBE_FAILURE, {(reason,): reason == failure for reason in REASONS})
+        if expires := self._client.certificate_expires:
+            yield family(CERTIFICATE_EXPIRY, {(): expires})
+        if failure:
             self._version = None
             return
         yield family(PROBE_DURATION, {(): self._clock() - started})
@@ -54,14 +63,15 @@ class TrackingCollector:
         if self._version is not None:
             yield family(SERVER_INFO, {(self._version,): 1})
 
-    def _probe(self) -> bool:
+    def _probe(self) -> str | None:
+        """Return why the probe failed, None if it did not."""
         try:
             Queries(self._client, seconds_left=lambda: _PROBE_SECONDS).probe()
         except TrackingError as error:
             self._complaint.raise_(str(error))
-            return False
+            return error.reason
         self._complaint.settle()
-        return True
+        return None
 
     def _ask_version(self) -> None:
         try:
