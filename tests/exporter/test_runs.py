@@ -232,7 +232,9 @@ def test_what_starts_and_ends_is_on_the_page_at_the_next_look(context: Context) 
 def test_what_leaves_no_new_time_behind_is_found_in_its_turn(context: Context) -> None:
     """A run that is deleted, ends without a time, or arrives hours after it ended."""
     site, dag_id, now_ms = _Site(context.tracking), uuid.uuid4().hex, 7_050_000_000_000
-    deleted, silent = (site.start(dag_id, now_ms - at) for at in (4_000_000, 5_000_000))
+    _newest, deleted, silent = (
+        site.start(dag_id, now_ms - ago) for ago in (0, 4_000_000, 5_000_000)
+    )
     site.end(deleted, now_ms - 3_900_000)
     collector = RunsCollector(context, now=lambda: now_ms / 1000)
     _whole_page(collector)

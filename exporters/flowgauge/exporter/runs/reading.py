@@ -25,6 +25,8 @@ _FIRST_SECONDS = 0.6
 _PAGE_SECONDS = 0.2
 # After this no further question of a review is begun, and so many runs are read again.
 _REVIEW_SECONDS = 0.05
+# Many more than come between two looks, or each would seem to leave a gap.
+_LEAST_NEWS = 100
 # Tasks say when their runs start and end, and their clocks may differ.
 _OVERLAP_MS = 60 * 1000
 _AHEAD_MS = 3600 * 1000
@@ -108,7 +110,7 @@ class RunReader:
         since = max(newest, now_ms - DAY_MS) - _OVERLAP_MS
         # What a wrong clock put into next year would be in the way till then.
         until = now_ms + _AHEAD_MS
-        most = self._search.portion(_PAGE_SECONDS)
+        most = self._search.portion(_PAGE_SECONDS, _LEAST_NEWS)
         started = self._search.find(
             f"attributes.start_time >= {since}", f"attributes.start_time <= {until}", most=most
         )

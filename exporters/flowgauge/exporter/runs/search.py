@@ -13,8 +13,6 @@ __all__ = ["FoundRuns", "RunSearch"]
 _TAGGED = f"tags.`{DAG_ID_TAG}` LIKE '%'"
 # What a run takes MLflow until it is known: with many figures and facts, rather too much.
 _SECONDS_A_RUN = 0.005
-# The time for a few says more of the question than of them.
-_MANY = 20
 _LEAST_SECONDS = 0.001
 
 
@@ -45,9 +43,9 @@ class RunSearch:
         self._clock = clock
         self._seconds_a_run = _SECONDS_A_RUN
 
-    def portion(self, seconds: float) -> int:
+    def portion(self, seconds: float, least: int = 1) -> int:
         """Return how many runs MLflow tells of in *seconds*, by how long it took lately."""
-        return max(1, min(int(seconds / self._seconds_a_run), self._page))
+        return min(max(int(seconds / self._seconds_a_run), least), self._page)
 
     def find(
         self,
@@ -68,6 +66,8 @@ class RunSearch:
             newest=newest,
             deleted=deleted,
         )
-        if len(found.items) >= _MANY:
+        # A full page: the time for a few says more of the question than of them, and if it was long
+        # by chance, the next is larger again.
+        if found.limited:
             self._seconds_a_run = max(self._clock() - began, _LEAST_SECONDS) / len(found.items)
         return FoundRuns([run_from(each) for each in found.items], found.limited)

@@ -1,0 +1,59 @@
+"""How long the server app's count of what is in MLflow takes a large database.
+
+    python -m benchmarks.inventory
+
+PostgreSQL with 1,000,000 runs, as many traces, and 100,000 versions of 1,000 models. The tables of
+tags, figures and facts are empty: they are not read.
+"""
+
+import logging
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg2
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+from flowgauge.server.inventory import count
+from stack.postgres import postgres
+
+_COUNTS = 9
+_FILL = """
+INSERT INTO experiments (name, lifecycle_stage) SELECT n, 'active' FROM generate_series(1, 2000) n;
+
+INSERT INTO runs (run_uuid, status, lifecycle_stage, artifact_uri, experiment_id)
+SELECT md5(n::text), CASE WHEN n % 20 = 0 THEN 'FAILED' ELSE 'FINISHED' END,
+       CASE WHEN n % 50 = 0 THEN 'deleted' ELSE 'active' END,
+       's3://bucket/' || md5(n::text) || '/artifacts', 1 + n % 2000
+FROM generate_series(1, 1000000) AS n;
+
+INSERT INTO trace_info (request_id, experiment_id, timestamp_ms, status)
+SELECT md5(n::text), 1 + n % 2000, n, 'OK' FROM generate_series(1, 1000000) AS n;
+
+INSERT INTO registered_models (name) SELECT n FROM generate_series(1, 1000) AS n;
+
+INSERT INTO model_versions (name, version, current_stage)
+SELECT 1 + n % 1000, 1 + n / 1000, 'None' FROM generate_series(0, 99999) AS n;
+
+ANALYZE;
+"""
+
+
+def main() -> None:
+    """Print the median and the longest time."""
+    logging.disable()
+    with tempfile.TemporaryDirectory() as folder, postgres(Path(folder, "postgres")) as database:
+        SqlAlchemyStore(database.uri, folder)
+        with psycopg2.connect(database.dsn) as connection:
+            connection.cursor().execute(_FILL)
+        seconds = []
+        for _ in range(_COUNTS):
+            began = time.perf_counter()
+            count(Path(folder), {"tracking": database.uri, "registry": database.uri})
+            seconds.append(time.perf_counter() - began)
+    print(f"p50 {statistics.median(seconds):.2f} s, longest {max(seconds):.2f} s")
+
+
+if __name__ == "__main__":
+    main()
