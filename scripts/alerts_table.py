@@ -21,8 +21,8 @@ _INTRODUCTION = """\
 
 Every alert compares a recorded series with a number. That number, `for` and the severity are what
 an [environment file](environment.md) may override. A `critical` alert wakes somebody up, a
-`warning` is looked at in working hours; `none` is for a machine. What the rules need, and how they are tested, is in
-[alerts/README.md](../alerts/README.md). Each name leads to the alert's runbook.
+`warning` is looked at in working hours; `none` is for a machine. What the rules need, and how they
+are tested, is in [alerts/README.md](../alerts/README.md). Each name leads to the alert's runbook.
 """
 _HEADER = """\
 | alert | fires when | for | severity | says |
