@@ -18,7 +18,7 @@ _RANGE = re.compile(r"(?<=\[)[^\]]+(?=\])|(?<=offset )\s*[\dsmhdwy]+")
 # What a rule compares with is left alone, but for what is itself a time that has to pass.
 _AGES = {
     "MLflowOutboxBacklog": 600,
-    "dag:mlflow_dag_last_seen_timestamp_seconds:last30m": 1800,
+    "dag:mlflow_dag_logging:last30m": 1800,
     "dag:mlflow_dag_log_pause_seconds:max14d": 604800,
     "job:mlflow_dags_late:ratio30m": 2700,
 }
