@@ -38,7 +38,7 @@ outage: $(VENV)/.ready ## take MLflow away from the running demo for 30 seconds
 
 .PHONY: test
 test: setup ## run every test, on real parts
-	@scripts/kubectl $(BIN)/kubectl
+	@scripts/kubernetes-tools $(BIN)
 	@scripts/newer-programs prometheus || true  # the rules' tests go on with what is there
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder
 
@@ -103,6 +103,7 @@ incidents: setup ## cause real faults and watch which alerts arrive; ARGS='serve
 generate: $(VENV)/.ready dashboards ## write all that is generated and committed; tests hold it to its source
 	@$(BIN)/flowgauge environment schema > environments/schema.json
 	@for table in alerts metrics compatibility; do $(BIN)/python scripts/$${table}_table.py || exit; done
+	@$(BIN)/python scripts/helm_chart.py
 
 .PHONY: dashboards
 dashboards: $(VENV)/.ready ## generate dashboards/json from the grafanalib definitions
