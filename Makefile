@@ -103,10 +103,10 @@ incidents: setup ## cause real faults and watch which alerts arrive; ARGS='serve
 generate: $(VENV)/.ready dashboards ## write all that is generated and committed; tests hold it to its source
 	@$(BIN)/flowgauge environment schema > environments/schema.json
 	@for table in alerts metrics compatibility; do $(BIN)/python scripts/$${table}_table.py || exit; done
-	@$(BIN)/python scripts/helm_chart.py
+	@for folder in helm_chart mixin; do $(BIN)/python scripts/$$folder.py || exit; done
 
 .PHONY: dashboards
-dashboards: $(VENV)/.ready ## generate dashboards/json from the grafanalib definitions
+dashboards: $(VENV)/.ready ## generate the dashboards' JSON from the grafanalib definitions
 	@$(BIN)/python -m dashboards
 
 .PHONY: preview
@@ -139,7 +139,7 @@ bench: setup ## measure what flowgauge costs, beside its peers (half an hour)
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
 
 .PHONY: check-dashboards
-check-dashboards: $(VENV)/.ready ## check that dashboards/json is what the definitions generate
+check-dashboards: $(VENV)/.ready ## check that the dashboards' JSON is what the definitions generate
 	@$(BIN)/python -m dashboards --check
 
 .PHONY: clean
