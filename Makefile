@@ -142,6 +142,15 @@ bench: setup ## measure what flowgauge costs, beside its peers (half an hour)
 check-dashboards: $(VENV)/.ready ## check that the dashboards' JSON is what the definitions generate
 	@$(BIN)/python -m dashboards --check
 
+.PHONY: release-check
+release-check: $(VENV)/.ready .run/release/.ready ## build into dist/ what a release publishes, and check it; TAG=v0.2.0
+	@scripts/kubernetes-tools $(BIN)
+	@$(BIN)/python scripts/release_check.py $${TAG:+"$$TAG"}
+
+.run/release/.ready: pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) scripts/release-packages .run/release
+	@touch $@
+
 .PHONY: clean
 clean: ## remove what the targets made
 	rm -rf $(VENV) .run build dist

@@ -41,6 +41,19 @@ def test_no_image_runs_as_root() -> None:
     assert _of("airflow", "USER") == []
 
 
+def test_every_image_says_what_it_is() -> None:
+    """Title, description, source and licence are labels of each image, as registries show them."""
+    for stage in ("exporter", "mlflow", "airflow"):
+        [label] = _of(stage, "LABEL")
+        for name in ("title", "description", "source", "licenses"):
+            assert re.search(rf'org\.opencontainers\.image\.{name}="[^"]+"', label), stage
+
+
+def test_the_exporters_image_reaches_every_store() -> None:
+    """PostgreSQL's driver is in it; Redis' comes with the package."""
+    assert "/wheels/*.whl)[postgres]" in _of("environment", "RUN")[0]
+
+
 def test_the_base_may_end_with_any_user() -> None:
     """What is installed into MLflow's image is installed by root, whoever its base ends with."""
     user = "whoever the base ends with"
@@ -99,6 +112,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Of what is installed here only flowgauge itself, a link to the checkout, must not be found.
     (packages / "dependencies.pth").write_text(f"{site}\n")
     return folder / "opt" / "bin" / "python"
+
+
+def test_the_index_shows_the_readme_with_its_pictures(installed: Path) -> None:
+    """Links and pictures of the README lead somewhere from a page that has no folder beside it."""
+    [metadata] = installed.parents[1].glob("lib/python*/site-packages/flowgauge-*/METADATA")
+    links = re.findall(r"\]\(([^)]+)\)", metadata.read_text())
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", metadata.read_text())
+    assert pictures
+    for picture in pictures:
+        path = picture.removeprefix("https://raw.githubusercontent.com/flowgauge/flowgauge/main/")
+        assert (_CHECKOUT / path).is_file()
 
 
 def test_the_wheel_renders_the_same_bytes_as_the_checkout(installed: Path, folder: Path) -> None:
