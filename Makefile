@@ -44,7 +44,7 @@ test: setup ## run every test, on real parts
 
 # What needs no server: the rest of these files, on Redis and PostgreSQL, is `make test`'s.
 FAST := tests/test_*.py tests/airflow/test_imports.py tests/airflow/test_payload.py \
-    tests/cli/test_command.py tests/dashboards/test_layout.py tests/dashboards/test_linter.py \
+    tests/cli/test_command.py tests/cli/test_config.py tests/dashboards/test_layout.py tests/dashboards/test_linter.py \
     tests/exporter/test_scrape.py tests/matrix tests/render/test_folder.py \
     tests/rules/test_promql.py tests/server/test_server_containment.py \
     tests/server/test_server_routes.py tests/server/test_server_worker_files.py \
@@ -102,7 +102,7 @@ incidents: setup ## cause real faults and watch which alerts arrive; ARGS='serve
 .PHONY: generate
 generate: $(VENV)/.ready dashboards ## write all that is generated and committed; tests hold it to its source
 	@$(BIN)/flowgauge environment schema > environments/schema.json
-	@for table in alerts metrics compatibility; do $(BIN)/python scripts/$${table}_table.py || exit; done
+	@for table in alerts metrics compatibility settings; do $(BIN)/python scripts/$${table}_table.py || exit; done
 	@for folder in helm_chart mixin; do $(BIN)/python scripts/$$folder.py || exit; done
 
 .PHONY: dashboards

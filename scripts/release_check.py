@@ -25,7 +25,14 @@ _GENERATED = (
     ["-m", "dashboards", "--check"],
     *(
         [f"scripts/{name}.py", "--check"]
-        for name in ("alerts_table", "metrics_table", "compatibility_table", "helm_chart", "mixin")
+        for name in (
+            "alerts_table",
+            "metrics_table",
+            "compatibility_table",
+            "settings_table",
+            "helm_chart",
+            "mixin",
+        )
     ),
 )
 # Where the version stands, beside pyproject.toml: our images and charts in what people copy.

@@ -302,6 +302,7 @@ def test_what_a_cluster_asks_for_arrives() -> None:
         assert endpoint["basicAuth"]["username"] == {"name": "flowgauge-login", "key": "username"}
     variables = manifests["ConfigMap", "watch-exporter"]["data"]
     assert variables["FLOWGAUGE_LOG_LEVEL"] == "debug"
+    assert variables["FLOWGAUGE_LOG_FORMAT"] == "json"
     assert variables["FLOWGAUGE_WEB_CONFIG_FILE"] == "/etc/flowgauge/web/web-config.yml"
 
 

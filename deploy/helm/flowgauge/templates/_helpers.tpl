@@ -64,6 +64,9 @@ FLOWGAUGE_STORE: {{ . | quote }}
 {{- with .Values.log.level }}
 FLOWGAUGE_LOG_LEVEL: {{ . | quote }}
 {{- end }}
+{{- with .Values.log.format }}
+FLOWGAUGE_LOG_FORMAT: {{ . | quote }}
+{{- end }}
 {{- if .Values.web.configSecret }}
 FLOWGAUGE_WEB_CONFIG_FILE: /etc/flowgauge/web/web-config.yml
 {{- end }}
