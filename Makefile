@@ -81,6 +81,10 @@ test-oidc: setup .run/oidc/.ready ## test the server app around mlflow-oidc-auth
 test-matrix: setup ## test on the versions that users run (hours); ONLY=mlflow-3.9,airflow for some
 	@nice $(BIN)/python -m stack.matrix $(ONLY)
 
+.PHONY: beside-airflow
+beside-airflow: $(VENV)/.ready ## show that no package of Airflow's changes with flowgauge beside it
+	@nice $(BIN)/python scripts/beside_airflow.py
+
 .PHONY: lint
 lint: $(VENV)/.ready ## ruff and mypy --strict
 	@$(BIN)/ruff check .
