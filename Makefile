@@ -146,6 +146,14 @@ bench: setup ## measure what flowgauge costs, beside its peers (half an hour)
 check-dashboards: $(VENV)/.ready ## check that the dashboards' JSON is what the definitions generate
 	@$(BIN)/python -m dashboards --check
 
+.PHONY: docs
+docs: .run/docs/.ready ## build the documentation as a site in build/html, and check its links
+	@NO_MKDOCS_2_WARNING=1 .run/docs/bin/python scripts/site.py
+
+.run/docs/.ready: pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) scripts/docs-packages .run/docs
+	@touch $@
+
 .PHONY: release-check
 release-check: $(VENV)/.ready .run/release/.ready ## build into dist/ what a release publishes, and check it; TAG=v0.2.0
 	@scripts/kubernetes-tools $(BIN)

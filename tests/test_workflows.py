@@ -64,6 +64,7 @@ def test_only_what_runs_no_code_of_ours_may_write() -> None:
             writing.add(name)
             assert not checkouts, name
     assert writing == {
+        "docs.yml: deploy",
         "nightly.yml: report-newest-mlflow",
         *(f"release.yml: publish-{what}" for what in ("package", "image", "chart", "release")),
     }
@@ -96,3 +97,12 @@ def test_nothing_is_published_that_was_not_checked() -> None:
 def _action(step: dict[str, Any]) -> str:
     name: str = step.get("uses", "").partition("@")[0]
     return name
+
+
+def test_every_page_has_a_place_on_the_site() -> None:
+    """Each page of docs/ is in the site's navigation, and what is in it is there."""
+    navigation = (_ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    named = set(re.findall(r": ([\w./]+\.md)$", navigation, re.MULTILINE))
+    pages = {str(page.relative_to(_ROOT)) for page in _ROOT.glob("docs/*.md")}
+    assert pages - {"docs/README.md"} <= named
+    assert all((_ROOT / page).is_file() for page in named)
