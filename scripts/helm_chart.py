@@ -40,9 +40,10 @@ helm install flowgauge oci://ghcr.io/flowgauge/charts/flowgauge --namespace flow
   --set store.url=redis://redis:6379/0
 ```
 
-It is the same content as `flowgauge render` writes for kustomize; from an environment file
-`flowgauge render --env prod --format helm-values` makes the values. How the parts belong together,
-and what else a cluster needs, says
+(Not published yet: in a checkout, write `deploy/helm/flowgauge` for the address, and name an image
+that you built.) It is the same content as `flowgauge render` writes for kustomize; from an
+environment file, `flowgauge render --env prod --format helm-values` makes the values. How the parts
+belong together, and what else a cluster needs, says
 [Deploy](https://github.com/flowgauge/flowgauge/blob/main/docs/deploy.md#kubernetes).
 
 | value | default | |

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from flowgauge.environment import load_environment
 from flowgauge.render import render
 from flowgauge.render.folder import MARKER
+from stack.process import python_tool
 from tests.deploy.conftest import EXAMPLES
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -92,6 +94,45 @@ def test_the_build_context_has_what_the_wheel_is_built_from() -> None:
     packed = re.findall(r'^"(.+)" = "flowgauge/_assets', pyproject, re.MULTILINE)
     assert set(packed) | {"exporters", "pyproject.toml", "README.md"} <= allowed
     assert not any(fnmatch(".git", path) for path in allowed)
+
+
+_DOCKER = """\
+#!/bin/sh
+# Runs what an image would run, on this machine.
+case "$*" in
+    "run --rm --entrypoint id "*) echo {user} ;;
+    "inspect "*) echo https://github.com/flowgauge/flowgauge ;;
+    "run --detach "*)
+        while [ "$1" != {image} ]; do shift; done
+        shift
+        {flowgauge} "$@" --web.listen-address 127.0.0.1:{port} >/dev/null 2>&1 &
+        echo $! ;;
+    "port "*) echo 127.0.0.1:{port} ;;
+    "rm --force "*) kill "$3" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("user", "code", "said"),
+    [(65532, 0, "ours works.\n"), (0, 1, "ours runs as root\n")],
+)
+def test_the_smoke_test_tells_a_good_image(folder: Path, user: int, code: int, said: str) -> None:
+    """The script of the workflows accepts the exporter, and no image that runs as root."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flowgauge = python_tool("flowgauge")
+    (folder / "docker").write_text(
+        _DOCKER.format(user=user, image="ours", flowgauge=flowgauge, port=port)
+    )
+    (folder / "docker").chmod(0o755)
+    done = subprocess.run(
+        [_CHECKOUT / "deploy" / "smoke-test", "exporter", "ours"],
+        env={**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout + done.stderr) == (code, said)
 
 
 @pytest.fixture(scope="module")
