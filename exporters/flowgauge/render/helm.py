@@ -35,7 +35,13 @@ def helm_values(environment: Environment) -> str:
         },
         "urls": environment.urls.model_dump(exclude_none=True),
     }
-    return to_yaml(_said(**values))
+    return _HEAD.format(namespace=settings.namespace) + to_yaml(_said(**values))
+
+
+_HEAD = """\
+# For the chart deploy/helm/flowgauge, with --namespace {namespace}. Receivers are not here: their secrets
+# are files in an Alertmanager, and Secrets in an AlertmanagerConfig.
+"""
 
 
 def _monitor(mlflow: MlflowService) -> dict[str, Any]:
