@@ -39,8 +39,8 @@ def helm_values(environment: Environment) -> str:
 
 
 _HEAD = """\
-# For the chart deploy/helm/flowgauge, with --namespace {namespace}. Receivers are not here: their secrets
-# are files in an Alertmanager, and Secrets in an AlertmanagerConfig.
+# For the chart deploy/helm/flowgauge, with --namespace {namespace}. Receivers are not here: their
+# secrets are files in an Alertmanager, and Secrets in an AlertmanagerConfig.
 """
 
 
