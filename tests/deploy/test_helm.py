@@ -245,6 +245,48 @@ def test_a_plain_prometheus_gets_files_it_accepts(folder: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_prometheus_that_goes_by_annotations_names_the_job(folder: Path) -> None:
+    """From annotations and labels of the pod come the address, and the job that the rules know."""
+    pod = _case("no-operator")["Deployment", "flowgauge-exporter"]["spec"]["template"]["metadata"]
+    seen = {
+        f"__meta_kubernetes_pod_{kind}_{re.sub('[^a-zA-Z0-9]', '_', key)}": value
+        for kind, group in (("annotation", pod["annotations"]), ("label", pod["labels"]))
+        for key, value in group.items()
+    }
+    job = {
+        "job_name": "kubernetes-pods",
+        "static_configs": [{"targets": ["10.0.0.7"], "labels": seen}],
+        "relabel_configs": _BY_ANNOTATION,
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
+    # It waits so long for more.
+    checking = ["promtool", "check", "service-discovery", "--timeout=3s"]
+    found = subprocess.run(
+        [*checking, "prometheus.yml", "kubernetes-pods"],
+        cwd=folder, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    [target] = json.loads(found.stdout)
+    assert target["labels"]["__address__"] == "10.0.0.7:9877"
+    assert target["labels"]["__metrics_path__"] == "/metrics"
+    assert target["labels"]["job"] == "flowgauge"
+
+
+# As Prometheus' own example for Kubernetes has it, and the charts that are made after it.
+_ANNOTATION = "__meta_kubernetes_pod_annotation_prometheus_io"
+_BY_ANNOTATION = [
+    {"source_labels": [f"{_ANNOTATION}_scrape"], "action": "keep", "regex": "true"},
+    {
+        "source_labels": [f"{_ANNOTATION}_path"], "action": "replace",
+        "target_label": "__metrics_path__", "regex": "(.+)",
+    },
+    {
+        "source_labels": ["__address__", f"{_ANNOTATION}_port"], "action": "replace",
+        "regex": r"([^:]+)(?::\d+)?;(\d+)", "replacement": "$1:$2", "target_label": "__address__",
+    },
+    {"action": "labelmap", "regex": "__meta_kubernetes_pod_label_(.+)"},
+]  # fmt: skip
+
+
 def test_the_parts_of_the_chart_find_each_other() -> None:
     """Services, monitors, policies, budgets select each release's own pods, by ports that exist."""
     manifests = helm_template(*_LEAST, release="mine")
