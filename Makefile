@@ -44,7 +44,7 @@ test: setup ## run every test, on real parts
 
 # What needs no server: the rest of these files, on Redis and PostgreSQL, is `make test`'s.
 FAST := tests/test_*.py tests/airflow/test_imports.py tests/airflow/test_payload.py \
-    tests/cli/test_command.py tests/cli/test_config.py tests/dashboards/test_layout.py tests/dashboards/test_linter.py \
+    tests/cli/test_command.py tests/dashboards/test_layout.py tests/dashboards/test_linter.py \
     tests/exporter/test_scrape.py tests/matrix tests/render/test_folder.py \
     tests/rules/test_promql.py tests/server/test_server_containment.py \
     tests/server/test_server_routes.py tests/server/test_server_worker_files.py \
