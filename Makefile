@@ -38,7 +38,7 @@ outage: $(VENV)/.ready ## take MLflow away from the running demo for 30 seconds
 
 .PHONY: test
 test: setup ## run every test, on real parts
-	@scripts/kubectl $(BIN)/kubectl
+	@scripts/kubernetes-tools $(BIN)
 	@scripts/newer-programs prometheus || true  # the rules' tests go on with what is there
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder
 
@@ -81,6 +81,10 @@ test-oidc: setup .run/oidc/.ready ## test the server app around mlflow-oidc-auth
 test-matrix: setup ## test on the versions that users run (hours); ONLY=mlflow-3.9,airflow for some
 	@nice $(BIN)/python -m stack.matrix $(ONLY)
 
+.PHONY: beside-airflow
+beside-airflow: $(VENV)/.ready ## show that no package of Airflow's changes with flowgauge beside it
+	@nice $(BIN)/python scripts/beside_airflow.py
+
 .PHONY: lint
 lint: $(VENV)/.ready ## ruff and mypy --strict
 	@$(BIN)/ruff check .
@@ -102,10 +106,11 @@ incidents: setup ## cause real faults and watch which alerts arrive; ARGS='serve
 .PHONY: generate
 generate: $(VENV)/.ready dashboards ## write all that is generated and committed; tests hold it to its source
 	@$(BIN)/flowgauge environment schema > environments/schema.json
-	@for table in alerts metrics compatibility; do $(BIN)/python scripts/$${table}_table.py || exit; done
+	@for table in alerts metrics compatibility settings; do $(BIN)/python scripts/$${table}_table.py || exit; done
+	@for folder in helm_chart mixin; do $(BIN)/python scripts/$$folder.py || exit; done
 
 .PHONY: dashboards
-dashboards: $(VENV)/.ready ## generate dashboards/json from the grafanalib definitions
+dashboards: $(VENV)/.ready ## generate the dashboards' JSON from the grafanalib definitions
 	@$(BIN)/python -m dashboards
 
 .PHONY: preview
@@ -139,8 +144,25 @@ bench: setup ## measure what flowgauge costs, beside its peers (an hour)
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
 
 .PHONY: check-dashboards
-check-dashboards: $(VENV)/.ready ## check that dashboards/json is what the definitions generate
+check-dashboards: $(VENV)/.ready ## check that the dashboards' JSON is what the definitions generate
 	@$(BIN)/python -m dashboards --check
+
+.PHONY: docs
+docs: .run/docs/.ready ## build the documentation as a site in build/html, and check its links
+	@NO_MKDOCS_2_WARNING=1 .run/docs/bin/python scripts/site.py
+
+.run/docs/.ready: pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) scripts/docs-packages .run/docs
+	@touch $@
+
+.PHONY: release-check
+release-check: $(VENV)/.ready .run/release/.ready ## build into dist/ what a release publishes, and check it; TAG=v0.2.0
+	@scripts/kubernetes-tools $(BIN)
+	@$(BIN)/python scripts/release_check.py $${TAG:+"$$TAG"}
+
+.run/release/.ready: pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) scripts/release-packages .run/release
+	@touch $@
 
 .PHONY: clean
 clean: ## remove what the targets made

@@ -7,7 +7,7 @@ import click
 
 from dashboards.alerts import alerts
 from dashboards.dags import dags
-from dashboards.grafana import Json, to_json
+from dashboards.grafana import Json, exported, to_json
 from dashboards.inventory import inventory
 from dashboards.rate_limit import rate_limit
 from dashboards.server import server
@@ -15,6 +15,7 @@ from dashboards.server import server
 __all__ = ["main"]
 
 _DASHBOARDS = (server, dags, rate_limit, inventory, alerts)
+_FORMS = {"json": lambda board: board, "grafana_com": exported}
 
 
 @click.command(help=__doc__)
@@ -22,19 +23,24 @@ _DASHBOARDS = (server, dags, rate_limit, inventory, alerts)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=Path(__file__).parent / "json",
-    help="Where the files lie.",
+    default=Path(__file__).parent,
+    help="Where the folders json and grafana_com lie.",
 )
 def main(folder: Path, *, check: bool) -> None:
-    """Write every dashboard to `<uid>.json` in *folder*, or compare what lies there."""
+    """Write every dashboard to `<uid>.json`, in each form, or compare what lies there."""
     boards = [to_json(build()) for build in _DASHBOARDS]
-    texts = {folder / f"{board['uid']}.json": _text(board) for board in boards}
+    texts = {
+        folder / form / f"{board['uid']}.json": _text(shaped(board))
+        for form, shaped in _FORMS.items()
+        for board in boards
+    }
     if not check:
         for path, text in texts.items():
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text)
         return
     stale = {path for path, text in texts.items() if not path.exists() or path.read_text() != text}
-    stale |= set(folder.glob("*.json")) - set(texts)
+    stale |= {path for form in _FORMS for path in (folder / form).glob("*.json")} - set(texts)
     if stale:
         names = ", ".join(sorted(str(path) for path in stale))
         raise click.ClickException(f"not as generated: {names}; run `make dashboards`")

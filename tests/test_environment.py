@@ -96,6 +96,14 @@ def test_every_example_is_valid() -> None:
             "rate_limits.a.max_calls must be greater than 0; rate_limits.a.window_seconds must be",
         ),
         ("domains: {mlflow: h}\nrate_limits: {a: {calls: 1}}", "the keys are max_calls, window"),
+        (
+            "domains: {mlflow: h}\nkubernetes: {resources: {limits: {memory: lots}}}",
+            "kubernetes.resources.limits.memory must be a quantity such as 50m or 96Mi",
+        ),
+        (
+            "domains: {mlflow: h}\nkubernetes: {mlflow: {tls: {server_name: m}}}",
+            "kubernetes.mlflow must have scheme https where it has tls",
+        ),
         ("", "must be a mapping of keys to values"),
         ("- mlflow", "must be a mapping of keys to values"),
         ("a: b: c", "is not valid YAML: line 1, mapping values are not allowed here"),

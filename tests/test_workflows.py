@@ -51,15 +51,58 @@ def test_every_cell_of_the_matrix_is_there() -> None:
 
 
 def test_only_what_runs_no_code_of_ours_may_write() -> None:
-    """Jobs may read the repository; the one that opens an issue checks nothing out."""
+    """A job that checks something out may only read; one that may write checks nothing out."""
     for path in _WORKFLOWS:
         assert yaml.safe_load(path.read_text())["permissions"] == {}
+    writing = set()
     for name, job in _jobs():
-        uses = {step["uses"].split("@")[0] for step in job["steps"] if "uses" in step}
-        if job["permissions"] == {"issues": "write"}:
-            assert not uses, name
-        else:
-            assert job["permissions"] == {"contents": "read"}, name
-        for step in job["steps"]:
-            if step.get("uses", "").startswith("actions/checkout@"):
+        checkouts = [step for step in job["steps"] if _action(step) == "actions/checkout"]
+        if job["permissions"] == {"contents": "read"}:
+            for step in checkouts:
                 assert step["with"] == {"persist-credentials": False}, name
+        else:
+            writing.add(name)
+            assert not checkouts, name
+    assert writing == {
+        "docs.yml: deploy",
+        "nightly.yml: report-newest-mlflow",
+        *(f"release.yml: publish-{what}" for what in ("package", "image", "chart", "release")),
+    }
+
+
+def test_every_action_is_pinned_by_commit() -> None:
+    """What others release under a tag tomorrow does not run here; the comment says what it is."""
+    files = [*_WORKFLOWS, _ROOT / "action.yml"]
+    lines = [line for file in files for line in file.read_text().splitlines() if "uses:" in line]
+    assert len(lines) > 20
+    for line in lines:
+        assert re.search(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+    pins = {line.split("uses: ")[1] for line in lines}
+    assert len({pin.partition("@")[0] for pin in pins}) == len(pins)
+
+
+def test_nothing_is_published_that_was_not_checked() -> None:
+    """Every job that publishes waits for the build and the image, and builds nothing itself."""
+    jobs = yaml.safe_load((_ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+
+    def before(job: str) -> set[str]:
+        needed = set(jobs[job].get("needs", []))
+        return needed.union(*map(before, needed))
+
+    for job in jobs:
+        if job.startswith("publish-"):
+            assert before(job) >= {"build", "image"}, job
+
+
+def _action(step: dict[str, Any]) -> str:
+    name: str = step.get("uses", "").partition("@")[0]
+    return name
+
+
+def test_every_page_has_a_place_on_the_site() -> None:
+    """Each page of docs/ is in the site's navigation, and what is in it is there."""
+    navigation = (_ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    named = set(re.findall(r": ([\w./]+\.md)$", navigation, re.MULTILINE))
+    pages = {str(page.relative_to(_ROOT)) for page in _ROOT.glob("docs/*.md")}
+    assert pages - {"docs/README.md"} <= named
+    assert all((_ROOT / page).is_file() for page in named)

@@ -7,6 +7,7 @@ https://github.com/grafana/grafana/tree/v12.1.0/packages/grafana-schema
 """
 
 from dashboards.grafana.board import alerts_annotation, dashboard, link
+from dashboards.grafana.export import exported
 from dashboards.grafana.fields import Json, above, below, override, plain, value_names
 from dashboards.grafana.panels import (
     Panel,
@@ -28,6 +29,7 @@ __all__ = [
     "alerts_annotation",
     "below",
     "dashboard",
+    "exported",
     "heatmap",
     "link",
     "override",

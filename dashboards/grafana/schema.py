@@ -8,12 +8,12 @@ from grafanalib._gen import DashboardEncoder
 
 from dashboards.grafana.fields import Json
 
-__all__ = ["SCHEMA_VERSION", "to_json"]
+__all__ = ["PLUGIN_VERSION", "SCHEMA_VERSION", "to_json"]
 
 # grafanalib's default, 12, makes Grafana run thirty migrations written for Angular panels. With a
 # current number it runs none, so everything they would have filled in is written out.
 SCHEMA_VERSION = 41
-_PLUGIN_VERSION = "12.1.0"
+PLUGIN_VERSION = "12.1.0"
 
 # What Grafana 12 knows. grafanalib also writes keys of panels and dashboards long gone, such as
 # rows, sharedCrosshair, cards and fontSize.
@@ -56,7 +56,7 @@ def _panel_json(panel: Json) -> Json:
     if panel.get("links"):
         kept["links"] = panel["links"]
     # A panel without it is taken for one of Grafana 6 and migrated from there.
-    kept["pluginVersion"] = _PLUGIN_VERSION
+    kept["pluginVersion"] = PLUGIN_VERSION
     return kept
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from flowgauge.environment import load_environment
 from flowgauge.render import render
 from flowgauge.render.folder import MARKER
+from stack.process import python_tool
 from tests.deploy.conftest import EXAMPLES
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -39,6 +41,19 @@ def test_no_image_runs_as_root() -> None:
     assert _of("mlflow", "USER")[-1] == "${MLFLOW_USER}"
     # Airflow's image has its own user, whom its chart knows.
     assert _of("airflow", "USER") == []
+
+
+def test_every_image_says_what_it_is() -> None:
+    """Title, description, source and licence are labels of each image, as registries show them."""
+    for stage in ("exporter", "mlflow", "airflow"):
+        [label] = _of(stage, "LABEL")
+        for name in ("title", "description", "source", "licenses"):
+            assert re.search(rf'org\.opencontainers\.image\.{name}="[^"]+"', label), stage
+
+
+def test_the_exporters_image_reaches_every_store() -> None:
+    """PostgreSQL's driver is in it; Redis' comes with the package."""
+    assert "/wheels/*.whl)[postgres]" in _of("environment", "RUN")[0]
 
 
 def test_the_base_may_end_with_any_user() -> None:
@@ -81,6 +96,45 @@ def test_the_build_context_has_what_the_wheel_is_built_from() -> None:
     assert not any(fnmatch(".git", path) for path in allowed)
 
 
+_DOCKER = """\
+#!/bin/sh
+# Runs what an image would run, on this machine.
+case "$*" in
+    "run --rm --entrypoint id "*) echo {user} ;;
+    "inspect "*) echo https://github.com/flowgauge/flowgauge ;;
+    "run --detach "*)
+        while [ "$1" != {image} ]; do shift; done
+        shift
+        {flowgauge} "$@" --web.listen-address 127.0.0.1:{port} >/dev/null 2>&1 &
+        echo $! ;;
+    "port "*) echo 127.0.0.1:{port} ;;
+    "rm --force "*) kill "$3" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("user", "code", "said"),
+    [(65532, 0, "ours works.\n"), (0, 1, "ours runs as root\n")],
+)
+def test_the_smoke_test_tells_a_good_image(folder: Path, user: int, code: int, said: str) -> None:
+    """The script of the workflows accepts the exporter, and no image that runs as root."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flowgauge = python_tool("flowgauge")
+    (folder / "docker").write_text(
+        _DOCKER.format(user=user, image="ours", flowgauge=flowgauge, port=port)
+    )
+    (folder / "docker").chmod(0o755)
+    done = subprocess.run(
+        [_CHECKOUT / "deploy" / "smoke-test", "exporter", "ours"],
+        env={**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout + done.stderr) == (code, said)
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The virtual environment that the exporter's image is made of, without its dependencies.
@@ -99,6 +153,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Of what is installed here only flowgauge itself, a link to the checkout, must not be found.
     (packages / "dependencies.pth").write_text(f"{site}\n")
     return folder / "opt" / "bin" / "python"
+
+
+def test_the_index_shows_the_readme_with_its_pictures(installed: Path) -> None:
+    """Links and pictures of the README lead somewhere from a page that has no folder beside it."""
+    [metadata] = installed.parents[1].glob("lib/python*/site-packages/flowgauge-*/METADATA")
+    links = re.findall(r"\]\(([^)]+)\)", metadata.read_text())
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", metadata.read_text())
+    assert pictures
+    for picture in pictures:
+        path = picture.removeprefix("https://raw.githubusercontent.com/flowgauge/flowgauge/main/")
+        assert (_CHECKOUT / path).is_file()
 
 
 def test_the_wheel_renders_the_same_bytes_as_the_checkout(installed: Path, folder: Path) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from cloudcoil.models.prometheus_operator import v1 as operator
 
 from flowgauge.assets import asset
 from flowgauge.environment import Environment, load_environment
 from flowgauge.render import render, replace_folder
-from tests.deploy.conftest import Manifests, kustomize
+from tests.deploy.conftest import OPERATOR, Manifests, check_schema, kustomize
+from tests.documents import blocks
 
-_OPERATOR = "monitoring.coreos.com/v1"
+_DEPLOY_PAGE = Path(__file__).parents[2] / "docs" / "deploy.md"
 _CORE = {
     ("ServiceAccount", "flowgauge-exporter"),
     ("Deployment", "flowgauge-exporter"),
@@ -47,10 +47,10 @@ def _of_kind(manifests: Manifests, kind: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("version", ["1.27.0", "1.37.0"])
 def test_core_kinds_follow_kubernetes_schemas(manifests: Manifests, version: str) -> None:
     """Every manifest of a core kind is valid in old and new Kubernetes, without unknown fields."""
-    core = [manifest for manifest in manifests.values() if manifest["apiVersion"] != _OPERATOR]
     assert manifests.keys() >= _CORE
-    for manifest in core:
-        kubernetes_validate.validate(manifest, version, strict=True)
+    for manifest in manifests.values():
+        if manifest["apiVersion"] != OPERATOR:
+            check_schema(manifest, version)
 
 
 def test_the_schemas_find_a_mistake(manifests: Manifests) -> None:
@@ -62,18 +62,12 @@ def test_the_schemas_find_a_mistake(manifests: Manifests) -> None:
             kubernetes_validate.validate({**deployment, "spec": spec}, "1.37.0", strict=True)
 
 
-_OPERATOR_TYPES: dict[str, Any] = {
-    "ServiceMonitor": operator.ServiceMonitor,
-    "PrometheusRule": operator.PrometheusRule,
-}
-
-
 def test_operator_kinds_follow_its_types(manifests: Manifests) -> None:
     """Monitors and rules are what the Prometheus operator expects, without unknown fields."""
-    found = [m for m in manifests.values() if m["apiVersion"] == _OPERATOR]
-    assert {manifest["kind"] for manifest in found} == set(_OPERATOR_TYPES)
+    found = [m for m in manifests.values() if m["apiVersion"] == OPERATOR]
+    assert {manifest["kind"] for manifest in found} == {"ServiceMonitor", "PrometheusRule"}
     for manifest in found:
-        _check_operator_types(manifest)
+        check_schema(manifest)
 
 
 def test_a_monitor_that_logs_in_follows_the_operators_types(folder: Path) -> None:
@@ -83,14 +77,7 @@ def test_a_monitor_that_logs_in_follows_the_operators_types(folder: Path) -> Non
     files = render("test", load_environment("test", folder))
     monitor = yaml.safe_load(files["kubernetes/monitors/mlflow.yaml"])
     assert "mlflow-metrics" in str(monitor["spec"]["endpoints"])
-    _check_operator_types(monitor)
-
-
-def _check_operator_types(manifest: dict[str, Any]) -> None:
-    typed = _OPERATOR_TYPES[manifest["kind"]].model_validate(manifest)
-    # The types drop what they do not know.
-    known = typed.model_dump(by_alias=True, exclude_unset=True, mode="json")
-    assert known["spec"] == manifest["spec"]
+    check_schema(monitor)
 
 
 def test_the_rules_in_the_cluster_are_valid(manifests: Manifests, folder: Path) -> None:
@@ -152,6 +139,18 @@ def test_the_parts_find_each_other(manifests: Manifests, name: str) -> None:
     assert set(used) == {port["name"]}
     # MLflow that is down makes the exporter unready; it must be scraped all the more.
     assert service["spec"]["publishNotReadyAddresses"] is True
+
+
+@_PROGRAMS
+def test_prometheus_may_connect(manifests: Manifests, name: str) -> None:
+    """The policy lets in the pods of Prometheus, by their label, from any namespace."""
+    [rule] = manifests["NetworkPolicy", name]["spec"]["ingress"]
+    name_of_prometheus = {
+        "key": "app.kubernetes.io/name", "operator": "In", "values": ["prometheus"],
+    }  # fmt: skip
+    assert rule["from"] == [
+        {"namespaceSelector": {}, "podSelector": {"matchExpressions": [name_of_prometheus]}}
+    ]
 
 
 def test_the_targets_have_the_labels_the_rules_know(manifests: Manifests) -> None:
@@ -224,6 +223,59 @@ def test_any_image_reference_arrives_whole(folder: Path, image: str, said: str) 
     )
     replace_folder(folder / "out", render("test", environment))
     assert _container(kustomize(folder / "out"))["image"] == said
+
+
+def test_a_kustomization_goes_over_the_rendered_folder(
+    production: Path, manifests: Manifests, folder: Path
+) -> None:
+    """The documentation's one changes what it names, in a folder of its own, and nothing else."""
+    [layer] = blocks(_DEPLOY_PAGE, language="yaml")
+    shutil.copytree(production, folder / "build" / "prod")
+    (folder / "ours").mkdir()
+    (folder / "ours" / "kustomization.yaml").write_text(layer.text)
+
+    layered = kustomize(folder / "ours")
+
+    changed = {key for key in manifests if layered[key] != manifests[key]}
+    assert changed == {
+        ("Deployment", "flowgauge-exporter"),
+        ("Deployment", "flowgauge-relay"),
+        ("ServiceMonitor", "flowgauge-mlflow"),
+    }
+    assert layered.keys() == manifests.keys()
+    assert _pod(layered)["spec"]["tolerations"][0]["key"] == "dedicated"
+    for manifest in layered.values():
+        check_schema(manifest)
+
+
+_STRICT = """\
+domains: {mlflow: h}
+kubernetes:
+  image_pull_secrets: [registry]
+  resources: {requests: {cpu: 100m}, limits: {memory: 1Gi}}
+  mlflow:
+    scheme: https
+    tls: {ca_secret: mlflow-ca, server_name: mlflow}
+"""
+
+
+def test_what_a_strict_cluster_asks_for_is_there(folder: Path) -> None:
+    """Pull secrets and resources reach both programs; the monitor speaks TLS, and knows its CA."""
+    environment = Environment.model_validate(yaml.safe_load(_STRICT))
+    replace_folder(folder / "out", render("test", environment))
+    manifests = kustomize(folder / "out")
+    for name in ("flowgauge-exporter", "flowgauge-relay"):
+        assert _pod(manifests, name)["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+        assert _container(manifests, name)["resources"] == {
+            "requests": {"cpu": "100m"}, "limits": {"memory": "1Gi"},
+        }  # fmt: skip
+    [endpoint] = manifests["ServiceMonitor", "flowgauge-mlflow"]["spec"]["endpoints"]
+    assert endpoint["scheme"] == "https"
+    assert endpoint["tlsConfig"] == {
+        "ca": {"secret": {"name": "mlflow-ca", "key": "ca.crt"}}, "serverName": "mlflow",
+    }  # fmt: skip
+    for manifest in manifests.values():
+        check_schema(manifest)
 
 
 @pytest.mark.parametrize("login", [[], ["--app-name=basic-auth"]])

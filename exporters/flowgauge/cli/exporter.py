@@ -9,6 +9,7 @@ import click
 from flowgauge import probe
 from flowgauge.address import listen, parse_address
 from flowgauge.cli.options import (
+    log_format_option,
     log_level_option,
     mlflow_uri_option,
     set_up_logging,
@@ -97,6 +98,7 @@ def _collector_options(command: Callable[..., None]) -> Callable[..., None]:
 @web_config_option
 @_collector_options
 @log_level_option
+@log_format_option
 def exporter(
     *,
     mlflow_uri: str | None,
@@ -108,6 +110,7 @@ def exporter(
     metrics_path: str,
     web_config: Path | None,
     log_level: str,
+    log_format: str,
     **collectors: bool,
 ) -> None:
     """Show Prometheus what MLflow and the store know, until SIGTERM or Ctrl-C.
@@ -115,7 +118,7 @@ def exporter(
     Every option may be given by its environment variable. MLflow and the store may be down: the
     exporter then says so, and recovers with them.
     """
-    set_up_logging(log_level)
+    set_up_logging(log_level, log_format)
     host, port = parse_address(listen_address, "--web.listen-address")
     uri = tracking_uri(mlflow_uri)
     tracking = TrackingClient(uri.value, headers=probe.HEADERS)

@@ -12,7 +12,7 @@ from flowgauge import __version__
 from flowgauge.errors import FlowgaugeError
 from flowgauge.redact import quote
 
-__all__ = ["main"]
+__all__ = ["COMMAND", "main"]
 
 _TRACKER = "https://github.com/flowgauge/flowgauge/issues"
 
@@ -20,6 +20,7 @@ _TRACKER = "https://github.com/flowgauge/flowgauge/issues"
 _COMMANDS = {
     "check": "flowgauge.cli.check:check",
     "check-rules": "flowgauge.cli.check_rules:check_rules_command",
+    "config": "flowgauge.cli.config:config",
     "completion": "flowgauge.cli.completion:completion",
     "dashboards": "flowgauge.cli.dashboards:dashboards",
     "environment": "flowgauge.cli.environment:environment",
@@ -79,6 +80,10 @@ def _cli(how: _How, *, debug: bool) -> None:
     Exit codes: 0 fine, 1 something is wrong, 2 wrong usage.
     """
     how.debug = debug
+
+
+COMMAND: click.Group = _cli
+"""The whole command line."""
 
 
 def main() -> None:

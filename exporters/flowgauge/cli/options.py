@@ -5,9 +5,11 @@ from pathlib import Path
 
 import click
 
+from flowgauge.cli.log_format import FORMATTERS
 from flowgauge.tracking.uri import TrackingUri, require_tracking_uri
 
 __all__ = [
+    "log_format_option",
     "log_level_option",
     "mlflow_uri_option",
     "output_option",
@@ -60,12 +62,22 @@ log_level_option = click.option(
 )
 
 
-def set_up_logging(level: str) -> None:
-    """Log to stderr what is of *level*, as `log_level_option` gives it, and above."""
-    logging.basicConfig(
-        level=level.upper().replace("WARN", "WARNING"),
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+log_format_option = click.option(
+    "--log.format",
+    "log_format",
+    type=click.Choice([*FORMATTERS]),
+    default="text",
+    envvar="FLOWGAUGE_LOG_FORMAT",
+    show_envvar=True,
+    help="For people, or for what collects lines.",
+)
+
+
+def set_up_logging(level: str, form: str) -> None:
+    """Log to stderr what is of *level* and above, in the *form* that `log_format_option` gives."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(FORMATTERS[form])
+    logging.basicConfig(level=level.upper().replace("WARN", "WARNING"), handlers=[handler])
     # A line for every request, in and out, says nothing that a metric does not say better.
     for chatty in ("httpx", "httpcore", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -15,6 +15,7 @@ from flowgauge.airflow.outbox import Flushed
 from flowgauge.airflow.relay import Relay
 from flowgauge.airflow.spool import SpoolState
 from flowgauge.cli.options import (
+    log_format_option,
     log_level_option,
     mlflow_uri_option,
     set_up_logging,
@@ -63,6 +64,7 @@ _log = logging.getLogger("flowgauge.relay")
 @telemetry_path_option
 @web_config_option
 @log_level_option
+@log_format_option
 def relay(
     *,
     mlflow_uri: str | None,
@@ -71,13 +73,14 @@ def relay(
     metrics_path: str,
     web_config: Path | None,
     log_level: str,
+    log_format: str,
 ) -> None:
     """Send what the outbox holds, whether or not anybody logs, until SIGTERM or Ctrl-C.
 
     Several relays share the work. Each keeps to the rate limit `mlflow_api`, takes turns with the
     calls of tasks, and waits while MLflow is away.
     """
-    set_up_logging(log_level)
+    set_up_logging(log_level, log_format)
     host, port = parse_address(listen_address, "--web.listen-address")
     uri = tracking_uri(mlflow_uri)
     registry = CollectorRegistry()

@@ -9,7 +9,7 @@ from flowgauge.environment import environment_file, load_environment
 from flowgauge.environment.examples import example_addresses
 from flowgauge.environment.model import Receiver, ReceiverName
 from flowgauge.errors import UsageError
-from flowgauge.render import difference, render, replace_folder
+from flowgauge.render import difference, helm_values, render, replace_folder
 
 __all__ = ["render_command"]
 
@@ -34,12 +34,21 @@ _NOTIFIED: dict[ReceiverName, str] = {"page": "critical alerts", "ticket": "warn
 @click.option(
     "--diff", is_flag=True, help="Write nothing, show what would change; exit 1 if it would."
 )
-def render_command(*, name: str, out: Path | None, diff: bool) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["folder", "helm-values"]),
+    default="folder",
+    help="helm-values prints the values of the Helm chart instead.",
+)
+def render_command(*, name: str, out: Path | None, diff: bool, form: str) -> None:
     """Write all that a deployment needs, from one environment file.
 
     Prometheus' and Alertmanager's configuration, the rules, Grafana's dashboards and provisioning
     and, where the file has the section, Kubernetes manifests. No secret is ever written.
     """
+    if form == "helm-values" and (out or diff):
+        raise UsageError("--format helm-values prints: leave --out and --diff out")
     file = environment_file(name)
     environment = load_environment(name)
     if left := example_addresses(environment):
@@ -48,9 +57,14 @@ def render_command(*, name: str, out: Path | None, diff: bool) -> None:
             "address: write your own, or leave out what you do not need"
         )
     try:
+        # What cannot be rendered gives no values either.
         files = render(name, environment)
+        values = helm_values(name, environment) if form == "helm-values" else ""
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from None
+    if form == "helm-values":
+        click.echo(values, nl=False)
+        return
     folder = out or Path("build", name)
     if not diff:
         replace_folder(folder, files)

@@ -13,6 +13,7 @@ from flowgauge.environment.values import (
     Image,
     KubernetesName,
     NonEmpty,
+    Quantity,
     ScrapeInterval,
     SecretFile,
     StoreUrl,
@@ -30,12 +31,14 @@ __all__ = [
     "Kubernetes",
     "Login",
     "MlflowService",
+    "MonitorTls",
     "PagerDuty",
     "PrometheusSettings",
     "RateLimitSetting",
     "Receiver",
     "ReceiverName",
     "RemoteWrite",
+    "Resources",
     "Severity",
     "Slack",
     "Urls",
@@ -193,8 +196,19 @@ class Receiver(_Section):
         return any((self.webhook, self.email, self.slack, self.pagerduty))
 
 
+class MonitorTls(_Section):
+    """How Prometheus checks the certificate of MLflow."""
+
+    ca_secret: KubernetesName | None = None
+    """A Secret with the key ca.crt: the authority that signed it."""
+    server_name: NonEmpty | None = None
+    """The name in it, where that is not the one Prometheus asks for."""
+    insecure_skip_verify: bool = False
+    """Do not check it."""
+
+
 class MlflowService(_Section):
-    """How the Kubernetes Service of MLflow is found."""
+    """How the Kubernetes Service of MLflow is found, and scraped."""
 
     namespace: KubernetesName | None = None
     """Default: kubernetes.namespace."""
@@ -202,6 +216,8 @@ class MlflowService(_Section):
     """Labels of the Service."""
     port: NonEmpty = "http"
     """Name of the Service's port."""
+    scheme: Literal["http", "https"] = "http"
+    tls: MonitorTls | None = None
     basic_auth_secret: KubernetesName | None = None
     """A Secret with the keys username and password, where /metrics asks for a login."""
     token_secret: KubernetesName | None = None
@@ -213,6 +229,19 @@ class MlflowService(_Section):
             raise ValueError("must have basic_auth_secret or token_secret, not both")
         return self
 
+    @model_validator(mode="after")
+    def _no_certificate_without_tls(self) -> Self:
+        if self.tls and self.scheme == "http":
+            raise ValueError("must have scheme https where it has tls")
+        return self
+
+
+class Resources(_Section):
+    """What a container asks for and may take, as Kubernetes writes it: cpu: 50m, memory: 96Mi."""
+
+    requests: dict[NonEmpty, Quantity] = Field(default_factory=dict)
+    limits: dict[NonEmpty, Quantity] = Field(default_factory=dict)
+
 
 class Kubernetes(_Section):
     """Deploy to Kubernetes, monitored by the Prometheus operator."""
@@ -220,6 +249,10 @@ class Kubernetes(_Section):
     namespace: KubernetesName = "flowgauge"
     replicas: Annotated[int, Field(ge=1)] = 1
     """How many exporters run; one is enough, two survive the loss of a node."""
+    image_pull_secrets: list[KubernetesName] = Field(default_factory=list)
+    """Secrets with the registry's login."""
+    resources: Resources | None = None
+    """Of exporter and relay alike, in the place of their own."""
     mlflow: MlflowService = Field(default_factory=MlflowService)
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels that the operator selects rules and monitors by: {release: kube-prometheus-stack}."""

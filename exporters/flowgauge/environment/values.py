@@ -22,6 +22,7 @@ __all__ = [
     "Image",
     "KubernetesName",
     "NonEmpty",
+    "Quantity",
     "ScrapeInterval",
     "SecretFile",
     "StoreUrl",
@@ -39,6 +40,8 @@ _IMAGE = re.compile(
 )
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_QUANTITY = re.compile(r"\d+(?:\.\d+)?(?:m|[kMGTPE]|[KMGTPE]i)?")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LABELS_OF_OURS = {"alertname", "severity", "environment"}
 # The collectors may take 8 s, and Prometheus waits for a scrape no longer than till the next.
@@ -144,6 +147,12 @@ def _as_kubernetes_name(value: str) -> str:
     return value
 
 
+def _as_quantity(value: str) -> str:
+    if not _QUANTITY.fullmatch(value):
+        raise ValueError("must be a quantity such as 50m or 96Mi, in quotes where it is a number")
+    return value
+
+
 def _shown(pattern: str) -> FieldInfo:
     """Let an editor check what it can: the validators above say it better."""
     info: FieldInfo = Field(json_schema_extra={"pattern": f"^(?:{pattern})$"})
@@ -160,4 +169,5 @@ ScrapeInterval = Annotated[str, AfterValidator(_as_scrape_interval), _shown(r"[1
 HostPort = Annotated[str, AfterValidator(_as_host_port), _shown(r".+:\d+")]
 SecretFile = Annotated[str, AfterValidator(_as_secret_file), _shown("/.+")]
 Image = Annotated[str, AfterValidator(_as_image)]
+Quantity = Annotated[str, AfterValidator(_as_quantity), _shown(_QUANTITY.pattern)]
 KubernetesName = Annotated[str, AfterValidator(_as_kubernetes_name), _shown(_DNS_LABEL.pattern)]

@@ -12,13 +12,13 @@ from typing import Any
 import yaml
 
 from flowgauge.assets import asset
-from flowgauge.environment.model import Environment, Kubernetes
+from flowgauge.environment.model import Environment, Kubernetes, MonitorTls
 from flowgauge.render.files import Files, to_yaml
 from flowgauge.render.grafana import DASHBOARDS
 from flowgauge.render.rules import RULES
 from flowgauge.render.variables import variables
 
-__all__ = ["kubernetes_files"]
+__all__ = ["image_parts", "kubernetes_files", "tls_config"]
 
 _BASES = ("kubernetes/base", "kubernetes/relay")
 _EXPORTER = "flowgauge-exporter"
@@ -71,6 +71,7 @@ def _overlay(
         "resources": [*_BASES, *manifests],
         "images": [_image(environment.image)],
         "replicas": [{"name": _EXPORTER, "count": settings.replicas}],
+        **_patches(settings),
         "configMapGenerator": [
             # Its name ends in a hash of what it holds: a change restarts the exporter.
             {"name": _EXPORTER, "literals": [f"{key}={value}" for key, value in told.items()]},
@@ -79,14 +80,34 @@ def _overlay(
     }
 
 
+def _patches(settings: Kubernetes) -> dict[str, Any]:
+    """Return what both Deployments have in another way than the base."""
+    pod = "/spec/template/spec"
+    patch: list[dict[str, Any]] = []
+    if names := settings.image_pull_secrets:
+        secrets = [{"name": name} for name in names]
+        patch += [{"op": "add", "path": f"{pod}/imagePullSecrets", "value": secrets}]
+    if settings.resources:
+        resources = settings.resources.model_dump(exclude_defaults=True)
+        path = f"{pod}/containers/0/resources"
+        patch += [{"op": "replace", "path": path, "value": resources}]
+    return (
+        {"patches": [{"target": {"kind": "Deployment"}, "patch": to_yaml(patch)}]} if patch else {}
+    )
+
+
 def _image(image: str) -> dict[str, str]:
-    name, at, digest = image.partition("@")
+    repository, tag, digest = image_parts(image)
+    version = {"digest": digest} if digest else {"newTag": tag or "latest"}
+    return {"name": "flowgauge", "newName": repository, **version}
+
+
+def image_parts(image: str) -> tuple[str, str, str]:
+    """Return repository, tag and digest of *image*; "" for what it does not say."""
+    name, _, digest = image.partition("@")
     # A colon before the last slash is a registry's port.
     repository, colon, tag = name.rpartition(":")
-    if not colon or "/" in tag:
-        repository, tag = name, ""
-    version = {"digest": digest} if at else {"newTag": tag or "latest"}
-    return {"name": "flowgauge", "newName": repository, **version}
+    return (repository, tag, digest) if colon and "/" not in tag else (name, "", digest)
 
 
 def _dashboard(path: str) -> dict[str, Any]:
@@ -135,6 +156,10 @@ def _monitor(name: str, job: str, settings: Kubernetes, endpoint: _Endpoint) -> 
 def _mlflow_monitor(settings: Kubernetes, endpoint: _Endpoint) -> dict[str, Any]:
     mlflow = settings.mlflow
     scraped = endpoint.of("mlflow", mlflow.port)
+    if mlflow.scheme == "https":
+        scraped["scheme"] = "https"
+    if mlflow.tls:
+        scraped["tlsConfig"] = tls_config(mlflow.tls)
     if secret := mlflow.basic_auth_secret:
         keys = ("username", "password")
         scraped["basicAuth"] = {key: {"name": secret, "key": key} for key in keys}
@@ -146,6 +171,14 @@ def _mlflow_monitor(settings: Kubernetes, endpoint: _Endpoint) -> dict[str, Any]
         "endpoints": [scraped],
     }
     return _operator_kind("ServiceMonitor", "flowgauge-mlflow", settings, spec)
+
+
+def tls_config(tls: MonitorTls) -> dict[str, Any]:
+    """Return *tls* as the operator's monitors have it."""
+    ca = {"ca": {"secret": {"name": tls.ca_secret, "key": "ca.crt"}}} if tls.ca_secret else {}
+    name = {"serverName": tls.server_name} if tls.server_name else {}
+    unchecked = {"insecureSkipVerify": True} if tls.insecure_skip_verify else {}
+    return {**ca, **name, **unchecked}
 
 
 def _operator_kind(

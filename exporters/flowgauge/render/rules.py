@@ -13,7 +13,7 @@ from flowgauge.rules.files import RuleFile, Source, alert_names, read_rules
 from flowgauge.rules.overrides import apply_overrides, threshold_of
 from flowgauge.rules.scoping import scoped
 
-__all__ = ["RULES", "alerts", "changed_thresholds", "rule_files"]
+__all__ = ["RULES", "alerts", "as_text", "changed_thresholds", "rule_files"]
 
 RULES = "prometheus/rules"
 """Where the rule files lie: beside Prometheus' configuration."""
@@ -28,7 +28,7 @@ def rule_files(name: str, environment: Environment) -> Files:
     _require_known(environment.alerts, alert_names(sources))
     return {
         f"{RULES}/{source.path.name}": relink(
-            _readable(scoped(apply_overrides(source.file, environment.alerts), name)),
+            as_text(scoped(apply_overrides(source.file, environment.alerts), name)),
             environment.urls.links,
         )
         for source in sources
@@ -55,7 +55,8 @@ def _sources() -> list[Source]:
     return read_rules([str(asset("alerts") / "*.yaml")])
 
 
-def _readable(file: RuleFile) -> str:
+def as_text(file: RuleFile) -> str:
+    """Return *file* as YAML that people read."""
     # file.to_yaml() writes an expression of several lines as one quoted line.
     return to_yaml(
         file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from flowgauge.environment.model import Environment
 from flowgauge.render.files import Files, to_yaml
 
-__all__ = ["variables", "worker_files"]
+__all__ = ["rate_limits", "variables", "worker_files"]
 
 _ENV = "airflow/flowgauge.env"
 _CONFIG_MAP = "airflow/configmap.yaml"
@@ -14,13 +14,22 @@ _CONFIG_MAP = "airflow/configmap.yaml"
 
 def variables(environment: Environment) -> Mapping[str, str]:
     """Return what exporter, relay and Airflow's workers are told alike."""
-    limits = {
-        key: limit.model_dump(exclude_none=True) for key, limit in environment.rate_limits.items()
-    }
+    limits = json.dumps(rate_limits(environment), separators=(",", ":"), sort_keys=True)
     return {
         "MLFLOW_TRACKING_URI": environment.domains.mlflow,
         **({"FLOWGAUGE_STORE": environment.store} if environment.store else {}),
-        **({"FLOWGAUGE_RATE_LIMITS": json.dumps(limits)} if limits else {}),
+        **({"FLOWGAUGE_RATE_LIMITS": limits} if environment.rate_limits else {}),
+    }
+
+
+def rate_limits(environment: Environment) -> Mapping[str, Mapping[str, float]]:
+    """Return the limits that the environment sets, whole numbers as such."""
+    return {
+        key: {
+            name: int(value) if value == int(value) else value
+            for name, value in limit.model_dump(exclude_none=True).items()
+        }
+        for key, limit in environment.rate_limits.items()
     }
 
 
