@@ -25,8 +25,9 @@ __all__ = [
     "Unfinished",
 ]
 
-# How many runs a question names.
+# How many runs a question names at most, and how many it is told of at least.
 _NAMED = 250
+_LEAST = 50
 
 Known = Mapping[str, Run]
 
@@ -108,7 +109,7 @@ class Missing:
             conditions.append(f"attributes.start_time >= {down_to}")
         if named:
             conditions.append(f"attributes.run_id NOT IN {_ids(named)}")
-        found = search.find(*conditions, most=search.portion(self.page_seconds))
+        found = search.find(*conditions, most=search.portion(self.page_seconds, _LEAST))
         if found.limited or older:
             down_to = (found.runs if found.limited else named)[-1].start_ms
             # More runs began in one millisecond than it names, and all that came are known.
@@ -161,7 +162,7 @@ class Unfinished:
     def step(self, search: RunSearch, known: Known, day: int) -> Change:  # noqa: ARG002 - see Review
         """See `Review`."""
         running = (run for run in known.values() if run.status == RUNNING)
-        named = self._walk.take(running, min(search.portion(self.page_seconds), _NAMED))
+        named = self._walk.take(running, min(search.portion(self.page_seconds, _LEAST), _NAMED))
         found = _named(search, named)
         self.complete |= self._walk.is_at_start
         there = {run.run_id for run in found}

@@ -43,8 +43,11 @@ class RunSearch:
         self._clock = clock
         self._seconds_a_run = _SECONDS_A_RUN
 
-    def portion(self, seconds: float, least: int = 1) -> int:
-        """Return how many runs MLflow tells of in *seconds*, by how long it took lately."""
+    def portion(self, seconds: float, least: int) -> int:
+        """Return how many runs MLflow tells of in *seconds*, by how long it took lately.
+
+        But *least* at least: even the question takes its time, so few at once are no cheaper.
+        """
         return min(max(int(seconds / self._seconds_a_run), least), self._page)
 
     def find(
