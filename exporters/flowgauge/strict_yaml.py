@@ -1,5 +1,6 @@
 """YAML files that people write: read strictly, and everything wrong said at once."""
 
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
@@ -13,6 +14,8 @@ from flowgauge.redact import quote
 
 __all__ = ["as_model", "read_documents", "read_model"]
 
+# What PyYAML repeats of the file.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -59,8 +62,14 @@ def _loaded(file: Path, load: Callable[[str, type[yaml.BaseLoader]], Any]) -> An
 def _where_and_what(error: yaml.YAMLError) -> str:
     # str(error) quotes the line, which may hold a password.
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}, {quote(str(error.problem))}"
+        said = str(error.problem)
+        problem = said if isinstance(error, _TwiceError) else _QUOTED.sub("…", said)
+        return f"line {error.problem_mark.line + 1}, {problem}"
     return "it holds a character that YAML does not allow"
+
+
+class _TwiceError(yaml.constructor.ConstructorError):
+    """A key is given twice."""
 
 
 class _StrictLoader(yaml.BaseLoader):
@@ -74,8 +83,8 @@ class _StrictLoader(yaml.BaseLoader):
         if len(mapping) < len(node.value):
             keys = [key.value for key, _ in node.value]
             twice = next(key for key in keys if keys.count(key) > 1)
-            problem = f"the key {twice!r} is given twice"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+            problem = f"the key {quote(twice)!r} is given twice"
+            raise _TwiceError(None, None, problem, node.start_mark)
         return mapping
 
 

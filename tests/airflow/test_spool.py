@@ -99,12 +99,22 @@ def test_a_store_that_is_down_leaves_the_file(folder: Path) -> None:
     assert sorted((folder / "flowgauge-spool").iterdir()) == before
 
 
-def test_the_payload_is_in_the_log_too(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where the task's folder ends with the task, its log is what is left."""
-    _spool(folder, 1)
-    (file,) = (folder / "flowgauge-spool").iterdir()
-    assert file.read_text() in caplog.text
-    assert json.loads(file.read_text())["reason"] == "unreachable"
+@pytest.mark.parametrize("place", ["there", "none"])
+def test_the_payload_is_in_the_log_on_request(
+    folder: Path, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    """Where the task's folder ends with the task, its log may have it; unasked it is not shown."""
+    if place == "none":
+        (folder / "flowgauge-spool").write_text("no folder")
+    entry = Entry("etl", "load", 0, "x", "r", {}, {"password": "hunter2"}, {})
+    spool(entry, 0.1, "unreachable", _environ(folder))
+    assert "hunter2" not in caplog.text
+    assert "flowgauge-spool" in caplog.text
+    spool(entry, 0.1, "unreachable", {**_environ(folder), "FLOWGAUGE_LOG_PAYLOADS": "true"})
+    _, _, logged = caplog.text.partition("[payload] ")
+    kept = json.loads(logged.splitlines()[0])
+    assert kept["reason"] == "unreachable"
+    assert Entry.from_json(kept["body"]) == entry
 
 
 @pytest.mark.as_root

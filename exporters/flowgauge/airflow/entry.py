@@ -21,7 +21,7 @@ from flowgauge.airflow.mlflow_limits import (
 from flowgauge.airflow.payload import MOST_ROWS, ReadPayload
 from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.run_options import RunOptions, read_options
-from flowgauge.airflow.values import Figure, Unfit, Values, guarded, told
+from flowgauge.airflow.values import Figure, Unfit, Values, called, guarded, told
 from flowgauge.store.log_calls import Logged
 from flowgauge.store.outbox import NewEntry
 
@@ -208,7 +208,7 @@ def _read_tags(tags: object, left_out: list[str]) -> dict[str, str]:
             key, fact = guarded(lambda n=name, v=value: (values.name(n), values.fact(v)))  # type: ignore[misc]
             read[key] = _as_text(fact)
         except Unfit as unfit:
-            left_out.append(f"tags[{told(name)}] {unfit}")
+            left_out.append(f"tags[{called(name)}] {unfit}")
     return read
 
 

@@ -92,7 +92,7 @@ def _is_for_later(delivery: Any) -> bool:
     chosen = os.environ.get("FLOWGAUGE_DELIVERY") or _NOW if delivery is None else delivery
     if not isinstance(chosen, str) or chosen not in {_NOW, _LATER}:
         _log.warning(
-            "The delivery %s is neither %s nor %s: taken as %s", told(chosen), _NOW, _LATER, _NOW
+            "The delivery, %s, is neither %s nor %s: taken as %s", told(chosen), _NOW, _LATER, _NOW
         )
         return False
     return chosen == _LATER

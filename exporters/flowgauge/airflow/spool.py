@@ -27,6 +27,9 @@ _FOLDER = "flowgauge-spool"
 _WAITING, _TAKEN, _BAD = ".json", ".taken", ".bad"
 # Nobody takes longer to move one file: whoever took it was killed.
 _TAKEN_SECONDS = 60.0
+_LOGGED = "FLOWGAUGE_LOG_PAYLOADS"
+_MARK = "[payload] "
+_CURE = f"make room there, or set {_LOGGED}=true to have such payloads in the log"
 _log = logging.getLogger(__name__)
 
 
@@ -46,11 +49,13 @@ class SpoolState:
 def spool(
     entry: Entry, duration_seconds: float, reason: str, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Write *entry* to a file, and to the log; raise nothing.
+    """Write *entry* to a file; raise nothing.
 
-    `drain_spool` on the same host moves it into the outbox. Whoever runs tasks in short-lived
-    containers collects it from the log.
+    `drain_spool` on the same host moves it into the outbox. With FLOWGAUGE_LOG_PAYLOADS=true it is
+    in the log too, for whoever runs tasks in short-lived containers and collects it from there: a
+    log has other readers than MLflow, so it is not there unasked.
     """
+    is_logged = environ.get(_LOGGED, "").lower() in {"true", "1"}
     text = json.dumps(
         {"duration_seconds": duration_seconds, "reason": reason, "body": entry.to_json()}
     )
@@ -61,10 +66,20 @@ def spool(
         unfinished.write_text(text)
         unfinished.replace(file)
     except OSError as error:
-        _log.error("The payload cannot be kept in %s either (%s), only here: %s", file, error, text)
+        _log.error(
+            "The payload %s cannot be kept in %s either (%s): %s",
+            entry.log_id,
+            file.parent,
+            error.strerror,
+            f"it is here alone: {_MARK}{text}" if is_logged else f"it is lost, {_CURE}",
+        )
         stats.count("mlflow.dag_log.unspooled", entry.dag_id, entry.task_id)
     else:
-        _log.warning("The payload is kept in %s until the store is back, and here: %s", file, text)
+        _log.warning(
+            "The payload is kept in %s until the store is back%s",
+            file,
+            f", and here: {_MARK}{text}" if is_logged else "",
+        )
         stats.count("mlflow.dag_log.spooled", entry.dag_id, entry.task_id)
 
 

@@ -55,8 +55,6 @@ def import_command(
     Importing again changes nothing. A dashboard that somebody edited in Grafana is left alone,
     and the exit code is 1, unless --overwrite is given.
     """
-    if not grafana_url.startswith(("http://", "https://")):
-        raise UsageError(f"--grafana-url {grafana_url}: give an address with http:// or https://")
     wanted = read_dashboards(source or asset("dashboards"))
     with GrafanaClient(grafana_url, _token(token, token_file)) as grafana:
         grafana.ensure_folder(_FOLDER, _FOLDER)

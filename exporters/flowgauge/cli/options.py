@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from flowgauge.redact import spell
 from flowgauge.tracking.uri import TrackingUri, require_tracking_uri
 
 __all__ = [
@@ -60,12 +61,18 @@ log_level_option = click.option(
 )
 
 
+class _Formatter(logging.Formatter):
+    """Has foreign texts, tracebacks among them, neither show a secret nor move the cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return spell(super().format(record))
+
+
 def set_up_logging(level: str) -> None:
     """Log to stderr what is of *level*, as `log_level_option` gives it, and above."""
-    logging.basicConfig(
-        level=level.upper().replace("WARN", "WARNING"),
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=level.upper().replace("WARN", "WARNING"), handlers=[handler])
     # A line for every request, in and out, says nothing that a metric does not say better.
     for chatty in ("httpx", "httpcore", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

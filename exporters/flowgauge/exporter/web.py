@@ -16,6 +16,7 @@ from flowgauge import __version__
 from flowgauge.background import in_background
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.exposition import exposition
+from flowgauge.redact import quote, spell
 
 __all__ = ["Check", "Page", "web_app"]
 
@@ -64,7 +65,7 @@ def web_app(
     taken = {"/", "/healthz", "/readyz"}
     if not metrics_path.startswith("/") or metrics_path in taken or "{" in metrics_path:
         raise UsageError(
-            f"--web.telemetry-path is {metrics_path!r}: give a path such as /metrics, "
+            f"--web.telemetry-path is {quote(metrics_path)!r}: give a path such as /metrics, "
             f"other than {', '.join(sorted(taken))}"
         )
 
@@ -100,7 +101,7 @@ async def _ask(name: str, check: Check) -> str | None:
     except TimeoutError:
         return f"{name}: did not answer within {_READY_SECONDS:g} s"
     except FlowgaugeError as error:
-        return f"{name}: {error}"
+        return f"{name}: {spell(str(error))}"
     return None
 
 
