@@ -5,9 +5,6 @@ people forget the scheme, type one slash, and encode nothing.
 """
 
 import json
-import logging
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +12,6 @@ import httpx
 import pytest
 
 from flowgauge.airflow.log import log_with_mlflow
-from flowgauge.cli import main
 from stack.process import LOOPBACK, accepts, free_port, python_tool, running
 from tests.airflow.faulty_mlflow import answering
 
@@ -47,39 +43,9 @@ def _addresses(scheme: str, place: str = _NOWHERE) -> Iterator[str]:
 
 
 @pytest.fixture
-def shown(
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-) -> _Show:
+def shown(run_here: Callable[..., tuple[int, str]]) -> _Show:
     """Runs a command in this process, and returns all that it shows and logs."""
-    for name in [*os.environ]:
-        if name.startswith(("MLFLOW_", "FLOWGAUGE_", "GRAFANA_", "AIRFLOW_")) or "PROXY" in name:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AIRFLOW_HOME", str(folder))
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("FLOWGAUGE_STORE", f"sqlite:///{folder}/store.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{_NOWHERE}")
-    monkeypatch.chdir(folder)
-    caplog.set_level(logging.DEBUG)
-
-    def run(*arguments: str, **environ: str) -> str:
-        caplog.clear()
-        with monkeypatch.context() as patched:
-            for name, value in environ.items():
-                patched.setenv(name, value)
-            patched.setattr(sys, "argv", ["flowgauge", *arguments])
-            with pytest.raises(SystemExit) as ended:
-                main()
-        printed = capfd.readouterr()
-        text = f"{printed.out}{printed.err}{caplog.text}"
-        assert "Traceback" not in text, text
-        assert "nobody expected" not in text, text
-        assert ended.value.code in {0, 1, 2}
-        return text
-
-    return run
+    return lambda *arguments, **environ: run_here(*arguments, **environ)[1]
 
 
 _ASKS_MLFLOW = (["runs", "close-stale"], ["check", "--skip", "exporter"], ["outbox", "flush"])

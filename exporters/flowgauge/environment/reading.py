@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["chosen_environment", "environment_file", "environments_folder", "load_environment"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 def environments_folder(environ: Mapping[str, str] = os.environ) -> Path:

@@ -30,8 +30,9 @@ class Promtool:
 
     def _run(self, *arguments: str) -> str | None:
         done = subprocess.run(
-            [self.program, *arguments], capture_output=True, text=True, check=False
-        )
+            [self.program, *arguments],
+            capture_output=True, encoding="utf-8", errors="replace", check=False,
+        )  # fmt: skip
         return None if done.returncode == 0 else (done.stdout + done.stderr).strip()
 
 
@@ -41,7 +42,10 @@ def find(program: str) -> Promtool:
     Raises `FlowgaugeError` for one that is not there, is no promtool, or is older than 2.42.
     """
     try:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [program, "--version"],
+            capture_output=True, encoding="utf-8", errors="replace", check=False,
+        )  # fmt: skip
     except FileNotFoundError:
         where = "is not there" if "/" in program else "is not on PATH"
         raise FlowgaugeError(
