@@ -22,11 +22,12 @@ from flowgauge.exporter.collector import Context
 from flowgauge.exporter.collectors import make_collectors
 from flowgauge.exporter.scrape import Scrape
 from flowgauge.exporter.serve import serve
-from flowgauge.exporter.tls import server_context
+from flowgauge.exporter.tls import ServerTls
 from flowgauge.exporter.web import Check, Page, web_app
 from flowgauge.exporter.web_config import WebConfigFile
 from flowgauge.store import open_store
 from flowgauge.tracking.client import TrackingClient
+from flowgauge.tracking.queries import Queries
 
 __all__ = ["exporter"]
 
@@ -101,9 +102,11 @@ def exporter(
         max_pairs,
         forget_days * _DAY_SECONDS,
     )
-    app = web_app(Scrape(make_collectors(context)), _checks(context), metrics_path, _PAGE)
+    app = web_app(
+        Scrape(make_collectors(context)), _checks(uri.value, context), metrics_path, _PAGE
+    )
     config = WebConfigFile(web_config)
-    tls = server_context(config.tls)
+    tls = ServerTls(config.tls)
     with listen(host, port, "--web.listen-address") as listener:
         place = "{}:{}".format(*listener.getsockname())
         _log.info("Listening on %s; MLflow is %s, from %s.", place, tracking.address, uri.source)
@@ -111,11 +114,11 @@ def exporter(
     _log.info("Stopped.")
 
 
-def _checks(context: Context) -> Mapping[str, Check]:
-    probe = {"max_results": 1}
+def _checks(uri: str, context: Context) -> Mapping[str, Check]:
+    # With connections of its own: anybody may ask, and a call that takes too long ends the others.
+    tracking = TrackingClient(uri, headers=probe.HEADERS)
+    mlflow = Queries(tracking, seconds_left=lambda: _READY_SECONDS)
     return {
-        "MLflow": lambda: context.tracking.call(
-            "GET", "experiments/search", probe, timeout_seconds=_READY_SECONDS
-        ),
+        "MLflow": mlflow.probe,
         "store": context.store.windows.states,
     }
