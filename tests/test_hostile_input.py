@@ -1,17 +1,22 @@
 """Whatever a file, a setting or an argument holds: one sentence, the right exit code, in time."""
 
 import asyncio
+import json
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from flowgauge.airflow.log import log_with_mlflow
 from flowgauge.background import in_background
 from flowgauge.errors import FlowgaugeError
 from flowgauge.rules import promql
+from flowgauge.store import NewEntry, open_store
 
 _Run = Callable[..., tuple[int, str]]
 
@@ -235,3 +240,44 @@ def test_of_pipes(run_here: _Run, folder: Path) -> None:
     code, text = run_here("check-rules", "--rules", str(rules), "--vocabulary", f"/dev/fd/{read}")
     os.close(read)
     assert code == 0, text
+
+
+def test_of_the_database_of_mlflow(run_here: _Run, folder: Path) -> None:
+    """A store that is MLflow's own database is refused, and given no tables."""
+    file = folder / "mlflow.db"
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("CREATE TABLE experiments (experiment_id INTEGER PRIMARY KEY)")
+    before = file.read_bytes()
+    for command in (["store", "init"], ["outbox", "list"], ["outbox", "retry", "--all"]):
+        code, text = run_here(*command, FLOWGAUGE_STORE=f"sqlite:///{file}")
+        assert code in {1, 2}
+        assert "another program's database" in text
+    assert log_with_mlflow({"rows": 1}, delivery="later") is None
+    assert file.read_bytes() == before
+
+
+def test_of_names_on_a_terminal(run_here: _Run, folder: Path) -> None:
+    """Nothing that others wrote moves the cursor, sets a title or changes a colour."""
+    hostile = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\u202e"
+    with closing(open_store(f"sqlite:///{folder}/store.db")) as store:
+        store.outbox.put(NewEntry(f"id{hostile}", f"dag{hostile}", "task", "{}", hostile))
+        store.outbox.set_aside(f"id{hostile}", "rejected", f"because{hostile}")
+        store.windows.acquire(f"key{hostile}", "ticket", 1, 60.0, 0.0)
+    rules = folder / "rules.yaml"
+    rules.write_text(
+        json.dumps(
+            {"groups": [{"name": hostile, "rules": [{"alert": hostile, "expr": "up == 0"}]}]}
+        )
+    )
+    for command in (
+        ["outbox", "list"],
+        ["outbox", "list", "--output", "json"],
+        ["outbox", "drop", "--yes", hostile],
+        ["rate-limit", "show"],
+        ["rate-limit", "show", hostile],
+        ["check", "--skip", hostile],
+        ["check-rules", "--rules", str(rules)],
+        ["render", "--env", hostile],
+    ):
+        _, text = run_here(*command)
+        assert set("\x1b\x07\x9b\r\u202e").isdisjoint(text), (command, text)

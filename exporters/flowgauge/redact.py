@@ -9,7 +9,7 @@ login, it is not shown.
 import re
 from urllib.parse import parse_qsl, urlencode
 
-__all__ = ["quote", "redact_text", "redact_url", "spell"]
+__all__ = ["printable", "quote", "redact_text", "redact_url", "spell"]
 
 _MASK = "***"
 # So much of a foreign text is looked at, in characters, where a few hundred are to be shown.
@@ -74,7 +74,12 @@ def quote(text: str, longest: int = 300) -> str:
 
 def spell(text: str) -> str:
     """Return *text*, of any number of lines, redacted, and without what a terminal would obey."""
-    return "\n".join(map(_printable, redact_text(text).split("\n")))
+    return printable(redact_text(text))
+
+
+def printable(text: str) -> str:
+    """Return *text*, of any number of lines, without what a terminal would obey."""
+    return "\n".join(map(_printable, text.split("\n")))
 
 
 def _printable(text: str) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import click
 
+from flowgauge.redact import printable
 from flowgauge.tracking.cleanup import close_stale_runs
 from flowgauge.tracking.client import TrackingClient
 from flowgauge.tracking.uri import require_tracking_uri
@@ -36,4 +37,4 @@ def close_stale(mlflow_uri: str | None, older_than_hours: float, output: str) ->
     if output == "json":
         click.echo(json.dumps({"closed": closed}))
     else:
-        click.echo("\n".join([f"runs closed: {len(closed)}", *closed]))
+        click.echo(printable("\n".join([f"runs closed: {len(closed)}", *closed])))
