@@ -14,6 +14,7 @@ __all__ = ["printable", "quote", "redact_text", "redact_url", "spell"]
 _MASK = "***"
 # So much of a foreign text is looked at, in characters, where a few hundred are to be shown.
 _READ = 100_000
+_LONGEST_ADDRESS = 1000
 # The scheme is bounded: a long word in a hostile answer would be read again from each character.
 _ADDRESS = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]{0,31}:/+)(?P<rest>[^\s\"'<>`]++)")
 # What people write without a scheme, at the beginning of a word.
@@ -46,12 +47,12 @@ _SECRET_PARAMETER = re.compile(
 
 
 def redact_url(url: str) -> str:
-    """Return *url* with the login, and secret-looking parameters, replaced by `***`."""
+    """Return *url*, on one line, with `***` for the login and secret-looking parameters."""
     bare = _without_login(url)
     place, mark, rest = _split(bare, "?#")
     query, hash_, fragment = (rest, "", "") if mark == "#" else _split(rest, "#")
     shown = f"{place}{mark}{_without_secrets(query)}{hash_}{_without_secrets(fragment)}"
-    return redact_text(shown)
+    return _printable(redact_text(shown))[:_LONGEST_ADDRESS]
 
 
 def redact_text(text: str) -> str:
