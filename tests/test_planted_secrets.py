@@ -50,10 +50,7 @@ def shown(run_here: Callable[..., tuple[int, str]]) -> _Show:
 
 _ASKS_MLFLOW = (["runs", "close-stale"], ["check", "--skip", "exporter"], ["outbox", "flush"])
 _ASKS_STORE = (
-    ["outbox", "list"],
     ["outbox", "list", "--output", "json"],
-    ["outbox", "flush"],
-    ["outbox", "retry", "--all"],
     ["rate-limit", "show"],
     ["store", "init"],
     ["store", "recover"],
@@ -91,7 +88,6 @@ def test_of_a_proxy(shown: _Show, name: str, address: str) -> None:
     "address",
     [
         *_addresses("redis"),
-        *_addresses("rediss"),
         *_addresses("unix", "/tmp/no.sock"),
         f"redis+sentinel://u:{_SECRET}/{_SECRET}@{_NOWHERE}/m",
         *_addresses("postgresql", f"{_NOWHERE}/d"),

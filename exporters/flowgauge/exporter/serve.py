@@ -34,9 +34,7 @@ def serve(app: ASGIApp, listener: socket.socket, tls: ServerTls) -> None:
         ws="none",
     )
     config.load()
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = min(max(descriptors // _SHARE, 1), _MOST_CONNECTIONS)
-    server = BoundedServer(config, tls, most)
+    server = BoundedServer(config, tls, _most_connections())
 
     def stop(_number: int, _frame: object) -> None:
         server.should_exit = True
@@ -46,6 +44,13 @@ def serve(app: ASGIApp, listener: socket.socket, tls: ServerTls) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     server.run(sockets=[listener])
+
+
+def _most_connections() -> int:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return min(max(descriptors // _SHARE, 1), _MOST_CONNECTIONS)
 
 
 def _ends_in_peace(app: ASGIApp) -> ASGIApp:
