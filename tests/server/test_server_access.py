@@ -129,3 +129,10 @@ def test_guesses_keep_nobody_out_who_was_let_in() -> None:
         assert await ask_as("admin") == 200
 
     asyncio.run(besieged())
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", ",;=", "\x7f" * 99])
+def test_an_odd_wish_is_no_error(accept: str) -> None:
+    """Whatever format a client wishes for, it gets one that Prometheus reads."""
+    page = MetricsPage(CollectorRegistry())
+    assert ask(page, "/metrics", headers={"Accept": accept}).status_code == 200
