@@ -281,3 +281,39 @@ def test_of_names_on_a_terminal(run_here: _Run, folder: Path) -> None:
     ):
         _, text = run_here(*command)
         assert set("\x1b\x07\x9b\r\u202e").isdisjoint(text), (command, text)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "1e300", "9" * 5000, "x", ""])
+def test_of_numbers(run_here: _Run, number: str) -> None:
+    """What is no number, or too large to be meant, is wrong usage, in every option that has one."""
+    for command in (
+        ["runs", "close-stale", "--older-than-hours"],
+        ["outbox", "list", "--limit"],
+        ["outbox", "flush", "--max-seconds"],
+        ["mutate-rules", "--threshold"],
+        ["mutate-rules", "--sample"],
+        ["check-rules", "--jobs"],
+        ["exporter", "--forget-dag-tasks-after-days"],
+        ["exporter", "--max-dag-tasks"],
+    ):
+        # Those that may be so large go on, to what is wrong besides.
+        code, text = run_here(*command, number, FLOWGAUGE_WEB_LISTEN_ADDRESS="x")
+        assert code == 2 or (command[0] == "outbox" and number in {"1e300", "9" * 5000}), text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "", "~nobody-there/x", ".", "x" * 300, "x" * 5000, "/dev/null", "/dev/null/x"]
+)
+def test_of_places_of_stores(run_here: _Run, path: str) -> None:
+    """A place where no file can be is named."""
+    for command in (["store", "init"], ["store", "recover"], ["outbox", "list"]):
+        code, text = run_here(*command, FLOWGAUGE_STORE=f"sqlite:///{path}")
+        assert code in {1, 2} or command[0] == "outbox", text
+
+
+def test_of_places_of_environments(run_here: _Run) -> None:
+    """A folder whose name is longer than any is not there."""
+    for name in ("x" * 5000, "/dev/null", "/etc/passwd"):
+        environ = {"FLOWGAUGE_ENVIRONMENTS": name, "MLFLOW_TRACKING_URI": ""}
+        assert run_here("render", "--env", "dev", **environ)[0] == 2
+        assert run_here("runs", "close-stale", **environ)[0] == 2

@@ -9,6 +9,7 @@ import click
 from flowgauge import probe
 from flowgauge.address import listen, parse_address
 from flowgauge.cli.options import (
+    Finite,
     log_level_option,
     mlflow_uri_option,
     set_up_logging,
@@ -58,7 +59,7 @@ _log = logging.getLogger("flowgauge.exporter")
 @click.option(
     "--forget-dag-tasks-after-days",
     "forget_days",
-    type=click.FloatRange(min=1),
+    type=Finite(min=1),
     default=90,
     envvar="FLOWGAUGE_FORGET_DAG_TASKS_AFTER_DAYS",
     show_envvar=True,

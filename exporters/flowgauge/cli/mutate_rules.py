@@ -16,6 +16,7 @@ from flowgauge.cli.mutation_report import (
     survivor,
     untested,
 )
+from flowgauge.cli.options import Finite
 from flowgauge.cli.progress import Progress, about
 from flowgauge.cli.rule_options import are_ours, read_sources, read_unit_tests, rule_options
 from flowgauge.errors import UsageError
@@ -60,7 +61,7 @@ _ALL = 100.0
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 100),
+    type=Finite(0, 100),
     default=_ALL,
     metavar="PERCENT",
     help="Exit with 1 if fewer of the changes are noticed; default: all must be.",

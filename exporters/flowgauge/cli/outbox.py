@@ -17,6 +17,7 @@ from flowgauge.airflow.connection import connect
 from flowgauge.airflow.outbox import flush
 from flowgauge.airflow.permit import permit_interval
 from flowgauge.airflow.spool import spool_state
+from flowgauge.cli.options import Finite
 from flowgauge.cli.table import as_duration, as_table
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.redact import redact_url
@@ -66,7 +67,13 @@ def outbox() -> None:
 @outbox.command("list")
 @_store_option
 @_output_option
-@click.option("--limit", default=100, show_default=True, help="Entries to show, oldest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Entries to show, oldest first.",
+)
 @click.option(
     "--bodies", is_flag=True, help="With --output json, also what was logged, secrets included."
 )
@@ -106,7 +113,13 @@ def _watch(show: Callable[[], str]) -> None:
 @outbox.command("flush")
 @_store_option
 @click.option("--mlflow-uri", help="MLflow tracking URI; default: MLFLOW_TRACKING_URI, ENV.")
-@click.option("--max-seconds", default=60.0, show_default=True, help="Stop after this time.")
+@click.option(
+    "--max-seconds",
+    type=Finite(min=0),
+    default=60.0,
+    show_default=True,
+    help="Stop after this time.",
+)
 @_output_option
 def flush_entries(
     store: str | None, mlflow_uri: str | None, max_seconds: float, output: str
