@@ -33,6 +33,7 @@ _DATABASE_PROBLEM = re.compile(
     r"QueuePool limit|ReadOnlySqlTransaction|InFailedSqlTransaction"
     r"|sqlalche\.me/e/\w+/(?:2j85|3o7r|4xp6|8s2b|e3q8|f405)"
 )
+_SHORTEST_SECRET = 4
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 _LOGIN_PAGE = re.compile(r"type=[\"']?password|\b(log|sign)[ -]?in\b", re.IGNORECASE)
 
@@ -171,8 +172,10 @@ def _without_login(told: str, request: httpx.Request) -> str:
     secrets = [login]
     with suppress(ValueError):
         secrets.append(b64decode(login, validate=True).decode().partition(":")[2])
-    for secret in filter(None, secrets):
-        told = told.replace(secret, "***")
+    for secret in secrets:
+        # A shorter one is a word or a syllable of many a sentence.
+        if len(secret) >= _SHORTEST_SECRET:
+            told = told.replace(secret, "***")
     return told
 
 
