@@ -23,7 +23,7 @@ from flowgauge.store.outbox import NewEntry
 from flowgauge.tracking.tags import DAG_ID_TAG
 from stack.exporter import exporter
 from stack.process import LOOPBACK, accepts, free_port, python_tool, running, wait_for
-from tests.airflow.faulty_mlflow import respond
+from tests.airflow.faulty_mlflow import respond, silent_server
 
 _Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -53,17 +53,39 @@ def _empty(handler: BaseHTTPRequestHandler) -> None:
     respond(handler, 200, b"3.3.0" if handler.path == "/version" else b"{}")
 
 
-def test_idle_connections_keep_nobody_out(folder: Path) -> None:
-    """With fewer descriptors than strangers hold connections, each scrape is answered."""
+@contextmanager
+def _with_256_descriptors(folder: Path, mlflow: str) -> Iterator[int]:
     port = free_port()
     options = [
-        *("--mlflow-uri", f"http://{LOOPBACK}:1", "--store", f"sqlite:///{folder}/store.db"),
+        *("--mlflow-uri", mlflow, "--store", f"sqlite:///{folder}/store.db"),
         *("--web.listen-address", f"{LOOPBACK}:{port}"),
     ]
     command = shlex.join([python_tool("flowgauge"), "exporter", *options])
     limited = ["sh", "-c", f"ulimit -n 256; exec {command}"]
+    with running(limited, log=folder / "log", ready=lambda: accepts(port)):
+        yield port
+
+
+def test_busy_connections_of_a_host_keep_no_other_out(folder: Path) -> None:
+    """One that asks on all connections there are gives way to another host."""
     with (
-        running(limited, log=folder / "log", ready=lambda: accepts(port)),
+        silent_server() as mlflow,
+        _with_256_descriptors(folder, mlflow) as port,
+        ExitStack() as strangers,
+    ):
+        for _ in range(200):
+            stranger = socket.create_connection((LOOPBACK, port), timeout=60)
+            strangers.enter_context(stranger)
+            stranger.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        other = httpx.HTTPTransport(local_address="127.0.0.2")
+        with httpx.Client(transport=other, timeout=60) as client:
+            assert client.get(f"http://{LOOPBACK}:{port}/healthz").text == "ok\n"
+
+
+def test_idle_connections_keep_nobody_out(folder: Path) -> None:
+    """With fewer descriptors than strangers hold connections, each scrape is answered."""
+    with (
+        _with_256_descriptors(folder, f"http://{LOOPBACK}:1") as port,
         ExitStack() as strangers,
     ):
         for number in range(300):

@@ -6,6 +6,7 @@ descriptors of a process, and nobody else gets in.
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import Callable
 
 import uvicorn
@@ -42,7 +43,8 @@ class _Protocol(H11Protocol):
 class _Connection:
     """One connection, from its acceptance on; `since` is when it last began or ended a request."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, host: str, now: float) -> None:
+        self.host = host
         self.since = now
         self.is_busy = False
         self.taking: asyncio.Task[None] | None = None
@@ -75,8 +77,8 @@ class BoundedServer(uvicorn.Server):
     """Serves one listener, with *most* connections at a time.
 
     Whoever comes when all places are taken gets that of the one who has asked for nothing for the
-    longest time; if all are being answered, none. *tls* says how each connection is to be secured;
-    while it cannot, none is taken.
+    longest time; if all are being answered, one of the host that has most of them. *tls* says how
+    each connection is to be secured; while it cannot, none is taken.
     """
 
     def __init__(self, config: uvicorn.Config, tls: ServerTls, most: int) -> None:
@@ -111,16 +113,17 @@ class BoundedServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         while True:
             try:
-                accepted, _ = await loop.sock_accept(listener)
+                accepted, address = await loop.sock_accept(listener)
             except OSError as error:
                 # Somebody went away again, or this process has no descriptor left.
                 self._complaint.raise_(error.strerror or "the system refuses")
                 await asyncio.sleep(_SWEEP_SECONDS)
                 continue
-            if not self._has_room(loop.time()):
+            host = str(address[0])
+            if len(self._open) >= self._most and not self._make_room(host, loop.time()):
                 accepted.close()
                 continue
-            connection = _Connection(loop.time())
+            connection = _Connection(host, loop.time())
             self._open.add(connection)
             connection.taking = loop.create_task(self._take(connection, accepted))
 
@@ -143,15 +146,18 @@ class BoundedServer(uvicorn.Server):
         self._open.discard(connection)
         accepted.close()
 
-    def _has_room(self, now: float) -> bool:
-        if len(self._open) < self._most:
-            return True
+    def _make_room(self, host: str, now: float) -> bool:
+        """End a connection for one of *host*; return whether there was one to end."""
         for each in self._open:
             each.look(now)
-        idle = [each for each in self._open if not each.is_busy]
-        if not idle:
+        of_hosts = Counter(each.host for each in self._open)
+        ((greedy, number),) = of_hosts.most_common(1)
+        candidates = [each for each in self._open if not each.is_busy]
+        if not candidates and of_hosts[host] < number:
+            candidates = [each for each in self._open if each.host == greedy]
+        if not candidates:
             return False
-        longest = min(idle, key=lambda each: each.since)
+        longest = min(candidates, key=lambda each: each.since)
         longest.end()
         self._open.discard(longest)
         return True
