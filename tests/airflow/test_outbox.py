@@ -182,7 +182,7 @@ def test_a_tampered_entry_stops_no_other(surroundings: Surroundings) -> None:
         "no JSON",
         "[]",
         "{}",
-        "\ud800",
+        '"\\ud800"',
         *(json.dumps(body | wrong) for wrong in _WRONG),
     ]
     with closing(open_store()) as store:
