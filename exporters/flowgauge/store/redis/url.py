@@ -190,7 +190,7 @@ def _options(shown: str, query: str, timeout_seconds: float) -> dict[str, Any]:
         try:
             options[name] = value = _OPTIONS[name](text)
         except ValueError as wanted:
-            raise StoreError(f"{shown} has something else than {wanted} as {name}") from None
+            raise StoreError(f"{shown} has a {name} that cannot be: use {wanted}") from None
         if name in _TIMEOUTS and not 0 < value <= timeout_seconds:
             raise StoreError(
                 f"{shown} has {name}={text}, but is given up after {timeout_seconds:g} s:"
