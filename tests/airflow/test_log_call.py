@@ -176,11 +176,11 @@ def test_what_is_no_payload_is_set_aside(
 ) -> None:
     """It does not fail the task: it is named in the log, counted, and kept in the outbox."""
     assert log_with_mlflow("rows=3", experiment=surroundings.experiment) is None  # type: ignore[arg-type]
-    assert "it must be a mapping, not 'rows=3'" in caplog.text
+    assert "it must be a mapping, not a text" in caplog.text
     assert surroundings.failures() == {"invalid_payload": 1}
     assert surroundings.runs() == []
     (kept,) = surroundings.outbox()
-    assert kept.poison == "the payload is invalid: it must be a mapping, not 'rows=3'"
+    assert kept.poison == "the payload is invalid: it must be a mapping, not a text"
     assert "rows=3" in kept.body
 
 
