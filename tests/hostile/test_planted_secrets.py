@@ -240,7 +240,7 @@ def test_of_payloads(
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("FLOWGAUGE_STORE", f"sqlite:///{folder}/store.db")
         options = {"status": _SECRET, "start_time": _SECRET, "once": _SECRET, "step": _SECRET}
-        log_with_mlflow(payload, delivery=_SECRET, tags=_SECRET, **options)  # type: ignore[arg-type]
+        log_with_mlflow(payload, tags=_SECRET, **options)  # type: ignore[arg-type]
         assert caplog.text
         assert _SECRET not in caplog.text
         # Neither the store nor the spool can be written.

@@ -12,11 +12,13 @@ __all__ = ["is_well_typed"]
 
 _TEXTS = ("dag_id", "task_id", "experiment", "status", "log_id")
 _OPTIONAL_TEXTS = ("run_name", "run_id", "experiment_id")
-_INTEGERS = ("logged_ms", "rows", "step")
+_INTEGERS = ("logged_ms", "step")
 _OPTIONAL_INTEGERS = ("start_ms", "end_ms")
 _FLAGS = ("altered", "invalid", "spooled", "once")
 # It stands in a search of MLflow's.
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+# What becomes a float, and, of times and steps, what a database takes.
+_LONGEST_NUMBER_BITS = 1023
 _MOST_INTEGER = 2**63
 
 
@@ -30,10 +32,11 @@ def is_well_typed(entry: "Entry") -> bool:
     return (
         are(_TEXTS, str)
         and are(_OPTIONAL_TEXTS, str, NoneType)
-        and are(_INTEGERS, int)
+        and are((*_INTEGERS, "rows"), int)
         and are(_OPTIONAL_INTEGERS, int, NoneType)
         and are(_FLAGS, bool)
         and all(abs(each or 0) < _MOST_INTEGER for each in integers)
+        and _is_number(entry.rows)
         and (entry.null_rate is None or _is_number(entry.null_rate))
         and _ID.fullmatch(entry.log_id) is not None
         and are(("metrics", "params", "tags"), dict)
@@ -45,7 +48,9 @@ def is_well_typed(entry: "Entry") -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) is float or (type(value) is int and abs(value) < _MOST_INTEGER)
+    return type(value) is float or (
+        type(value) is int and value.bit_length() <= _LONGEST_NUMBER_BITS
+    )
 
 
 def _is_figure(value: object) -> bool:
