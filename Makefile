@@ -61,6 +61,10 @@ test-fast: $(VENV)/.ready ## run what needs no server: half a minute, for while 
 faults: setup ## kill log calls at every line of theirs: nothing may be lost or doubled
 	@$(BIN)/python -m stack.faults $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.ready ## feed all that reads what others wrote with wrong input; ARGS='--minutes 10 rules'
+	@$(BIN)/python -m stack.fuzz $(ARGS)
+
 .PHONY: test-airflow2
 test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 too
 	@AIRFLOW_PYTHON=$(CURDIR)/.run/airflow2/bin/python $(BIN)/python -m pytest tests/airflow_versions

@@ -1,8 +1,10 @@
 """Real parts for the tests, started once a session where sharing them is safe."""
 
+import logging
 import os
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from packaging.version import Version
 from xdist.scheduler import LoadFileScheduling
 
+from flowgauge.cli import main
 from stack.airflow import AIRFLOW_PYTHON, airflow_version
 from stack.guarded import GuardedMlflow, guarded_mlflow
 from stack.mlflow import MlflowServer, mlflow_server
@@ -128,3 +131,42 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 def folder(tmp_path: Path) -> Path:
     """An empty folder."""
     return tmp_path
+
+
+@pytest.fixture
+def run_here(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> Callable[..., tuple[int, str]]:
+    """Runs a command in `folder`, in this process; returns its exit code, and what it shows.
+
+    It may not be one that goes on. Wherever it fails, it fails with a sentence.
+    """
+    for name in [*os.environ]:
+        if name.startswith(("MLFLOW_", "FLOWGAUGE_", "GRAFANA_", "AIRFLOW_")) or "PROXY" in name:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AIRFLOW_HOME", str(folder))
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("FLOWGAUGE_STORE", f"sqlite:///{folder}/store.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.chdir(folder)
+    caplog.set_level(logging.DEBUG)
+
+    def run(*arguments: str, **environ: str) -> tuple[int, str]:
+        caplog.clear()
+        with monkeypatch.context() as patched:
+            for name, value in environ.items():
+                patched.setenv(name, value)
+            patched.setattr(sys, "argv", ["flowgauge", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        printed = capfd.readouterr()
+        text = f"{printed.out}{printed.err}{caplog.text}"
+        assert "Traceback" not in text, text
+        assert "nobody expected" not in text, text
+        assert ended.value.code in {0, 1, 2}
+        return int(ended.value.code or 0), text
+
+    return run

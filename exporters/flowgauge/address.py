@@ -6,6 +6,7 @@ import re
 import socket
 
 from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.redact import quote
 
 __all__ = ["listen", "parse_address"]
 
@@ -22,7 +23,9 @@ def parse_address(text: str, setting: str) -> tuple[str, int]:
     """
     match = _ADDRESS.fullmatch(text)
     if not match or int(match["port"]) > _MAX_PORT:
-        raise UsageError(f"{setting} is {text!r}: give HOST:PORT, or :PORT for all interfaces")
+        raise UsageError(
+            f"{setting} is {quote(text)!r}: give HOST:PORT, or :PORT for all interfaces"
+        )
     return match["ipv6"] or match["host"] or "", int(match["port"])
 
 

@@ -17,6 +17,8 @@ def in_background(work: Callable[[], _T], name: str) -> Future[_T]:
     work that hangs for ever holds up neither the caller nor the end of the process.
     """
     future: Future[_T] = Future()
+    # Whoever waits may go away. Cancelled, it would take neither a result nor an error.
+    future.set_running_or_notify_cancel()
 
     def run() -> None:
         try:

@@ -12,7 +12,11 @@ __all__ = ["exposition"]
 
 def exposition(collector: Collector, request: Request) -> Response:
     """Return *collector*'s metrics as text or, if asked for, OpenMetrics; gzip if asked for."""
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    try:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    except (TypeError, ValueError):
+        # It asks for a version that is no number.
+        encode, content_type = choose_encoder("")
     body = encode(collector)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     if gzip_accepted(request.headers.get("accept-encoding", "")):

@@ -15,14 +15,17 @@ import httpx
 from flowgauge import __version__
 from flowgauge.errors import UsageError
 from flowgauge.redact import quote
+from flowgauge.web_address import read_web_address
 
 __all__ = [
     "LONGEST_ANSWER",
     "TooLongError",
     "causes",
     "http_client",
+    "json_object",
     "next_hop",
     "trusting_context",
+    "why",
 ]
 
 LONGEST_ANSWER = 32 * 2**20
@@ -32,6 +35,7 @@ LONGEST_ANSWER = 32 * 2**20
 # be installed.
 _PACKINGS = ("gzip", "deflate")
 
+_PROXIES = ("http", "https", "socks5", "socks5h")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _HEADERS = {"User-Agent": f"flowgauge/{__version__}", "Accept-Encoding": ", ".join(_PACKINGS)}
 
@@ -86,6 +90,8 @@ def http_client(headers: Mapping[str, str] | None = None, **options: Any) -> htt
 
     Raises `UsageError` if one of these cannot be used, or SSL_CERT_FILE or SSL_CERT_DIR.
     """
+    if options.get("trust_env", True) and (bad := _bad_proxies()):
+        raise UsageError(bad)
     try:
         return _Client(headers={**_HEADERS, **(headers or {})}, **options)
     except ImportError:
@@ -97,15 +103,18 @@ def http_client(headers: Mapping[str, str] | None = None, **options: Any) -> htt
         raise _no_certificates(error) from None
     except (ValueError, httpx.InvalidURL):
         # httpx's own words repeat what it took for a port, which may be half of a password.
-        raise UsageError(_bad_proxies()) from None
+        raise UsageError(
+            "NO_PROXY cannot be used: give names of hosts with commas between"
+        ) from None
 
 
 def _bad_proxies() -> str:
+    """Return what is wrong with the proxies that the environment names; empty if nothing is."""
     named = getproxies()
     kinds = [kind for kind in ("http", "https", "all") if not _is_proxy(named.get(kind, ""))]
     bad = [f"{kind.upper()}_PROXY" for kind in kinds]
     if not bad:
-        return "NO_PROXY cannot be used: give names of hosts with commas between"
+        return ""
     return (
         f"{' and '.join(bad)} cannot be used: give http://HOST:PORT, and in a password "
         "write %2F for a slash, %40 for an @ and so on"
@@ -115,9 +124,10 @@ def _bad_proxies() -> str:
 def _is_proxy(url: str) -> bool:
     if not url:  # as if it were not set
         return True
+    address = url if "://" in url else f"http://{url}"
     try:
-        httpx.Proxy(url if "://" in url else f"http://{url}")
-    except (ValueError, httpx.InvalidURL):
+        httpx.Proxy(read_web_address(address, "it", _PROXIES))
+    except (UsageError, ValueError, httpx.InvalidURL):
         return False
     return True
 
@@ -160,8 +170,26 @@ def next_hop(http: httpx.Client, url: str) -> tuple[str, int]:
     return hops[0]
 
 
+def json_object(answer: httpx.Response) -> dict[str, Any] | None:
+    """Return the JSON object in *answer*, empty for an empty body, None if it holds none."""
+    if not answer.content.strip():
+        return {}
+    try:
+        found = answer.json()
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 class _Stopped(Exception):  # noqa: N818 - nothing went wrong
     pass
+
+
+def why(error: httpx.HTTPError) -> str:
+    """Return what may be repeated of *error*: httpx names half of an address it cannot read."""
+    if any(isinstance(cause, httpx.InvalidURL) for cause in causes(error)):
+        return "it redirects to what is no address"
+    return quote(str(error)) or type(error).__name__
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,15 +1,33 @@
-"""Keep passwords and tokens out of everything that people read."""
+"""What may be repeated of addresses and foreign texts, and how.
+
+Passwords and tokens are kept out of everything that people read: `redact_url` for a setting that is
+an address, `redact_text` for a text that may hold some, `quote` for one that stands in a sentence,
+`spell` for a block of lines on a terminal. Where it is not clear whether something is part of a
+login, it is not shown.
+"""
 
 import re
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
-__all__ = ["quote", "redact_text", "redact_url"]
+__all__ = ["printable", "quote", "redact_text", "redact_url", "spell"]
 
 _MASK = "***"
 # So much of a foreign text is looked at, in characters, where a few hundred are to be shown.
 _READ = 100_000
+_LONGEST_ADDRESS = 1000
 # The scheme is bounded: a long word in a hostile answer would be read again from each character.
-_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]{0,31}://)(?P<user>[^\s/?#]*)@")
+_ADDRESS = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]{0,31}:/+)(?P<rest>[^\s\"'<>`]++)")
+# What people write without a scheme, at the beginning of a word.
+_BARE_LOGIN = re.compile(
+    r"(?<![^\s\"'`<>=(,;])(?P<user>[\w.%+~-]{0,64}):(?!/)[^\s\"'`<>]{1,128}@(?=[\w.\[-])"
+)
+_FILES = ("file", "sqlite")
+# An @ may well be in the path of the web: at the beginning of a name, or in a query.
+_CLEAR = re.compile(
+    r"(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+(?=:)|\[[\da-fA-F:.]+\])(?::\d{1,5})?"
+    r"(?:/@?[^@?#/]*+)++(?:[?#].*)?",
+    re.ASCII | re.DOTALL,
+)
 # As queries, forms, JSON and libpq's settings have them. Not after a colon alone, which ends the
 # sentences that name such a setting; and not after every "key", which labels and parameters have.
 _SETTING = re.compile(
@@ -23,49 +41,50 @@ _AUTHORIZATION = re.compile(
     r"(?=[\w.~+/-]{0,99}\d))[\w.~+/=-]{8,}",
     re.IGNORECASE,
 )
-_SECRET_PARAMETER = re.compile(r"pass|token|secret|key|credential|signature", re.IGNORECASE)
+_SECRET_PARAMETER = re.compile(
+    r"pass|pwd|token|secret|key|credential|sig|auth|code|session|jwt", re.IGNORECASE
+)
 
 
 def redact_url(url: str) -> str:
-    """Return *url* with the password, and secret-looking query parameters, replaced by `***`."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return redact_text(url)
-    masked = parts
-    if _hides_a_login(parts):
-        scheme, _, rest = url.partition("://")
-        userinfo, _, host = rest.rpartition("@")
-        return f"{scheme}://{_mask_userinfo(userinfo)}@{host}"
-    if "@" in parts.netloc:
-        userinfo, host = parts.netloc.rsplit("@", 1)
-        masked = masked._replace(netloc=f"{_mask_userinfo(userinfo)}@{host}")
-    query = [
-        (name, _MASK if _SECRET_PARAMETER.search(name) else value)
-        for name, value in parse_qsl(parts.query, keep_blank_values=True)
-    ]
-    if any(value == _MASK for _, value in query):
-        masked = masked._replace(query=urlencode(query, safe="*/:"))
-    # Put together again, sqlite:////absolute.db would lose two slashes.
-    return url if masked == parts else urlunsplit(masked)
+    """Return *url*, on one line, with `***` for the login and secret-looking parameters."""
+    bare = _without_login(url)
+    place, mark, rest = _split(bare, "?#")
+    query, hash_, fragment = (rest, "", "") if mark == "#" else _split(rest, "#")
+    shown = f"{place}{mark}{_without_secrets(query)}{hash_}{_without_secrets(fragment)}"
+    return _printable(redact_text(shown))[:_LONGEST_ADDRESS]
 
 
 def redact_text(text: str) -> str:
     """Return *text* with `***` for the secrets in it that can be told by their looks.
 
-    These are the login of a URL, the value of what is called password, token, secret and so on in a
-    query, in JSON or in a setting, and what stands in an Authorization header.
+    These are the login of an address, the value of what is called password, token, secret and so on
+    in a query, in JSON or in a setting, and what stands in an Authorization header.
     """
-    text = _USERINFO.sub(lambda match: f"{match['scheme']}{_mask_userinfo(match['user'])}@", text)
+    text = _ADDRESS.sub(lambda match: _without_login(match[0]), text)
+    text = _BARE_LOGIN.sub(rf"\g<user>:{_MASK}@", text)
     text = _AUTHORIZATION.sub(rf"\g<name>{_MASK}", text)
     return _SETTING.sub(rf"\g<name>{_MASK}", text)
 
 
 def quote(text: str, longest: int = 300) -> str:
     """Return *text* fit for a sentence: redacted, on one line, cut to *longest* characters."""
-    printable = "".join(c if c.isprintable() else " " for c in redact_text(_beginning(text)))
-    line = " ".join(printable.split())
+    line = " ".join(_printable(redact_text(_beginning(text))).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def spell(text: str) -> str:
+    """Return *text*, of any number of lines, redacted, and without what a terminal would obey."""
+    return printable(redact_text(text))
+
+
+def printable(text: str) -> str:
+    """Return *text*, of any number of lines, without what a terminal would obey."""
+    return "\n".join(map(_printable, text.split("\n")))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _beginning(text: str) -> str:
@@ -76,17 +95,34 @@ def _beginning(text: str) -> str:
     return f"{words[0]} …" if len(words) > 1 else "…"
 
 
-def _hides_a_login(parts: SplitResult) -> bool:
-    """Return whether a character that should be encoded ends the host within the login."""
-    if not parts.netloc or "@" in parts.netloc:
-        return False
-    _, _, port = parts.netloc.partition(":")
-    # An address of the web may well have an @ in its path.
-    is_clear = parts.scheme in ("http", "https") and (not port or port.isdigit())
-    return not is_clear and "@" in f"{parts.path}?{parts.query}#{parts.fragment}"
+def _without_login(url: str) -> str:
+    """Return *url* with `***` for its login, however that is written."""
+    match = re.match(r"(?:[a-zA-Z][\w+.-]*:)?/+", url)
+    scheme = match[0] if match else ""
+    login, at, host = url.removeprefix(scheme).rpartition("@")
+    name, _, slashes = scheme.partition(":")
+    is_file = name.lower() in _FILES and len(slashes) > len("//")
+    is_clear = (
+        name.lower() in {"http", "https"}
+        and slashes == "//"
+        and _CLEAR.fullmatch(url.removeprefix(scheme))
+    )
+    if not at or is_file or is_clear:
+        return url
+    # A lone user part may itself be a token: https://TOKEN@host, https://TOKEN:@host.
+    user, _, password = login.partition(":")
+    return f"{scheme}{user}:{_MASK}@{host}" if password else f"{scheme}{_MASK}@{host}"
 
 
-def _mask_userinfo(userinfo: str) -> str:
-    # A lone user part may itself be a token (https://TOKEN@host).
-    user, colon, _ = userinfo.partition(":")
-    return f"{user}:{_MASK}" if colon else _MASK
+def _without_secrets(query: str) -> str:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if not any(_SECRET_PARAMETER.search(name) for name, _ in pairs):
+        return query
+    masked = [(name, _MASK if _SECRET_PARAMETER.search(name) else value) for name, value in pairs]
+    return urlencode(masked, safe="*/:")
+
+
+def _split(text: str, marks: str) -> tuple[str, str, str]:
+    """Return what is before the first of *marks*, that mark, and what is behind it."""
+    place = min((place for mark in marks if (place := text.find(mark)) >= 0), default=len(text))
+    return text[:place], text[place : place + 1], text[place + 1 :]

@@ -1,6 +1,8 @@
 """YAML files that people write: read strictly, and everything wrong said at once."""
 
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeGuard, TypeVar, get_args
@@ -9,10 +11,25 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from flowgauge.errors import UsageError
+from flowgauge.foreign import read_text
 from flowgauge.redact import quote
 
-__all__ = ["as_model", "read_documents", "read_model"]
+__all__ = [
+    "as_model",
+    "read_documents",
+    "read_model",
+    "read_yaml",
+    "require_tame",
+    "yaml_problem",
+]
 
+# What PyYAML repeats of the file.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+# More than anybody writes.
+_MOST_NODES = 1_000_000
+_DEEPEST = 100
+# In C where PyYAML has it.
+_Events = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -44,23 +61,74 @@ def read_documents(file: Path) -> list[Any]:
 
 
 def _loaded(file: Path, load: Callable[[str, type[yaml.BaseLoader]], Any]) -> Any:
+    text = read_yaml(file)
     try:
-        return load(file.read_text(encoding="utf-8"), _StrictLoader)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is not UTF-8 text: save it as UTF-8") from None
+        require_shallow(text)
+        return load(text, _StrictLoader)
     except RecursionError:
         raise UsageError(f"{file} is nested too deeply: a few levels are enough") from None
     except yaml.YAMLError as error:
-        raise UsageError(f"{file} is not valid YAML: {_where_and_what(error)}") from None
+        raise UsageError(f"{file} is not valid YAML: {yaml_problem(error)}") from None
 
 
-def _where_and_what(error: yaml.YAMLError) -> str:
-    # str(error) quotes the line, which may hold a password.
+def read_yaml(file: Path) -> str:
+    """Return the text of *file*; raise `UsageError` if it has none."""
+    try:
+        return read_text(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{file} {error}") from None
+
+
+def require_shallow(text: str) -> None:
+    """Raise `RecursionError` for what is deeper than anybody writes.
+
+    The parser in C would end the process at some depth, and the one in Python take minutes.
+    """
+    depth = 0
+    # What is wrong in it is said by whoever reads it.
+    with suppress(yaml.YAMLError):
+        for event in yaml.parse(text, _Events):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise RecursionError
+
+
+def require_tame(node: yaml.Node | None) -> None:
+    """Raise `yaml.YAMLError` if *node* grows without measure where its aliases are followed."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            # Until it is known: one that holds itself has no end.
+            sizes[id(node)] = _MOST_NODES
+            match node:
+                case yaml.MappingNode():
+                    parts = [part for pair in node.value for part in pair]
+                case yaml.SequenceNode():
+                    parts = node.value
+                case _:
+                    parts = []
+            sizes[id(node)] = min(1 + sum(map(size, parts)), _MOST_NODES)
+        return sizes[id(node)]
+
+    if node is not None and size(node) >= _MOST_NODES:
+        raise _OurError(None, None, "its aliases make it grow without measure", node.start_mark)
+
+
+def yaml_problem(error: yaml.YAMLError) -> str:
+    """Return where and what: str(error) quotes the line, which may hold a password."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}, {quote(str(error.problem))}"
+        said = str(error.problem)
+        problem = said if isinstance(error, _OurError) else _QUOTED.sub("…", said)
+        return f"line {error.problem_mark.line + 1}, {problem}"
     return "it holds a character that YAML does not allow"
+
+
+class _OurError(yaml.constructor.ConstructorError):
+    """A problem in our own words."""
 
 
 class _StrictLoader(yaml.BaseLoader):
@@ -69,13 +137,18 @@ class _StrictLoader(yaml.BaseLoader):
     YAML's own conversions turn `no` into False and fail with tracebacks on `2026-13-45`.
     """
 
+    def compose_document(self) -> yaml.Node | None:
+        node = super().compose_document()
+        require_tame(node)
+        return node
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         mapping = super().construct_mapping(node, deep=deep)
         if len(mapping) < len(node.value):
             keys = [key.value for key, _ in node.value]
             twice = next(key for key in keys if keys.count(key) > 1)
-            problem = f"the key {twice!r} is given twice"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+            problem = f"the key {quote(twice)!r} is given twice"
+            raise _OurError(None, None, problem, node.start_mark)
         return mapping
 
 

@@ -55,7 +55,7 @@ def test_outbox_from_full_to_empty(
     assert listed.split() == [kept.entry_id, since, age, "1", "unreachable", "0s"]
     assert age.removesuffix("s").isdecimal()
     assert outlook.startswith("1 wait; at 6e+07 a minute")
-    (entry,) = json.loads(_flowgauge("outbox", "list", "--output", "json").stdout)
+    (entry,) = json.loads(_flowgauge("outbox", "list", "--output", "json", "--bodies").stdout)
     assert json.loads(entry["body"])["metrics"] == {"rows": 1.0}
 
     sent = _flowgauge("outbox", "flush", "--mlflow-uri", surroundings.mlflow_url)

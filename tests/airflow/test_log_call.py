@@ -176,11 +176,11 @@ def test_what_is_no_payload_is_set_aside(
 ) -> None:
     """It does not fail the task: it is named in the log, counted, and kept in the outbox."""
     assert log_with_mlflow("rows=3", experiment=surroundings.experiment) is None  # type: ignore[arg-type]
-    assert "it must be a mapping, not 'rows=3'" in caplog.text
+    assert "it must be a mapping, not a text" in caplog.text
     assert surroundings.failures() == {"invalid_payload": 1}
     assert surroundings.runs() == []
     (kept,) = surroundings.outbox()
-    assert kept.poison == "the payload is invalid: it must be a mapping, not 'rows=3'"
+    assert kept.poison == "the payload is invalid: it must be a mapping, not a text"
     assert "rows=3" in kept.body
 
 
@@ -421,13 +421,16 @@ def test_a_damaged_store_does_not_stop_the_log(
     assert {run.data.metrics["rows"] for run in surroundings.runs()} == {2, 3}
 
 
-def test_nowhere_to_write_leaves_the_payload_in_the_log(
+def test_nowhere_to_write_leaves_the_payload_in_the_log_on_request(
     surroundings: Surroundings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When even the file cannot be written, the log line holds the payload."""
+    """When even the file cannot be written, a log line holds the payload, if that is wanted."""
     (surroundings.folder / "flowgauge-spool").write_text("in the way")
     monkeypatch.setenv("FLOWGAUGE_STORE", "redis://127.0.0.1:9/0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", _NOBODY)
+    assert log_with_mlflow({"params": {"only": "here"}}) is None
+    assert "it is lost, make room there" in caplog.text
+    monkeypatch.setenv("FLOWGAUGE_LOG_PAYLOADS", "true")
     assert log_with_mlflow({"params": {"only": "here"}}) is None
     assert '\\"only\\": \\"here\\"' in caplog.text.replace("\\\\", "\\")
 

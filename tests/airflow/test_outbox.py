@@ -1,6 +1,9 @@
+import json
 import math
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import product
 
 import pytest
 from mlflow import MlflowClient
@@ -145,3 +148,56 @@ def test_experiment_made_anew_is_found_again(
     assert surroundings.flush().sent == 1
     (run,) = surroundings.runs()
     assert run.data.metrics == {"rows": 2}
+
+
+_NO_TEXTS: list[object] = [None, 1, [], {}]
+_NO_INTEGERS: list[object] = ["1", None, 1.5, True]
+_WRONG: list[dict[str, object]] = [
+    *({name: wrong} for name, wrong in product(("dag_id", "log_id"), _NO_TEXTS)),
+    *({name: wrong} for name, wrong in product(("rows", "step"), _NO_INTEGERS)),
+    {"log_id": "x' OR tags.a = 'b"},
+    {"log_id": "x" * 10_000},
+    {"logged_ms": 10**400},
+    {"metrics": [1]},
+    {"metrics": {"a": "1"}},
+    {"metrics": {"a": [None, []]}},
+    {"metrics": {"a": 10**400}},
+    {"params": {"a": 1}},
+    {"tags": "x"},
+    {"status": []},
+    {"artifacts": {"a": "no base64"}},
+    {"artifacts": []},
+    {"start_ms": "now"},
+    {"unknown": 1},
+    {"version": 3},
+]
+
+
+def test_a_tampered_entry_stops_no_other(surroundings: Surroundings) -> None:
+    """Whatever somebody wrote into the store, it is set aside, and what is right is sent."""
+    good = Entry("etl", "load", 1, surroundings.experiment, "good", {"rows": 1.0}, {}, {})
+    body = json.loads(good.to_json())
+    bodies = [
+        "[" * 100_000,
+        "no JSON",
+        "[]",
+        "{}",
+        '"\\ud800"',
+        *(json.dumps(body | wrong) for wrong in _WRONG),
+    ]
+    with closing(open_store()) as store:
+        for number, text in enumerate(bodies):
+            store.outbox.put(NewEntry(f"tampered {number}", "etl", "load", text))
+        store.outbox.put(good.to_keep(None))
+        with sqlite3.connect(surroundings.folder / "store.db") as db:
+            db.execute("UPDATE outbox SET body = x'ff00' WHERE entry_id = 'tampered 0'")
+            db.execute("UPDATE outbox SET created = 'x' WHERE entry_id = 'tampered 1'")
+            db.execute(
+                "UPDATE outbox SET dag_id = x'ff', attempts = 'x' WHERE entry_id = 'tampered 2'"
+            )
+            db.execute("UPDATE outbox SET lapsed = 'no JSON' WHERE entry_id = 'tampered 3'")
+    flushed = surroundings.flush()
+    assert (flushed.sent, flushed.problem) == (1, None)
+    assert flushed.set_aside == len(bodies)
+    assert {run.info.run_name for run in surroundings.runs()} == {"good"}
+    assert all(entry.poison for entry in surroundings.outbox())

@@ -67,15 +67,22 @@ def test_a_file_that_is_no_payload_is_set_aside(
     """It is told of once, seen in the state, and holds up no other."""
     _spool(folder, 1)
     place = folder / "flowgauge-spool"
-    texts = ["not ours", "[]", '{"body": 1}', "\ud800"]
+    well = json.loads(next(place.iterdir()).read_text())
+    wrong = [{"duration_seconds": "1"}, {"duration_seconds": 1e99}, {"reason": 1}, {"body": "{}"}]
+    texts = [
+        *("not ours", "[]", '{"body": 1}', "\ud800", "[" * 100_000),
+        *(json.dumps(well | each) for each in wrong),
+    ]
     for number, text in enumerate(texts):
         (place / f"meddled{number}.json").write_bytes(text.encode(errors="surrogatepass"))
+    os.mkfifo(place / "pipe.json")
+    (place / "folder.json").mkdir()
     for _ in range(2):
         drain_spool(store, seconds=_FOREVER, environ=_environ(folder))
     state = spool_state(_environ(folder))
-    assert (state.waiting, state.bad, state.folder) == (0, 4, place)
+    assert (state.waiting, state.bad, state.folder) == (0, len(texts) + 2, place)
     assert len(store.outbox.entries(10)) == 1
-    assert caplog.text.count("is no spooled payload") == 4
+    assert caplog.text.count("is no spooled payload") == len(texts) + 2
 
 
 def test_what_a_killed_process_took_is_taken_again(folder: Path, store: Store) -> None:
@@ -99,12 +106,22 @@ def test_a_store_that_is_down_leaves_the_file(folder: Path) -> None:
     assert sorted((folder / "flowgauge-spool").iterdir()) == before
 
 
-def test_the_payload_is_in_the_log_too(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where the task's folder ends with the task, its log is what is left."""
-    _spool(folder, 1)
-    (file,) = (folder / "flowgauge-spool").iterdir()
-    assert file.read_text() in caplog.text
-    assert json.loads(file.read_text())["reason"] == "unreachable"
+@pytest.mark.parametrize("place", ["there", "none"])
+def test_the_payload_is_in_the_log_on_request(
+    folder: Path, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    """Where the task's folder ends with the task, its log may have it; unasked it is not shown."""
+    if place == "none":
+        (folder / "flowgauge-spool").write_text("no folder")
+    entry = Entry("etl", "load", 0, "x", "r", {}, {"password": "hunter2"}, {})
+    spool(entry, 0.1, "unreachable", _environ(folder))
+    assert "hunter2" not in caplog.text
+    assert "flowgauge-spool" in caplog.text
+    spool(entry, 0.1, "unreachable", {**_environ(folder), "FLOWGAUGE_LOG_PAYLOADS": "true"})
+    _, _, logged = caplog.text.partition("[payload] ")
+    kept = json.loads(logged.splitlines()[0])
+    assert kept["reason"] == "unreachable"
+    assert Entry.from_json(kept["body"]) == entry
 
 
 @pytest.mark.as_root

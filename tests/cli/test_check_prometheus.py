@@ -204,7 +204,7 @@ def test_rules_that_fail_are_a_fault(target: CannedServer) -> None:
     ("url", "kind", "said"),
     [
         (None, NotSeen, "no address given"),
-        ("localhost:9090", UsageError, "--prometheus-url is no URL"),
+        ("localhost:9090", UsageError, "--prometheus-url is no address"),
         (NOWHERE, FlowgaugeError, "refuses the connection"),
         ("http://prometheus.invalid", FlowgaugeError, "cannot be reached from here"),
     ],

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.exporter.tls import server_context
+from flowgauge.exporter.tls import ServerTls
 from flowgauge.exporter.web_config import WebConfigFile
 from stack.exporter import exporter
 from stack.process import LOOPBACK, free_port
@@ -101,7 +101,7 @@ def test_tls_with_client_certificates(folder: Path) -> None:
 
 
 def test_a_renewed_certificate_needs_no_restart(folder: Path) -> None:
-    """A new connection gets the certificate that lies on the disk then, the old one if broken."""
+    """A new connection gets the certificate that lies on the disk then, the last good if broken."""
     first = certificate(folder, "server")
     web_config = "tls_server_config: {cert_file: server.crt, key_file: server.key}"
     with _running(folder, web_config) as plain:
@@ -114,9 +114,37 @@ def test_a_renewed_certificate_needs_no_restart(folder: Path) -> None:
             httpx.get(url, verify=trust_first, timeout=60)
         trust_second = _trust(second)
         second.key.write_text("half of a k")
-        assert httpx.get(url, verify=trust_first, timeout=60).is_success
+        assert httpx.get(url, verify=trust_second, timeout=60).is_success
+        assert "last good certificate" in (folder / "exporter.log").read_text()
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            httpx.get(url, verify=trust_second, timeout=60)
+            httpx.get(url, verify=trust_first, timeout=60)
+
+
+def test_a_policy_that_cannot_be_applied_lets_nobody_in(folder: Path) -> None:
+    """What is asked of clients follows the file; where that cannot be done, none is taken."""
+    server, client = certificate(folder, "server"), certificate(folder, "client")
+    plain = "tls_server_config: {cert_file: server.crt, key_file: server.key"
+    strict = f"{plain}, client_auth_type: RequireAndVerifyClientCert, client_ca_file: client.crt}}"
+    with _running(folder, f"{plain}}}") as http:
+        url = f"{http.replace('http:', 'https:')}/healthz"
+        stranger, known = _trust(server), _trust(server, client)
+        assert httpx.get(url, verify=stranger, timeout=60).is_success
+        _written(folder, strict)
+        assert httpx.get(url, verify=known, timeout=60).is_success
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(url, verify=stranger, timeout=60)
+        _written(folder, f"{plain}}}")
+        assert httpx.get(url, verify=stranger, timeout=60).is_success
+        client.cert.unlink()
+        _written(folder, strict)
+        for each in (stranger, known):
+            with pytest.raises(httpx.HTTPError):
+                httpx.get(url, verify=each, timeout=60)
+        assert "client.crt cannot be loaded" in (folder / "exporter.log").read_text()
+        # Nor is TLS ever taken away.
+        _written(folder, f"basic_auth_users: {{alice: '{_hash('wonder')}'}}")
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"{http}/healthz", auth=("alice", "wonder"), timeout=60)
 
 
 _VALID = [
@@ -154,6 +182,10 @@ def test_what_we_accept_prometheus_accepts(folder: Path, text: str) -> None:
         ("http_server_config: {http2: true}", "http_server_config is not a key here"),
         ("rate_limit: {burst: 20}", "the keys are basic_auth_users, tls_server_config"),
         ("basic_auth_users: {alice: hunter2}", "alice must be a bcrypt hash, as `htpasswd"),
+        (
+            f"basic_auth_users: {{alice: $2y$15${'x' * 53}}}",
+            "a cost of 14 or less",
+        ),
         ("basic_auth_users: [alice]", "basic_auth_users must be a mapping"),
         (
             "tls_server_config: {cert_file: a, key_file: b, client_auth_type: RequestClientCert}",
@@ -189,7 +221,7 @@ def test_files_that_cannot_be_loaded_are_named(folder: Path, missing: str) -> No
         )
     )
     with pytest.raises(UsageError, match=f"{missing}.*cannot be loaded"):
-        server_context(config.tls)
+        ServerTls(config.tls)
 
 
 @given(

@@ -1,9 +1,16 @@
 """Who may read `/metrics`."""
 
+import asyncio
+import threading
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 
+import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from flowgauge.errors import UsageError
 from flowgauge.server.access import BearerToken, TokenFile, check_access, guard
@@ -90,3 +97,42 @@ def test_a_file_without_a_token_is_refused_at_the_start(
     monkeypatch.setenv("FLOWGAUGE_METRICS_TOKEN_FILE", str(file))
     with pytest.raises(UsageError, match="token', which is empty: write the token to it"):
         check_access(None)
+
+
+def test_guesses_keep_nobody_out_who_was_let_in() -> None:
+    """Few may wait for a look at their login; whose was good before does not wait behind them."""
+    go_on = threading.Event()
+
+    def slow(request: Request) -> Response | None:
+        login = request.headers.get("authorization", "")
+        if login == "admin":
+            return None
+        go_on.wait(30)
+        return PlainTextResponse("no", 401)
+
+    page = MetricsPage(CollectorRegistry(), slow)
+
+    async def ask_as(login: str) -> int:
+        transport = httpx.ASGITransport(page)
+        async with httpx.AsyncClient(transport=transport, base_url="http://mlflow") as client:
+            return (await client.get("/metrics", headers={"Authorization": login})).status_code
+
+    async def besieged() -> None:
+        assert await ask_as("admin") == 200
+        guesses = [asyncio.create_task(ask_as(f"guess {number}")) for number in range(50)]
+        for guess in islice(asyncio.as_completed(guesses), 40):
+            assert await guess == 429
+        assert await ask_as("admin") == 200
+        go_on.set()
+        answers = Counter(await asyncio.gather(*guesses))
+        assert answers == {429: 40, 401: 10}
+        assert await ask_as("admin") == 200
+
+    asyncio.run(besieged())
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", ",;=", "\x7f" * 99])
+def test_an_odd_wish_is_no_error(accept: str) -> None:
+    """Whatever format a client wishes for, it gets one that Prometheus reads."""
+    page = MetricsPage(CollectorRegistry())
+    assert ask(page, "/metrics", headers={"Accept": accept}).status_code == 200

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from flowgauge.airflow.values import Unfit, Values, guarded, told
+from flowgauge.airflow.values import Unfit, Values, called, guarded
 from flowgauge.background import in_background
 
 __all__ = ["MOST_BYTES", "read_artifacts"]
@@ -32,7 +32,7 @@ def read_artifacts(given: Any, left_out: list[str]) -> dict[str, str]:
         try:
             content = guarded(lambda path=path, most=left: _content(path, most))  # type: ignore[misc]
         except Unfit as unfit:
-            left_out.append(f"artifacts[{told(name)}] {unfit}")
+            left_out.append(f"artifacts[{called(name)}] {unfit}")
         else:
             left -= len(content)
             read[name] = b64encode(content).decode()
@@ -56,7 +56,7 @@ def _safe(name: str) -> str:
     """Return *name*, a path below the run's artifacts."""
     parts = PurePosixPath(name).parts
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts or not name.isprintable():
-        raise Unfit(f"must have names such as plots/roc.png, not {told(name)}")
+        raise Unfit(f"must have names such as plots/roc.png, not {called(name)}")
     return str(PurePosixPath(*parts))
 
 
@@ -66,7 +66,7 @@ def _content(path: Path, most: int) -> bytes:
             return file.read(most + 1)
 
     if not path.is_file():
-        raise Unfit(f"is no file: {told(str(path))}")
+        raise Unfit(f"is no file: {called(str(path))}")
     try:
         content = in_background(read, "flowgauge-artifact").result(_PATIENCE_SECONDS)
     except TimeoutError:

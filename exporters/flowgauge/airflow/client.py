@@ -11,7 +11,7 @@ from flowgauge.airflow.deadline import Deadline, OutOfTimeError
 from flowgauge.airflow.delivery import Attempt, Experiment, FoundRun, deliver
 from flowgauge.airflow.entry import Entry, Point
 from flowgauge.background import in_background
-from flowgauge.redact import redact_text, redact_url
+from flowgauge.redact import quote, redact_url
 from flowgauge.tracking.errors import (
     TrackingError,
     TrackingRejectedError,
@@ -25,6 +25,7 @@ from flowgauge.tracking.tags import LOG_ID_TAG
 
 __all__ = ["ClientConnection"]
 
+_LONGEST_SAID = 2000
 _T = TypeVar("_T")
 
 
@@ -184,7 +185,7 @@ def _as_experiment(found: Any) -> Experiment:
 
 def _translate(uri: str, error: Exception) -> TrackingError:
     where = f"MLflow at {redact_url(uri)}"
-    said = redact_text(str(error))
+    said = quote(str(error), _LONGEST_SAID)
     if isinstance(error, ModuleNotFoundError):
         return TrackingUnavailableError(f"{where} needs a package that is missing: {said}")
     # MlflowException, whose class cannot be named here without importing MLflow.
@@ -193,6 +194,6 @@ def _translate(uri: str, error: Exception) -> TrackingError:
     sentence = f"{where} answered {code}: {said}"
     if status in {401, 403}:
         return TrackingUnauthorizedError(sentence)
-    if status in {400, 404, 409} and not is_database_problem(said):
+    if status in {400, 404, 409} and not is_database_problem(str(error)):
         return TrackingRejectedError(sentence, status=status, error_code=code, message=said)
     return TrackingUnavailableError(sentence)

@@ -1,6 +1,5 @@
 """The `airflow` command, for programs that run where Airflow is set up but not loaded."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from collections.abc import Mapping
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.host.services import Connection
 from flowgauge.airflow.uri import ask_airflow
+from flowgauge.foreign import parse_json
 from flowgauge.tracking.uri import TrackingUri
 
 __all__ = ["ask_airflow_command"]
@@ -29,7 +29,7 @@ def _read_connection(conn_id: str, seconds: float) -> Connection | None:
     if answer is None:
         return None
     try:
-        (found,) = json.loads(answer)
+        (found,) = parse_json(answer)
         return Connection(
             conn_type=found["conn_type"],
             host=found["host"],

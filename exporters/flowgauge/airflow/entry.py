@@ -21,7 +21,9 @@ from flowgauge.airflow.mlflow_limits import (
 from flowgauge.airflow.payload import MOST_ROWS, ReadPayload
 from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.run_options import RunOptions, read_options
-from flowgauge.airflow.values import Figure, Unfit, Values, guarded, told
+from flowgauge.airflow.typed import is_well_typed
+from flowgauge.airflow.values import Figure, Unfit, Values, called, guarded, told
+from flowgauge.foreign import parse_json
 from flowgauge.store.log_calls import Logged
 from flowgauge.store.outbox import NewEntry
 
@@ -95,11 +97,16 @@ class Entry:
 
     @classmethod
     def from_json(cls, text: str) -> "Entry":
-        """Read it back, also what 0.1 wrote; raise ValueError for what is no entry."""
+        """Read it back, also what 0.1 wrote; raise ValueError for what is no entry.
+
+        Whoever may write to the store may write anything: what is read here can be sent.
+        """
         try:
-            written = json.loads(text)
+            written = parse_json(text)
             if written.pop("version") in _VERSIONS:
-                return cls(**written)
+                entry = cls(**written)
+                if is_well_typed(entry):
+                    return entry
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         raise ValueError("not an outbox entry of this version of flowgauge")
@@ -208,7 +215,7 @@ def _read_tags(tags: object, left_out: list[str]) -> dict[str, str]:
             key, fact = guarded(lambda n=name, v=value: (values.name(n), values.fact(v)))  # type: ignore[misc]
             read[key] = _as_text(fact)
         except Unfit as unfit:
-            left_out.append(f"tags[{told(name)}] {unfit}")
+            left_out.append(f"tags[{called(name)}] {unfit}")
     return read
 
 

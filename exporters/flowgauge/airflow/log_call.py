@@ -19,7 +19,7 @@ from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.run_link import note_kept_payload
 from flowgauge.airflow.run_options import RunOptions
 from flowgauge.airflow.shared_store import tell_store
-from flowgauge.airflow.values import Unfit, Values, guarded, in_full, told
+from flowgauge.airflow.values import Unfit, Values, called, guarded, in_full
 from flowgauge.airflow.write_ahead import WriteAhead, new_owner
 from flowgauge.store.log_calls import Logged, deferred, ended
 from flowgauge.store.outbox import Lease, NewEntry
@@ -92,7 +92,7 @@ def _is_for_later(delivery: Any) -> bool:
     chosen = os.environ.get("FLOWGAUGE_DELIVERY") or _NOW if delivery is None else delivery
     if not isinstance(chosen, str) or chosen not in {_NOW, _LATER}:
         _log.warning(
-            "The delivery %s is neither %s nor %s: taken as %s", told(chosen), _NOW, _LATER, _NOW
+            "The delivery %s is neither %s nor %s: taken as %s", called(chosen), _NOW, _LATER, _NOW
         )
         return False
     return chosen == _LATER

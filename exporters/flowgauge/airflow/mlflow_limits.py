@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from itertools import count
 from typing import TypeVar
 
+from flowgauge.redact import quote, redact_text
+
 __all__ = [
     "LONGEST_EXPERIMENT_NAME",
     "LONGEST_PARAM",
@@ -29,6 +31,7 @@ LONGEST_TAG = 8000
 LONGEST_RUN_NAME = 250
 LONGEST_EXPERIMENT_NAME = 256
 _LONGEST_NAME = 250
+_LONGEST_TOLD = 80
 
 # A name is refused for a character, and for being a path that means another (`a//b`, `/a`, `../a`).
 _BAD_CHARACTER = re.compile(r"[^/\w.\- :]|^/|/(?=/|$)")
@@ -57,7 +60,7 @@ class Fitting:
         for name, value in values.items():
             if name not in fitted:
                 new = _free(_fit_name(name), fitted)
-                self.notes.append(f"{kind} {_short(name)} renamed to {_short(new)}")
+                self.notes.append(f"{kind} {_renamed(name, new)}")
                 fitted[new] = value
         return fitted
 
@@ -85,5 +88,8 @@ def _free(name: str, taken: Mapping[str, object]) -> str:
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
-def _short(name: str) -> str:
-    return repr(name if len(name) <= 80 else f"{name[:80]}...")  # noqa: PLR2004
+def _renamed(name: str, new: str) -> str:
+    told = quote(name, _LONGEST_TOLD)
+    if redact_text(name) != name:
+        return f"{told!r} renamed"
+    return f"{told!r} renamed to {quote(new, _LONGEST_TOLD)!r}"

@@ -32,6 +32,8 @@ _TOO_SHORT_SECONDS = 0.5
 _SPOOL_SHARE = 0.25
 # One after the other, and none taken in between.
 _MOST_ALIKE = 3
+# How often an error that nobody expected may befall the same payload.
+_MOST_ATTEMPTS = 10
 _log = logging.getLogger(__name__)
 
 
@@ -150,7 +152,12 @@ class Sender:
 
     def _give_back(self, kept: OutboxEntry, attempt: Attempt, error: Exception) -> None:
         if not (isinstance(error, TrackingRejectedError) and error.is_for_content):
-            self._release(kept, attempt, reason_for(error), count=True)
+            reason = reason_for(error)
+            if reason is Reason.UNEXPECTED and kept.attempts >= _MOST_ATTEMPTS:
+                # It is likelier the payload, which others would wait behind for ever.
+                self._set_aside(kept, reason, error)
+                return
+            self._release(kept, attempt, reason, count=True)
             self.flushed.problem = error
             return
         self._set_aside(kept, Reason.REJECTED, error)

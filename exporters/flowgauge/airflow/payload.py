@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, TypedDict, cast
 
-from flowgauge.airflow.values import Figure, Unfit, Values, guarded, is_missing, told
+from flowgauge.airflow.values import Figure, Unfit, Values, called, guarded, is_missing, told
 from flowgauge.errors import FlowgaugeError
 from flowgauge.redact import quote
 
@@ -122,7 +122,7 @@ class _Reading:
             else:
                 self._extras.append((name, value))
         except Unfit as unfit:
-            self._problems.append(f"{told(name) if name not in _READERS else name} {unfit}")
+            self._problems.append(f"{called(name) if name not in _READERS else name} {unfit}")
 
     def result(self) -> ReadPayload:
         """Return what was read; values under other names give way to fields."""
@@ -175,7 +175,7 @@ class _Reading:
             problems: dict[str, str] = {}
             for figure_name, figure in self.values.figures(key, each, problems):
                 self._put(name, self._metrics, figure_name, figure)
-            self._problems += [f"{name}[{told(at)}] {what}" for at, what in problems.items()]
+            self._problems += [f"{name}[{called(at)}] {what}" for at, what in problems.items()]
 
     def params(self, name: str, value: Any) -> None:
         """Read the field `params`."""
@@ -184,7 +184,7 @@ class _Reading:
                 fact = guarded(lambda each=each: self.values.fact(each))  # type: ignore[misc]
                 self._put(name, self._params, key, fact)
             except Unfit as unfit:
-                self._problems.append(f"{name}[{told(key)}] {unfit}")
+                self._problems.append(f"{name}[{called(key)}] {unfit}")
 
     def _by_name(self, name: str, value: Any) -> list[tuple[str, Any]]:
         pairs = self.values.pairs(value)
@@ -195,7 +195,7 @@ class _Reading:
             try:
                 named.append((guarded(lambda key=key: self.values.name(key)), each))  # type: ignore[misc]
             except Unfit as unfit:
-                self._problems.append(f"{name}[{told(key)}] {unfit}")
+                self._problems.append(f"{name}[{called(key)}] {unfit}")
         return named
 
     def _are_by_key(self, name: str, value: Any) -> bool:
@@ -217,7 +217,7 @@ class _Reading:
             for figure_name, figure in figures.items() if not problems else ():
                 self._put("metrics", self._metrics, figure_name, figure)
         except Unfit as unfit:
-            self._problems.append(f"{told(name)} {unfit}")
+            self._problems.append(f"{called(name)} {unfit}")
         if near := get_close_matches(name, _READERS, n=1, cutoff=0.75):
             kind = "parameter" if problems else "metric"
             self._doubts.append(
@@ -226,7 +226,7 @@ class _Reading:
 
     def _put(self, field_name: str, into: dict[str, Any], name: str, value: Any) -> None:
         if name in into:
-            self._problems.append(f"{field_name}[{told(name)}] is there twice")
+            self._problems.append(f"{field_name}[{called(name)}] is there twice")
         else:
             into[name] = value
 

@@ -101,7 +101,7 @@ def _run_id(value: Any) -> str:
 def _status(value: Any) -> str:
     status = Values().text(value).upper()
     if status not in _STATUSES:
-        raise Unfit(f"must be one of {', '.join(_STATUSES)}, not {told(value)}")
+        raise Unfit(f"must be one of {', '.join(_STATUSES)}")
     return status
 
 
@@ -126,5 +126,5 @@ def _step(value: Any) -> int:
 
 def _once(value: Any) -> bool:
     if value != "task":
-        raise Unfit(f'must be "task", not {told(value)}')
+        raise Unfit('must be "task"')
     return True

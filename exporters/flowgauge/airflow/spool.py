@@ -14,6 +14,9 @@ from uuid import uuid4
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.host import stats
+from flowgauge.airflow.reasons import Reason
+from flowgauge.foreign import parse_json, read_text
+from flowgauge.redact import quote
 from flowgauge.store.errors import StoreError
 from flowgauge.store.log_calls import deferred
 from flowgauge.store.opening import state_folder
@@ -27,6 +30,10 @@ _FOLDER = "flowgauge-spool"
 _WAITING, _TAKEN, _BAD = ".json", ".taken", ".bad"
 # Nobody takes longer to move one file: whoever took it was killed.
 _TAKEN_SECONDS = 60.0
+_LONGEST_CALL_SECONDS = 24 * 3600.0
+_LOGGED = "FLOWGAUGE_LOG_PAYLOADS"
+_MARK = "[payload] "
+_CURE = f"make room there, or set {_LOGGED}=true to have such payloads in the log"
 _log = logging.getLogger(__name__)
 
 
@@ -46,11 +53,13 @@ class SpoolState:
 def spool(
     entry: Entry, duration_seconds: float, reason: str, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Write *entry* to a file, and to the log; raise nothing.
+    """Write *entry* to a file; raise nothing.
 
-    `drain_spool` on the same host moves it into the outbox. Whoever runs tasks in short-lived
-    containers collects it from the log.
+    `drain_spool` on the same host moves it into the outbox. With FLOWGAUGE_LOG_PAYLOADS=true it is
+    in the log too, for whoever runs tasks in short-lived containers and collects it from there: a
+    log has other readers than MLflow, so it is not there unasked.
     """
+    is_logged = environ.get(_LOGGED, "").lower() in {"true", "1"}
     text = json.dumps(
         {"duration_seconds": duration_seconds, "reason": reason, "body": entry.to_json()}
     )
@@ -61,10 +70,20 @@ def spool(
         unfinished.write_text(text)
         unfinished.replace(file)
     except OSError as error:
-        _log.error("The payload cannot be kept in %s either (%s), only here: %s", file, error, text)
+        _log.error(
+            "The payload %s cannot be kept in %s either (%s): %s",
+            entry.log_id,
+            file.parent,
+            error.strerror,
+            f"it is here alone: {_MARK}{text}" if is_logged else f"it is lost, {_CURE}",
+        )
         stats.count("mlflow.dag_log.unspooled", entry.dag_id, entry.task_id)
     else:
-        _log.warning("The payload is kept in %s until the store is back, and here: %s", file, text)
+        _log.warning(
+            "The payload is kept in %s until the store is back%s",
+            file,
+            f", and here: {_MARK}{text}" if is_logged else "",
+        )
         stats.count("mlflow.dag_log.spooled", entry.dag_id, entry.task_id)
 
 
@@ -109,15 +128,16 @@ def drain_spool(
 def _move(taken: Path, store: Store) -> None:
     log_id = taken.name.partition(".")[0]
     try:
-        kept = json.loads(taken.read_text())
+        kept = parse_json(read_text(taken, regular=True))
         # The store may have had it after all, when it did not answer.
         entry = replace(Entry.from_json(kept["body"]), spooled=True)
-        reason = kept["reason"]
-        counts = deferred(entry.logged(kept["duration_seconds"], reason))
+        reason = Reason(kept["reason"])
+        counts = deferred(entry.logged(_seconds(kept["duration_seconds"]), reason))
         kept = entry.to_keep(reason)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         bad = _renamed(taken, f"{log_id}{_BAD}")
-        _log.warning("%s is no spooled payload (%s): look at it and remove it", bad, error)
+        why = quote(str(error), 100)
+        _log.warning("%s is no spooled payload (%s): look at it and remove it", bad, why)
         return
     try:
         store.outbox.put(kept, counts)
@@ -125,6 +145,12 @@ def _move(taken: Path, store: Store) -> None:
         _renamed(taken, f"{log_id}{_WAITING}")
         raise
     taken.unlink(missing_ok=True)
+
+
+def _seconds(value: object) -> float:
+    if type(value) in {int, float} and 0 <= value <= _LONGEST_CALL_SECONDS:  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
+    raise ValueError("its duration is none")
 
 
 def _waiting(folder: Path, clock: Callable[[], float]) -> Iterator[Path]:

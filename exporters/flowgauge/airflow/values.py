@@ -15,7 +15,7 @@ from typing import Any, SupportsFloat, TypeVar
 
 from flowgauge.redact import quote
 
-__all__ = ["Figure", "Unfit", "Values", "guarded", "in_full", "is_missing", "told"]
+__all__ = ["Figure", "Unfit", "Values", "called", "guarded", "in_full", "is_missing", "told"]
 
 Figure = float | list[float | None]
 """One number, or one for each step."""
@@ -48,13 +48,18 @@ def guarded(read: Callable[[], _T]) -> _T:
         raise Unfit(f"cannot be read ({type(error).__name__})") from None
 
 
-def told(value: object) -> str:
-    """Return a few words on *value* for a message: texts and numbers as they are, else its class.
+def called(name: object) -> str:
+    """Return *name*, the name of a value or a file, for a message; raises nothing."""
+    return quote(repr(name[:_LONGEST_TOLD]), _LONGEST_TOLD) if type(name) is str else told(name)
 
-    Raises nothing.
+
+def told(value: object) -> str:
+    """Return a few words on *value* for a message: a number as it is, else its class.
+
+    A text is not repeated: it may be a password under a wrong name. Raises nothing.
     """
     if type(value) is str:
-        return quote(repr(value[:_LONGEST_TOLD]), _LONGEST_TOLD)
+        return "a text"
     if value is None or type(value) in {bool, int, float}:
         # An integer may be too long for a text.
         with suppress(ValueError):

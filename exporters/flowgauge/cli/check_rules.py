@@ -19,6 +19,7 @@ from flowgauge.cli.rule_options import (
 )
 from flowgauge.links import AS_WRITTEN
 from flowgauge.metrics import ALL_METRICS, MLFLOW_METRICS
+from flowgauge.redact import printable
 from flowgauge.rules.checks import CHECKS, Checked, check_rules
 from flowgauge.rules.durations import parse_duration
 from flowgauge.rules.files import Source
@@ -136,7 +137,7 @@ def _vocabulary(sources: Sequence[Source], pages: Sequence[Path], *, ours: bool)
 
 def _tell(findings: Sequence[Finding], checked: Checked) -> None:
     for finding in findings:
-        click.echo(str(finding), err=True)
+        click.echo(printable(str(finding)), err=True)
     if not findings:
         click.echo(
             f"{checked.alerts} alerts and {checked.records} recorded series, "

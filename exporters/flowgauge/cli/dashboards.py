@@ -7,6 +7,7 @@ import click
 
 from flowgauge.assets import asset
 from flowgauge.errors import UsageError
+from flowgauge.foreign import read_text
 from flowgauge.grafana import GrafanaClient, Outcome, import_dashboard, read_dashboards
 
 __all__ = ["dashboards"]
@@ -55,8 +56,6 @@ def import_command(
     Importing again changes nothing. A dashboard that somebody edited in Grafana is left alone,
     and the exit code is 1, unless --overwrite is given.
     """
-    if not grafana_url.startswith(("http://", "https://")):
-        raise UsageError(f"--grafana-url {grafana_url}: give an address with http:// or https://")
     wanted = read_dashboards(source or asset("dashboards"))
     with GrafanaClient(grafana_url, _token(token, token_file)) as grafana:
         grafana.ensure_folder(_FOLDER, _FOLDER)
@@ -72,7 +71,12 @@ def import_command(
 
 
 def _token(token: str | None, file: Path | None) -> str:
-    found = file.read_text().strip() if file else token
+    try:
+        found = read_text(file).strip() if file else token
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{file} {error}") from None
     if not found:
         raise UsageError("give Grafana's token: --token-file FILE, or GRAFANA_TOKEN")
     return found

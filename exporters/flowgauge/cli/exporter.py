@@ -9,6 +9,7 @@ import click
 from flowgauge import probe
 from flowgauge.address import listen, parse_address
 from flowgauge.cli.options import (
+    Finite,
     log_format_option,
     log_level_option,
     mlflow_uri_option,
@@ -23,11 +24,12 @@ from flowgauge.exporter.collector import Context
 from flowgauge.exporter.collectors import COLLECTORS, make_collectors
 from flowgauge.exporter.scrape import Scrape
 from flowgauge.exporter.serve import serve
-from flowgauge.exporter.tls import server_context
+from flowgauge.exporter.tls import ServerTls
 from flowgauge.exporter.web import Check, Page, web_app
 from flowgauge.exporter.web_config import WebConfigFile
 from flowgauge.store import open_store
 from flowgauge.tracking.client import TrackingClient
+from flowgauge.tracking.queries import Queries
 
 __all__ = ["exporter"]
 
@@ -71,7 +73,7 @@ def _collector_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--forget-dag-tasks-after-days",
     "forget_days",
-    type=click.FloatRange(min=1),
+    type=Finite(min=1),
     default=90,
     envvar="FLOWGAUGE_FORGET_DAG_TASKS_AFTER_DAYS",
     show_envvar=True,
@@ -131,9 +133,9 @@ def exporter(
     )
     chosen = [name for name in COLLECTORS if collectors[f"collector_{name}"]]
     scrape = Scrape(make_collectors(context, chosen))
-    app = web_app(scrape, _checks(context), metrics_path, _PAGE)
+    app = web_app(scrape, _checks(uri.value, context), metrics_path, _PAGE)
     config = WebConfigFile(web_config)
-    tls = server_context(config.tls)
+    tls = ServerTls(config.tls)
     with listen(host, port, "--web.listen-address") as listener:
         place = "{}:{}".format(*listener.getsockname())
         _log.info("Listening on %s; MLflow is %s, from %s.", place, tracking.address, uri.source)
@@ -141,11 +143,11 @@ def exporter(
     _log.info("Stopped.")
 
 
-def _checks(context: Context) -> Mapping[str, Check]:
-    probe = {"max_results": 1}
+def _checks(uri: str, context: Context) -> Mapping[str, Check]:
+    # With connections of its own: anybody may ask, and a call that takes too long ends the others.
+    tracking = TrackingClient(uri, headers=probe.HEADERS)
+    mlflow = Queries(tracking, seconds_left=lambda: _READY_SECONDS)
     return {
-        "MLflow": lambda: context.tracking.call(
-            "GET", "experiments/search", probe, timeout_seconds=_READY_SECONDS
-        ),
+        "MLflow": mlflow.probe,
         "store": context.store.windows.states,
     }

@@ -1,13 +1,25 @@
-"""How a line of the log is written: for people, or for what collects lines."""
+"""How a line of the log is written: for people, or for what collects lines.
+
+Foreign texts, tracebacks among them, neither show a secret nor move the cursor.
+"""
 
 import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from flowgauge.redact import spell
+
 __all__ = ["FORMATTERS"]
 
 _BARE = frozenset('"= \t\n\r\\')
+
+
+class _Text(logging.Formatter):
+    """Time, level and message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return spell(super().format(record))
 
 
 class _Json(logging.Formatter):
@@ -28,10 +40,10 @@ def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> Iterator
     yield "time", datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     yield "level", record.levelname.lower().replace("warning", "warn")
     yield "source", record.name
-    yield "msg", record.getMessage()
+    yield "msg", spell(record.getMessage())
     if record.exc_info:
         # A traceback of many lines is still one record.
-        yield "error", formatter.formatException(record.exc_info)
+        yield "error", spell(formatter.formatException(record.exc_info))
 
 
 def _value(text: str) -> str:
@@ -40,7 +52,7 @@ def _value(text: str) -> str:
 
 
 FORMATTERS = {
-    "text": logging.Formatter("%(asctime)s %(levelname)s %(message)s"),
+    "text": _Text("%(asctime)s %(levelname)s %(message)s"),
     "logfmt": _Logfmt(),
     "json": _Json(),
 }

@@ -10,7 +10,7 @@ import click
 
 from flowgauge import __version__
 from flowgauge.errors import FlowgaugeError
-from flowgauge.redact import quote
+from flowgauge.redact import quote, spell
 
 __all__ = ["COMMAND", "main"]
 
@@ -104,5 +104,6 @@ def main() -> None:
 
 
 def _fail(sentence: str, exit_code: int) -> NoReturn:
-    click.echo(f"flowgauge: {sentence}", err=True)
+    # The last door: whatever was forgotten within.
+    click.echo(f"flowgauge: {spell(sentence)}", err=True)
     sys.exit(exit_code)

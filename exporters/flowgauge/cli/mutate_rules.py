@@ -16,9 +16,11 @@ from flowgauge.cli.mutation_report import (
     survivor,
     untested,
 )
+from flowgauge.cli.options import Finite
 from flowgauge.cli.progress import Progress, about
 from flowgauge.cli.rule_options import are_ours, read_sources, read_unit_tests, rule_options
 from flowgauge.errors import UsageError
+from flowgauge.redact import printable
 from flowgauge.rules.equivalents import Equivalent, read_equivalents
 from flowgauge.rules.files import Source
 from flowgauge.rules.mutation import Outcome, Plan, Verdict, plan
@@ -59,7 +61,7 @@ _ALL = 100.0
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 100),
+    type=Finite(0, 100),
     default=_ALL,
     metavar="PERCENT",
     help="Exit with 1 if fewer of the changes are noticed; default: all must be.",
@@ -101,7 +103,7 @@ def mutate_rules_command(
     listed = _equivalents(equivalent, sources)
     todo = plan(sources, unit_tests, listed, find(promtool))
     for sentence in todo.unread:
-        click.echo(sentence, err=True)
+        click.echo(printable(sentence), err=True)
     if names:
         todo = only(todo, names)
     if revision is not None:
@@ -114,7 +116,9 @@ def mutate_rules_command(
     if output == "json":
         click.echo(as_json(verdicts))
     else:
-        click.echo(f"{as_table(verdicts)}\n{score(verdicts):.1f} % of the changes are noticed.")
+        click.echo(
+            f"{printable(as_table(verdicts))}\n{score(verdicts):.1f} % of the changes are noticed."
+        )
     if score(verdicts) < threshold:
         sys.exit(1)
 
@@ -150,7 +154,7 @@ def _run(todo: Plan, jobs: int, report: "_Report", level: str) -> list[Verdict]:
 
     for text in report(watched(), todo, level):
         progress.clear()
-        click.echo(text)
+        click.echo(printable(text))
     progress.clear()
     return verdicts
 

@@ -1,7 +1,9 @@
 """Options that several subcommands share."""
 
 import logging
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,6 +11,7 @@ from flowgauge.cli.log_format import FORMATTERS
 from flowgauge.tracking.uri import TrackingUri, require_tracking_uri
 
 __all__ = [
+    "Finite",
     "log_format_option",
     "log_level_option",
     "mlflow_uri_option",
@@ -19,6 +22,20 @@ __all__ = [
     "tracking_uri",
     "web_config_option",
 ]
+
+
+class Finite(click.FloatRange):
+    """A number in a range: NaN, which no comparison finds out of it, is none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """See `click.ParamType.convert`."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number that ends.", param, ctx)
+        return number
+
 
 mlflow_uri_option = click.option(
     "--mlflow-uri",

@@ -17,6 +17,7 @@ from flowgauge.airflow.connection import connect
 from flowgauge.airflow.outbox import flush
 from flowgauge.airflow.permit import permit_interval
 from flowgauge.airflow.spool import spool_state
+from flowgauge.cli.options import Finite
 from flowgauge.cli.table import as_duration, as_table
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.redact import redact_url
@@ -66,20 +67,31 @@ def outbox() -> None:
 @outbox.command("list")
 @_store_option
 @_output_option
-@click.option("--limit", default=100, show_default=True, help="Entries to show, oldest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Entries to show, oldest first.",
+)
+@click.option(
+    "--bodies", is_flag=True, help="With --output json, also what was logged, secrets included."
+)
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
-def list_entries(store: str | None, output: str, limit: int, watch: bool) -> None:
+def list_entries(*, store: str | None, output: str, limit: int, bodies: bool, watch: bool) -> None:
     """Show what waits, why and until when, and what MLflow refused for good, with its reason.
 
     Says which store it asked, on stderr if the list is JSON. Looking makes no store.
     """
     if watch and output == "json":
         raise UsageError("--watch is for people: leave out --output json")
+    if bodies and output != "json":
+        raise UsageError("--bodies is for scripts: add --output json")
     asked = Asked.of(store)
     with closing(open_store(asked.url, timeout_seconds=_STORE_SECONDS)) as opened:
         if output == "json":
             click.echo(asked.sentence, err=True)
-            sys.stdout.writelines(_as_json(opened.outbox.each_entry(limit)))
+            sys.stdout.writelines(_as_json(opened.outbox.each_entry(limit), bodies=bodies))
         elif watch:
             _watch(lambda: _for_people(opened, asked, limit))
         else:
@@ -101,7 +113,13 @@ def _watch(show: Callable[[], str]) -> None:
 @outbox.command("flush")
 @_store_option
 @click.option("--mlflow-uri", help="MLflow tracking URI; default: MLFLOW_TRACKING_URI, ENV.")
-@click.option("--max-seconds", default=60.0, show_default=True, help="Stop after this time.")
+@click.option(
+    "--max-seconds",
+    type=Finite(min=0),
+    default=60.0,
+    show_default=True,
+    help="Stop after this time.",
+)
 @_output_option
 def flush_entries(
     store: str | None, mlflow_uri: str | None, max_seconds: float, output: str
@@ -162,11 +180,14 @@ def _require_all(asked: Sequence[str], done: Sequence[str], problem: str) -> Non
         raise FlowgaugeError(f"{problem}: {', '.join(missing)}; see `flowgauge outbox list`")
 
 
-def _as_json(entries: Iterable[OutboxEntry]) -> Iterator[str]:
+def _as_json(entries: Iterable[OutboxEntry], *, bodies: bool) -> Iterator[str]:
     """Yield one JSON list, entry by entry: all of a large outbox would not fit into memory."""
     before = "["
     for entry in entries:
-        text = json.dumps(asdict(entry), indent=2)
+        shown = asdict(entry)
+        if not bodies:
+            del shown["body"]
+        text = json.dumps(shown, indent=2)
         yield f"{before}\n{indent(text, '  ')}"
         before = ","
     yield "[]\n" if before == "[" else "\n]\n"

@@ -26,7 +26,7 @@ from flowgauge.cli.options import (
 )
 from flowgauge.exporter.auth import BasicAuth
 from flowgauge.exporter.serve import serve
-from flowgauge.exporter.tls import server_context
+from flowgauge.exporter.tls import ServerTls
 from flowgauge.exporter.web import Page, web_app
 from flowgauge.exporter.web_config import WebConfigFile
 from flowgauge.metrics import (
@@ -86,7 +86,7 @@ def relay(
     registry = CollectorRegistry()
     stop = Event()
     config = WebConfigFile(web_config)
-    tls = server_context(config.tls)
+    tls = ServerTls(config.tls)
     with closing(open_store(store, timeout_seconds=_STORE_SECONDS)) as opened:
         app = web_app(registry, {"store": opened.outbox.is_due}, metrics_path, _PAGE)
         sending = Relay(opened, lambda: connect(uri.value), _Metrics(registry), stop)

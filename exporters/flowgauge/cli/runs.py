@@ -5,11 +5,17 @@ from datetime import timedelta
 
 import click
 
+from flowgauge.cli.options import Finite
+from flowgauge.redact import printable
 from flowgauge.tracking.cleanup import close_stale_runs
 from flowgauge.tracking.client import TrackingClient
 from flowgauge.tracking.uri import require_tracking_uri
 
 __all__ = ["runs"]
+
+
+# A century: no run is older.
+_MOST_HOURS = 100 * 366 * 24
 
 
 @click.group()
@@ -21,7 +27,7 @@ def runs() -> None:
 @click.option("--mlflow-uri", help="MLflow tracking URI; default: MLFLOW_TRACKING_URI, ENV.")
 @click.option(
     "--older-than-hours",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True, max=_MOST_HOURS),
     default=24.0,
     show_default=True,
     help="How long a run may be RUNNING.",
@@ -36,4 +42,4 @@ def close_stale(mlflow_uri: str | None, older_than_hours: float, output: str) ->
     if output == "json":
         click.echo(json.dumps({"closed": closed}))
     else:
-        click.echo("\n".join([f"runs closed: {len(closed)}", *closed]))
+        click.echo(printable("\n".join([f"runs closed: {len(closed)}", *closed])))

@@ -6,7 +6,7 @@ import click
 
 from flowgauge.cli.options import store_option
 from flowgauge.errors import UsageError
-from flowgauge.redact import redact_url
+from flowgauge.redact import quote, redact_url
 from flowgauge.store import open_store, store_url
 from flowgauge.store.engines import ENGINES
 from flowgauge.store.sqlite import path_of, recover
@@ -42,7 +42,7 @@ def init(store: str | None, roles: tuple[str, ...]) -> None:
     url = store or store_url()
     with closing(open_store(url, timeout_seconds=_STORE_SECONDS)) as opened:
         opened.init(*roles)
-        click.echo(f"{redact_url(url)} is ready: {opened.about()}")
+        click.echo(f"{redact_url(url)} is ready: {quote(opened.about())}")
 
 
 @store.command("recover")

@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 
+from flowgauge.redact import quote
+
 __all__ = ["as_duration", "as_table"]
+
+_LONGEST_CELL = 2000
 
 
 def as_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return *header* and *rows* in aligned columns, a line each."""
+    """Return *header* and *rows* in aligned columns, a line each; a cell holds anybody's text."""
+    rows = [[quote(cell, _LONGEST_CELL) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

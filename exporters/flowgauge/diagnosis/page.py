@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.http_client import causes, http_client
-from flowgauge.redact import quote, redact_url
+from flowgauge.errors import FlowgaugeError
+from flowgauge.http_client import causes, http_client, why
+from flowgauge.redact import redact_url
+from flowgauge.web_address import read_web_address
 
 __all__ = ["PageError", "RefusedError", "Site"]
 
@@ -50,11 +51,10 @@ class Site:
     def get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
         """Return the answer to a GET of *path*; raise `FlowgaugeError` for all but a success."""
         called = f"{self.name} at {self.address}"
+        url = read_web_address(self.url, self.option)
         try:
             with http_client(timeout=_SECONDS, trust_env=not self.near) as http:
-                answer = http.get(f"{self.url.rstrip('/')}{path}", params=query)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise UsageError(f"{self.option} is no URL: give http://HOST:PORT") from None
+                answer = http.get(f"{url.rstrip('/')}{path}", params=query)
         except httpx.HTTPError as error:
             raise self._no_answer(called, error) from None
         if not answer.is_success:
@@ -66,7 +66,7 @@ class Site:
         return kind(f"{called} {said}")
 
     def _why_no_answer(self, error: httpx.HTTPError) -> tuple[type[FlowgaugeError], str]:
-        why = quote(str(error)) or type(error).__name__
+        told = why(error)
         bottom = next((each for each in causes(error) if isinstance(each, OSError)), None)
         match error, bottom:
             case _, ConnectionRefusedError():
@@ -81,17 +81,17 @@ class Site:
                 said = "does not speak TLS: give http://HOST:PORT"
             case httpx.ProxyError(), _:
                 said = (
-                    f"cannot be reached through the proxy ({why}): correct HTTP_PROXY or NO_PROXY"
+                    f"cannot be reached through the proxy ({told}): correct HTTP_PROXY or NO_PROXY"
                 )
             case ((httpx.ConnectError() | httpx.ConnectTimeout()), _):
                 said = (
-                    f"cannot be reached from here ({why}): correct {self.option}, "
+                    f"cannot be reached from here ({told}): correct {self.option}, "
                     f"or {self.cure_far}"
                 )
             case httpx.ReadTimeout(), _:
                 said = f"did not answer within {_SECONDS:g} s: see its log"
             case _:
-                said = f"broke off without an answer ({why}): see its log"
+                said = f"broke off without an answer ({told}): see its log"
         return FlowgaugeError, said
 
     def _refusal(self, answer: httpx.Response) -> str:

@@ -15,9 +15,9 @@ from flowgauge.compatibility import remark
 from flowgauge.diagnosis.page import PageError, Site
 from flowgauge.diagnosis.step import NotSeen
 from flowgauge.errors import FlowgaugeError
+from flowgauge.http_client import json_object
 from flowgauge.redact import quote
 from flowgauge.rules.files import read_rules
-from flowgauge.tracking.answer import json_object
 
 __all__ = ["ask_prometheus"]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from flowgauge.errors import FlowgaugeError
+from flowgauge.redact import spell
 
 __all__ = ["Name", "NotSeen", "Status", "Step", "chain"]
 
@@ -69,8 +70,8 @@ def chain(steps: Mapping[Name, Callable[[], str]], skip: Collection[Name]) -> It
 
 def _try(name: Name, attempt: Callable[[], str]) -> Step:
     try:
-        return Step(name, Status.OK, attempt())
+        return Step(name, Status.OK, spell(attempt()))
     except NotSeen as reason:
-        return Step(name, Status.SKIPPED, str(reason))
+        return Step(name, Status.SKIPPED, spell(str(reason)))
     except FlowgaugeError as error:
-        return Step(name, Status.FAILED, str(error), error.exit_code)
+        return Step(name, Status.FAILED, spell(str(error)), error.exit_code)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["chosen_environment", "environment_file", "environments_folder", "load_environment"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 def environments_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -30,7 +30,7 @@ def chosen_environment(folder: Path, environ: Mapping[str, str] = os.environ) ->
     if name := environ.get("ENV"):
         return name
     # A folder that is named but not there is a mistake: reading dev from it says so.
-    missing = bool(environ.get("FLOWGAUGE_ENVIRONMENTS")) and not folder.is_dir()
+    missing = bool(environ.get("FLOWGAUGE_ENVIRONMENTS")) and not _is_folder(folder)
     return "dev" if missing or (folder / "dev.yaml").is_file() else None
 
 
@@ -47,13 +47,21 @@ def load_environment(name: str, folder: Path | None = None) -> "Environment":
     return read_model(file, Environment)
 
 
+def _is_folder(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:  # as for a name that no folder can have
+        return False
+
+
 def environment_file(name: str, folder: Path | None = None) -> Path:
     """Return the file of the environment *name*; raises `UsageError` where there is none."""
     folder = folder or environments_folder()
     file = folder / f"{name}.yaml"
-    if not folder.is_dir():
+    if not _is_folder(folder):
         raise UsageError(
-            f"there is no folder {folder}, where {quote(name, longest=80)}.yaml would be: go to "
+            f"there is no folder {quote(str(folder), longest=200)}, where "
+            f"{quote(name, longest=80)}.yaml would be: go to "
             "where it is, name it in FLOWGAUGE_ENVIRONMENTS, or write that file, for which one "
             "line will do, domains: {mlflow: HOST}"
         )

@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 _UNITS = {"y": 31536000, "w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
-_DURATION = re.compile("".join(rf"(?:(?P<{unit}>\d+){unit})?" for unit in _UNITS))
+_DURATION = re.compile("".join(rf"(?:(?P<{unit}>\d+){unit})?" for unit in _UNITS), re.ASCII)
+_LONGEST_DURATION = 20
 _HOST_PORT = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
 # https://github.com/distribution/reference/blob/main/reference.go
 _IMAGE = re.compile(
@@ -53,7 +54,7 @@ _SLOWEST_SCRAPE_SECONDS = 30
 def seconds(duration: str) -> float:
     """Return how long a `Duration` is: `1h30m` is 5400."""
     match = _DURATION.fullmatch(duration)
-    if match is None:
+    if match is None or len(duration) > _LONGEST_DURATION:
         raise ValueError(f"{duration!r} is no duration")
     return sum(int(number or 0) * _UNITS[unit] for unit, number in match.groupdict().items())
 
@@ -65,7 +66,7 @@ def _as_url(value: str) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.hostname or parts.scheme not in {"http", "https"}
-        _ = parts.port
+        _ = parts.port, (parts.hostname or "").encode("idna")
     except ValueError:
         raise ValueError(advice) from None
     if not usable or re.search(r"\s", url):
@@ -100,7 +101,7 @@ def _non_empty(value: str) -> str:
 
 
 def _as_duration(value: str) -> str:
-    if not value or not _DURATION.fullmatch(value):
+    if not value or not _DURATION.fullmatch(value) or len(value) > _LONGEST_DURATION:
         raise ValueError("must be a duration such as 30s, 5m or 1h30m")
     return value
 

@@ -3,9 +3,11 @@
 import asyncio
 import base64
 import binascii
+import hmac
 import logging
+import os
+from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 
 import bcrypt
 from starlette.requests import Request
@@ -20,6 +22,8 @@ __all__ = ["BasicAuth"]
 _log = logging.getLogger(__name__)
 # bcrypt looks at no more of a password; the library refuses a longer one.
 _BCRYPT_BYTES = 72
+_MOST_WAITING = 10
+_MOST_WAITING_OF_A_HOST = 5
 
 
 class BasicAuth:
@@ -27,13 +31,18 @@ class BasicAuth:
 
     *users* returns names and bcrypt hashes and is asked at every request; without users everyone
     may pass. An unknown name costs as much time as a wrong password. Hashing is done for one
-    request at a time, as it takes a processor for tens of milliseconds; results are remembered.
+    request at a time, as it takes a processor for tens of milliseconds, and few may wait for it,
+    fewer still of one host: others are told to come later (429). Who was let in is remembered, and
+    waits for nobody.
     """
 
     def __init__(self, app: ASGIApp, users: Callable[[], Mapping[str, str]]) -> None:
         self._app = app
         self._users = users
         self._one_at_a_time = asyncio.Lock()
+        self._waiting: Counter[str] = Counter()
+        self._key = os.urandom(32)
+        self._let_in: dict[tuple[str, str], bytes] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
@@ -46,21 +55,47 @@ class BasicAuth:
         except FlowgaugeError as error:
             _log.error("%s", error)
             return PlainTextResponse("The web configuration is broken, see the log.\n", 500)
-        if not users or await self._may_pass(users, request.headers.get("authorization", "")):
+        login = _login(request.headers.get("authorization", ""))
+        if not users or (login and self._is_known(users, *login)):
+            return None
+        host = request.client.host if request.client else ""
+        if login and self._is_full(host):
+            return PlainTextResponse("Too many logins, try again.\n", 429, {"Retry-After": "1"})
+        if login and await self._may_pass(host, users, *login):
             return None
         challenge = {"WWW-Authenticate": 'Basic realm="flowgauge", charset="UTF-8"'}
         return PlainTextResponse("Unauthorized\n", 401, challenge)
 
-    async def _may_pass(self, users: Mapping[str, str], header: str) -> bool:
-        login = _login(header)
-        if login is None:
-            return False
-        user, password = login
+    def _is_known(self, users: Mapping[str, str], user: str, password: bytes) -> bool:
+        known = self._let_in.get((user, users.get(user, "")))
+        return known is not None and hmac.compare_digest(known, self._digest(password))
+
+    def _is_full(self, host: str) -> bool:
+        return (
+            self._waiting.total() >= _MOST_WAITING or self._waiting[host] >= _MOST_WAITING_OF_A_HOST
+        )
+
+    async def _may_pass(
+        self, host: str, users: Mapping[str, str], user: str, password: bytes
+    ) -> bool:
         decoy = next(iter(users.values()))
         hashed = users.get(user, decoy)
-        async with self._one_at_a_time:
-            matching = in_background(lambda: _matches(password, hashed), "bcrypt")
-            return await asyncio.wrap_future(matching) and user in users
+        self._waiting[host] += 1
+        try:
+            async with self._one_at_a_time:
+                matching = in_background(lambda: _matches(password, hashed), "bcrypt")
+                if not await asyncio.wrap_future(matching) or user not in users:
+                    return False
+        finally:
+            self._waiting[host] -= 1
+            self._waiting += Counter()  # without those that have none left
+        # Of those that the file has now.
+        self._let_in = {each: self._let_in[each] for each in self._let_in if each in users.items()}
+        self._let_in[user, hashed] = self._digest(password)
+        return True
+
+    def _digest(self, password: bytes) -> bytes:
+        return hmac.digest(self._key, password, "sha256")
 
 
 def _login(header: str) -> tuple[str, bytes] | None:
@@ -74,7 +109,6 @@ def _login(header: str) -> tuple[str, bytes] | None:
         return None
 
 
-@lru_cache(maxsize=128)
 def _matches(password: bytes, hashed: str) -> bool:
     try:
         return bcrypt.checkpw(password[:_BCRYPT_BYTES], hashed.encode())

@@ -49,7 +49,8 @@ class _Found:
             values[labels] += 0
         for (name, *others), value in totals.values.items():
             # What a later version counts is left alone.
-            if counted := self._values.get(name):
+            counted = self._values.get(name)
+            if counted and len(labels) + len(others) == len(counted[0].labels):
                 metric, values = counted
                 if metric.kind == "counter":
                     values[(*labels, *others)] += value

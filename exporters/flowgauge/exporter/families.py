@@ -14,6 +14,9 @@ from flowgauge.metrics import Metric
 
 __all__ = ["Labels", "family", "histogram"]
 
+# As long as the names of DAGs and tasks may be.
+_LONGEST_LABEL = 250
+
 Labels = tuple[str, ...]
 """The values of a metric's labels, in the order of `Metric.labels`."""
 
@@ -22,7 +25,8 @@ def family(metric: Metric, values: Mapping[Labels, float]) -> Family:
     """Return *metric*, a counter or gauge, with *values* by their label values."""
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
     made = kind(metric.name, metric.help, labels=metric.labels)
-    for labels, value in values.items():
+    # Two may be one once they are clean, and a page may name a series once.
+    for labels, value in {_clean(labels): value for labels, value in values.items()}.items():
         made.add_metric(labels, value)
     return made
 
@@ -31,6 +35,20 @@ def histogram(metric: Metric, values: Mapping[Labels, tuple[Sequence[float], flo
     """Return *metric* with *values* by label values: cumulative counts up to +Inf, and the sum."""
     made = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
     bounds = [floatToGoString(bound) for bound in (*metric.buckets, float("inf"))]
-    for labels, (counts, total) in values.items():
+    for labels, (counts, total) in {
+        _clean(labels): each for labels, each in values.items()
+    }.items():
         made.add_metric(labels, list(zip(bounds, counts, strict=True)), total)
     return made
+
+
+def _clean(labels: Labels) -> Labels:
+    """Return *labels* as any page can show them: what strangers wrote may be no text, or a book."""
+    return tuple(
+        label
+        if len(label) <= _LONGEST_LABEL and label.isprintable()
+        else "".join(
+            c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in label[:_LONGEST_LABEL]
+        )
+        for label in labels
+    )

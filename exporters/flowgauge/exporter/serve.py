@@ -1,18 +1,25 @@
 """The process: listening until it is told to stop."""
 
 import asyncio
+import resource
 import signal
 import socket
-import ssl
 
 import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from flowgauge.exporter.connections import BoundedServer
+from flowgauge.exporter.tls import ServerTls
+
 __all__ = ["serve"]
 
+_MOST_CONNECTIONS = 256
+# What of the descriptors is for connections: the rest is for MLflow, the store and our own files.
+_SHARE = 3
 
-def serve(app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+
+def serve(app: ASGIApp, listener: socket.socket, tls: ServerTls) -> None:
     """Serve *app* on *listener* until SIGTERM or SIGINT; requests then have a second to end."""
     config = uvicorn.Config(
         _ends_in_peace(app),
@@ -27,8 +34,7 @@ def serve(app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None) -> 
         ws="none",
     )
     config.load()
-    config.ssl = tls
-    server = uvicorn.Server(config)
+    server = BoundedServer(config, tls, _most_connections())
 
     def stop(_number: int, _frame: object) -> None:
         server.should_exit = True
@@ -38,6 +44,13 @@ def serve(app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     server.run(sockets=[listener])
+
+
+def _most_connections() -> int:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return min(max(descriptors // _SHARE, 1), _MOST_CONNECTIONS)
 
 
 def _ends_in_peace(app: ASGIApp) -> ASGIApp:

@@ -1,10 +1,12 @@
 """What the exporter, and the relay, answer over HTTP."""
 
 import asyncio
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
@@ -16,10 +18,16 @@ from flowgauge import __version__
 from flowgauge.background import in_background
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.exposition import exposition
+from flowgauge.redact import quote, spell
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["Check", "Page", "web_app"]
 
 _READY_SECONDS = 5.0
+_SHARED_SECONDS = 2.0
+_MOST_PAGES = 8
 
 Check = Callable[[], object]
 """Returns if something the exporter needs answers, else raises `FlowgaugeError`."""
@@ -56,6 +64,7 @@ def web_app(
 ) -> Starlette:
     """Return the application: *page* at `/`, *collector*'s *metrics_path*, `/healthz`, `/readyz`.
 
+    Those who ask at about the same time share one answer: strangers may ask as often as they like.
     `/healthz` answers 200 as long as the process does. `/readyz` runs *checks*, by the name of
     what they ask, and answers 503 with a sentence for each that fails; an orchestrator that stops
     scraping an unready exporter should ask `/healthz`, or nobody sees `mlflow_up` 0.
@@ -64,22 +73,27 @@ def web_app(
     taken = {"/", "/healthz", "/readyz"}
     if not metrics_path.startswith("/") or metrics_path in taken or "{" in metrics_path:
         raise UsageError(
-            f"--web.telemetry-path is {metrics_path!r}: give a path such as /metrics, "
+            f"--web.telemetry-path is {quote(metrics_path)!r}: give a path such as /metrics, "
             f"other than {', '.join(sorted(taken))}"
         )
+
+    shared = [_Shared(name, check) for name, check in checks.items()]
+    # Each takes a thread, and a copy of the page.
+    room = asyncio.Semaphore(_MOST_PAGES)
 
     async def landing(_request: Request) -> Response:
         path = escape(metrics_path)
         return HTMLResponse(_LANDING.format(page=page, version=__version__, metrics=path))
 
     async def metrics(request: Request) -> Response:
-        return await _beside(lambda: exposition(collector, request), "scrape")
+        async with room:
+            return await _beside(lambda: exposition(collector, request), "scrape")
 
     async def health(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def readiness(_request: Request) -> Response:
-        answers = await asyncio.gather(*(_ask(name, check) for name, check in checks.items()))
+        answers = await asyncio.gather(*(check.answer() for check in shared))
         wrong = [answer for answer in answers if answer]
         return PlainTextResponse("\n".join(wrong or ["ok"]) + "\n", 503 if wrong else 200)
 
@@ -93,15 +107,32 @@ def web_app(
     )
 
 
-async def _ask(name: str, check: Check) -> str | None:
-    """Return what is wrong, in one sentence."""
-    try:
-        await asyncio.wait_for(_beside(check, f"ready-{name}"), _READY_SECONDS)
-    except TimeoutError:
-        return f"{name}: did not answer within {_READY_SECONDS:g} s"
-    except FlowgaugeError as error:
-        return f"{name}: {error}"
-    return None
+class _Shared:
+    """A check, made once for all who ask within two seconds, and not again while it goes on."""
+
+    def __init__(self, name: str, check: Check) -> None:
+        self._name = name
+        self._check = check
+        self._begun = -math.inf
+        self._asking: Future[object] | None = None
+
+    async def answer(self) -> str | None:
+        """Return what is wrong, in one sentence."""
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(self._asked()), _READY_SECONDS)
+        except TimeoutError:
+            return f"{self._name}: did not answer within {_READY_SECONDS:g} s"
+        except FlowgaugeError as error:
+            return f"{self._name}: {spell(str(error))}"
+        return None
+
+    def _asked(self) -> "Future[object]":
+        now = time.monotonic()
+        is_old = now - self._begun > _SHARED_SECONDS
+        if self._asking is None or (self._asking.done() and is_old):
+            self._begun = now
+            self._asking = in_background(self._check, f"ready-{self._name}")
+        return self._asking
 
 
 async def _beside(work: Callable[[], _T], name: str) -> _T:

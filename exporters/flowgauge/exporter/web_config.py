@@ -15,12 +15,17 @@ from flowgauge.strict_yaml import read_model
 
 __all__ = ["TlsServerConfig", "WebConfig", "WebConfigFile"]
 
-_BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
+_BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
+# A second or so for each login; one more is twice as long.
+_HIGHEST_COST = 14
 
 
 def _bcrypt_hash(value: str) -> str:
-    if not _BCRYPT.fullmatch(value):
+    match = _BCRYPT.fullmatch(value)
+    if not match:
         raise ValueError("must be a bcrypt hash, as `htpasswd -nBC 10 USER` prints it")
+    if int(match["cost"]) > _HIGHEST_COST:
+        raise ValueError(f"must be a bcrypt hash of a cost of {_HIGHEST_COST} or less: 10 is usual")
     return value
 
 

@@ -11,8 +11,9 @@ from typing import Any, Self
 import httpx
 
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.http_client import http_client
-from flowgauge.redact import redact_url
+from flowgauge.http_client import http_client, json_object, why
+from flowgauge.redact import quote, redact_url
+from flowgauge.web_address import read_web_address
 
 __all__ = ["GrafanaClient", "GrafanaError"]
 
@@ -46,10 +47,8 @@ class GrafanaClient:
         self._shown = redact_url(url)
         if not (token.isascii() and token.isprintable()) or " " in token:
             raise UsageError("Grafana's token has characters that no token has: give it alone")
-        try:
-            base_url = httpx.URL(url.rstrip("/"))
-        except httpx.InvalidURL as error:
-            raise UsageError(f"{self._shown} is no address: {error}") from None
+        base_url = read_web_address(url, "Grafana's address").rstrip("/")
+        self._token = token
         login = {"Authorization": f"Bearer {token}"}
         self._http = http_client(login, base_url=base_url, timeout=timeout_seconds)
 
@@ -75,14 +74,23 @@ class GrafanaClient:
                     raise
 
     def dashboard(self, uid: str) -> Json | None:
-        """Return the dashboard *uid* with its `meta`, or None."""
-        return self._find(f"/api/dashboards/uid/{uid}")
+        """Return the dashboard *uid* with its `meta` and `version`, or None."""
+        found = self._find(f"/api/dashboards/uid/{uid}")
+        if found is None or (
+            isinstance(found.get("meta"), dict)
+            and isinstance(found.get("dashboard"), dict)
+            and "version" in found["dashboard"]
+        ):
+            return found
+        raise self._not_grafana()
 
     def last_message(self, uid: str) -> str:
         """Return what was noted when the dashboard *uid* was last saved."""
         answer = self._call("GET", f"/api/dashboards/uid/{uid}/versions?limit=1")
-        message: str = answer["versions"][0]["message"]
-        return message
+        try:
+            return str(answer["versions"][0]["message"])
+        except (KeyError, IndexError, TypeError):
+            raise self._not_grafana() from None
 
     def save(self, dashboard: Json, *, folder: str, message: str, overwrite: bool) -> None:
         """Save *dashboard*; without *overwrite* only over the version it says it is."""
@@ -106,24 +114,21 @@ class GrafanaClient:
         try:
             answer = self._http.request(method, path, json=body)
         except httpx.HTTPError as error:
-            raise GrafanaError(f"cannot reach Grafana at {self._shown}: {error}") from None
+            raise GrafanaError(f"cannot reach Grafana at {self._shown}: {why(error)}") from None
         if answer.is_success:
             return self._object(answer)
         raise GrafanaError(self._refusal(answer), answer.status_code)
 
     def _object(self, answer: httpx.Response) -> Json:
-        try:
-            found = answer.json()
-        except ValueError:
-            found = None
-        if isinstance(found, dict):
+        if found := json_object(answer):
             return found
-        raise GrafanaError(f"{self._shown} answers, but not as Grafana does: check the address")
+        raise self._not_grafana()
+
+    def _not_grafana(self) -> GrafanaError:
+        return GrafanaError(f"{self._shown} answers, but not as Grafana does: check the address")
 
     def _refusal(self, answer: httpx.Response) -> str:
-        try:
-            said = f" ({answer.json()['message']})"
-        except (ValueError, KeyError, TypeError):
-            said = ""
+        message = str((json_object(answer) or {}).get("message", "")).replace(self._token, "***")
+        said = f" ({quote(message)})" if message else ""
         cure = _CURES.get(answer.status_code, "it refuses")
         return f"Grafana at {self._shown} answers {answer.status_code}{said}: {cure}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flowgauge.errors import UsageError
+from flowgauge.foreign import parse_json, read_text
 from flowgauge.grafana.client import GrafanaClient
 
 __all__ = ["Outcome", "import_dashboard", "read_dashboards"]
@@ -20,6 +21,8 @@ __all__ = ["Outcome", "import_dashboard", "read_dashboards"]
 Json = dict[str, Any]
 
 _MESSAGE = "Imported by flowgauge, {fingerprint}"
+# Grafana's own rule for them; it becomes part of an address.
+_UID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 _OURS = re.compile(r"Imported by flowgauge, [0-9a-f]{16}")
 
 
@@ -38,15 +41,21 @@ def read_dashboards(folder: Path) -> list[Json]:
     dashboards = []
     for path in sorted(folder.glob("*.json")):
         try:
-            dashboard = json.loads(path.read_text())
+            dashboard = parse_json(read_text(path))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from None
         except ValueError as error:
             raise UsageError(f"{path} is not JSON: {error}") from None
-        if not isinstance(dashboard, dict) or not dashboard.get("uid"):
+        if not isinstance(dashboard, dict) or not _is_uid(dashboard.get("uid")):
             raise UsageError(f"{path} is no dashboard with a uid")
         dashboards.append(dashboard)
     if not dashboards:
         raise UsageError(f"no dashboards in {folder}")
     return dashboards
+
+
+def _is_uid(uid: object) -> bool:
+    return isinstance(uid, str) and _UID.fullmatch(uid) is not None
 
 
 def import_dashboard(

@@ -14,7 +14,7 @@ _MILLISECONDS = {
     "s": 1_000,
     "ms": 1,
 }
-_DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _MILLISECONDS))
+_DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _MILLISECONDS), re.ASCII)
 
 
 def parse_duration(text: str) -> timedelta:

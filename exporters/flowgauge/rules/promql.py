@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from textwrap import shorten
 
 import promql_parser
 
@@ -32,6 +33,15 @@ __all__ = [
     "parse_if_known",
 ]
 
+# Nobody writes more, and all that walks through a tree goes as deep as Python lets it.
+_DEEPEST = 100
+_MOST_OPERATORS = 1000
+_LONGEST_TOLD = 200
+_TOO_DEEP = "it is nested too deep"
+_STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|#[^\n]*", re.DOTALL)
+_BRACKETS = re.compile(r"[()\[\]{}]")
+_OPERATORS = re.compile(r"[-+*/%^<>]|[=!]=|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
+_AT = re.compile(r"@\s*([-+]?\d+(?:\.\d*)?)")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -40,6 +50,16 @@ class Node:
     """An expression; `operands` are the expressions it is made of. `str()` is its PromQL."""
 
     operands: tuple["Node", ...] = field(default=(), kw_only=True)
+
+    @property
+    def depth(self) -> int:
+        """How many expressions are within each other, this one included."""
+        level: tuple[Node, ...] = (self,)
+        deep = 0
+        while level:
+            deep += 1
+            level = tuple(operand for node in level for operand in node.operands)
+        return deep
 
     def walk(self) -> Iterator["Node"]:
         """Yield this node and all within it, from the outside in."""
@@ -179,10 +199,37 @@ class Parentheses(Node):
 
 def parse(expression: str) -> Node:
     """Return the tree of *expression*; `FlowgaugeError` if it is not PromQL."""
+    told = repr(shorten(expression, _LONGEST_TOLD, placeholder="…"))
+    if problem := _unbearable(expression):
+        raise FlowgaugeError(f"{told} is PromQL that flowgauge does not read: {problem}")
     try:
-        return _node(promql_parser.parse(expression))
-    except ValueError as error:
-        raise FlowgaugeError(f"{expression.strip()!r} is not PromQL: {error}") from None
+        node = _node(promql_parser.parse(expression))
+    except (ValueError, OverflowError) as error:
+        why = shorten(str(error), _LONGEST_TOLD, placeholder="…")
+        raise FlowgaugeError(f"{told} is not PromQL: {why}") from None
+    except RecursionError:
+        node = None
+    if node is None or node.depth > _DEEPEST:
+        raise FlowgaugeError(f"{told} is PromQL that flowgauge does not read: {_TOO_DEEP}")
+    return node
+
+
+def _unbearable(expression: str) -> str | None:
+    """Return why *expression* is kept from the parser, whose stack it would exhaust, or its clock.
+
+    promql-parser 0.12 ends the process for what is nested by the thousands, and panics at a time
+    before 1970.
+    """
+    plain = _STRING.sub('""', expression)
+    depth = deepest = 0
+    for mark in _BRACKETS.findall(plain):
+        depth += 1 if mark in "([{" else -1
+        deepest = max(deepest, depth)
+    if deepest > _DEEPEST or len(_OPERATORS.findall(plain)) > _MOST_OPERATORS:
+        return _TOO_DEEP
+    if any(float(time) < 0 for time in _AT.findall(plain)):
+        return "it is about a time before 1970"
+    return None
 
 
 def parse_if_known(expression: str) -> Node | None:

@@ -33,8 +33,9 @@ class Promtool:
         # It lives for a second or two: collecting its garbage would take a fifth of them.
         environ = {"GOGC": "400", **os.environ}
         done = subprocess.run(
-            [self.program, *arguments], capture_output=True, text=True, check=False, env=environ
-        )
+            [self.program, *arguments],
+            capture_output=True, encoding="utf-8", errors="replace", check=False, env=environ,
+        )  # fmt: skip
         return None if done.returncode == 0 else (done.stdout + done.stderr).strip()
 
 
@@ -44,7 +45,10 @@ def find(program: str) -> Promtool:
     Raises `FlowgaugeError` for one that is not there, is no promtool, or is older than 2.42.
     """
     try:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [program, "--version"],
+            capture_output=True, encoding="utf-8", errors="replace", check=False,
+        )  # fmt: skip
     except FileNotFoundError:
         where = "is not there" if "/" in program else "is not on PATH"
         raise FlowgaugeError(

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from flowgauge.errors import UsageError
-from flowgauge.redact import quote
 from flowgauge.rules.files import find
+from flowgauge.strict_yaml import read_yaml, require_shallow, require_tame, yaml_problem
 
 __all__ = ["Expectation", "UnitTest", "UnitTests", "parse_tests", "read_tests"]
 
@@ -77,10 +77,7 @@ def read_tests(patterns: Sequence[str]) -> list[UnitTests]:
 
 
 def _read(path: Path) -> UnitTests:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {quote(str(error))}") from None
+    text = read_yaml(path)
     rule_files, tests = parse_tests(path, text)
     return UnitTests(path, tuple(_found(path, rule_files)), tests)
 
@@ -93,17 +90,20 @@ def parse_tests(path: Path, text: str) -> tuple[Sequence[str], tuple[UnitTest, .
     try:
         # Nodes, not values: they remember what was written plainly and what in quotes, and `0x10`
         # is ten times 0 to promtool.
+        require_shallow(text)
         root = yaml.compose(text, _Loader)
+        require_tame(root)
         assert isinstance(root, yaml.MappingNode)  # noqa: S101 - the sentence below says so
         sections = {key.value: value for key, value in root.value}
         head = [(key, value) for key, value in root.value if key.value != "tests"]
-        return _plain(sections["rule_files"]), tuple(
+        patterns = [_text(pattern) for pattern in _plain(sections["rule_files"])]
+        return patterns, tuple(
             UnitTest(number, tuple(_expectations(node)), node, head)
             for number, node in enumerate(sections["tests"].value)
         )
     except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not valid YAML: {error}".replace("\n", " ")) from None
-    except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
+        raise UsageError(f"{path} is not valid YAML: {yaml_problem(error)}") from None
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise UsageError(f"{path} is no unit test file of promtool") from None
 
 
@@ -119,9 +119,16 @@ def _expectations(test: yaml.MappingNode) -> Iterator[Expectation]:
         if key.value in _KINDS and isinstance(cases, yaml.SequenceNode):
             for case in map(_plain, cases.value):
                 if key.value == "alert_rule_test":
-                    yield Expectation(case["alertname"], None, fires=bool(case.get("exp_alerts")))
+                    name = _text(case["alertname"])
+                    yield Expectation(name, None, fires=bool(case.get("exp_alerts")))
                 else:
-                    yield Expectation(None, case["expr"], fires=False)
+                    yield Expectation(None, _text(case["expr"]), fires=False)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("must be a text")
+    return value
 
 
 def _plain(node: yaml.Node) -> Any:

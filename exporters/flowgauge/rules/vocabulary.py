@@ -8,6 +8,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from flowgauge.errors import UsageError
+from flowgauge.foreign import read_text
 from flowgauge.metrics import Metric
 from flowgauge.redact import quote
 from flowgauge.rules import promql
@@ -85,7 +86,7 @@ def of_page(path: Path) -> Known:
     labels: dict[str, Labels] = {}
     counters: set[str] = set()
     try:
-        families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
+        families = list(text_string_to_metric_families(read_text(path)))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, IndexError) as error:

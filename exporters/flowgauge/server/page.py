@@ -1,6 +1,8 @@
 """The page `/metrics`."""
 
 import asyncio
+import hmac
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -19,6 +21,9 @@ __all__ = ["Guard", "MetricsPage"]
 Guard = Callable[[Request], Response | None]
 """Returns the refusal for a request that may not see the page, else None."""
 
+_MOST_WAITING = 10
+_MOST_LOGINS = 100
+
 
 class MetricsPage:
     """Shows *collector* in Prometheus' text format or, if asked for, OpenMetrics; gzip if asked.
@@ -26,21 +31,51 @@ class MetricsPage:
     It holds counts, routes and pool names: no payload, no address and no credential. *guard* may
     refuse a request. The page is made in a thread of its own: neither the event loop nor MLflow's
     threads, which may all be waiting for the database just when a scrape matters, take part.
+
+    To look at a login may take a processor for a tenth of a second. So strangers have one thread,
+    for which few may wait, and others are told to come later (429); whose login was let in before
+    does not wait behind them, but is looked at again each time.
     """
 
     def __init__(self, collector: Collector, guard: Guard | None = None) -> None:
         self._collector = collector
         self._guard = guard
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="flowgauge-metrics")
+        self._door = ThreadPoolExecutor(1, thread_name_prefix="flowgauge-login")
+        self._waiting = 0
+        self._key = os.urandom(32)
+        self._let_in: dict[bytes, None] = {}
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one HTTP request."""
-        loop = asyncio.get_running_loop()
-        response = await loop.run_in_executor(self._thread, self._respond, Request(scope))
+        response = await self._respond(Request(scope))
         await response(scope, receive, send)
 
-    def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("Use GET.\n", 405, {"Allow": "GET, HEAD"})
-        refusal = self._guard(request) if self._guard else None
-        return refusal or exposition(self._collector, request)
+        refusal = await self._refusal(request, self._guard) if self._guard else None
+        if refusal:
+            return refusal
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, exposition, self._collector, request)
+
+    async def _refusal(self, request: Request, guard: Guard) -> Response | None:
+        loop = asyncio.get_running_loop()
+        login = hmac.digest(self._key, request.headers.get("authorization", "").encode(), "sha256")
+        if login in self._let_in:
+            refusal = await loop.run_in_executor(self._thread, guard, request)
+        elif self._waiting >= _MOST_WAITING:
+            return PlainTextResponse("Too many logins, try again.\n", 429, {"Retry-After": "1"})
+        else:
+            self._waiting += 1
+            try:
+                refusal = await loop.run_in_executor(self._door, guard, request)
+            finally:
+                self._waiting -= 1
+        self._let_in.pop(login, None)
+        if refusal is None:
+            self._let_in[login] = None
+            while len(self._let_in) > _MOST_LOGINS:
+                self._let_in.pop(next(iter(self._let_in)))
+        return refusal

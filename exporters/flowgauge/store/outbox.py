@@ -172,6 +172,19 @@ def _entry(
     reason: str | None = None,
     **fields: str,
 ) -> OutboxEntry:
-    return OutboxEntry(
-        created=int(created_us) / 1e6, attempts=int(attempts or 0), reason=reason or None, **fields
-    )
+    texts = {name: _text(each) for name, each in {**fields, "reason": reason or None}.items()}
+    return OutboxEntry(created=_whole(created_us) / 1e6, attempts=_whole(attempts), **texts)  # type: ignore[arg-type]
+
+
+def _text(found: object) -> str | None:
+    """Return what an engine *found* as text: whoever may write to it may write anything."""
+    if isinstance(found, bytes):
+        return found.decode(errors="replace")
+    return None if found is None else str(found)
+
+
+def _whole(found: str | int | None) -> int:
+    try:
+        return int(found or 0)
+    except ValueError:
+        return 0

@@ -12,9 +12,8 @@ from typing import Any, Self
 import httpx
 
 from flowgauge.background import in_background
-from flowgauge.http_client import http_client, next_hop
+from flowgauge.http_client import http_client, json_object, next_hop
 from flowgauge.tracking import failures
-from flowgauge.tracking.answer import json_object
 from flowgauge.tracking.settings import read_settings, ssl_context
 
 __all__ = ["TrackingClient"]

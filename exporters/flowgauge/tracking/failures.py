@@ -3,14 +3,16 @@
 import re
 import socket
 import ssl
+from base64 import b64decode
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import httpx
 
-from flowgauge.http_client import TooLongError, causes
+from flowgauge.http_client import TooLongError, causes, json_object, why
 from flowgauge.redact import quote
-from flowgauge.tracking.answer import json_object
 from flowgauge.tracking.errors import (
     TrackingError,
     TrackingNotMlflowError,
@@ -31,6 +33,7 @@ _DATABASE_PROBLEM = re.compile(
     r"QueuePool limit|ReadOnlySqlTransaction|InFailedSqlTransaction"
     r"|sqlalche\.me/e/\w+/(?:2j85|3o7r|4xp6|8s2b|e3q8|f405)"
 )
+_SHORTEST_SECRET = 4
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 _LOGIN_PAGE = re.compile(r"type=[\"']?password|\b(log|sign)[ -]?in\b", re.IGNORECASE)
 
@@ -61,7 +64,7 @@ def _why_unreachable(error: httpx.RequestError) -> str:
                 return "refuses the connection: start the server or correct the port"
             case ssl.SSLError():
                 return _why_no_tls(cause)
-    reason = quote(str(error)) or type(error).__name__
+    reason = why(error)
     if isinstance(error, httpx.ProxyError):
         return f"cannot be reached through the proxy ({reason}): correct HTTPS_PROXY or NO_PROXY"
     if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
@@ -92,7 +95,7 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
     status = response.status_code
     said = json_object(response) or {}
     told = str(said.get("message", "")) or response.text
-    message = quote(told)
+    message = quote(_without_login(told, response.request))
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         return _kept_out(address, response, message)
     if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
@@ -108,7 +111,7 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
         error.retry_after_seconds = _retry_after(response)
         return error
     if "error_code" in said or status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-        error_code = str(said.get("error_code", "REQUEST_ENTITY_TOO_LARGE"))
+        error_code = quote(str(said.get("error_code", "REQUEST_ENTITY_TOO_LARGE")), 80)
         return TrackingRejectedError(
             f"MLflow at {address} refused {response.request.url.path} "
             f"({status} {error_code}): {message}",
@@ -146,8 +149,7 @@ def not_mlflow(address: str, response: httpx.Response) -> TrackingNotMlflowError
     """Return the error for an answer that is not MLflow's."""
     path = response.request.url.path
     if response.is_redirect:
-        # A login's redirect carries its state, and may carry a token, behind the path.
-        target = quote(re.split("[?#]", response.headers.get("location", "nowhere"), maxsplit=1)[0])
+        target = _place(response.headers.get("location", "nowhere"))
         return TrackingNotMlflowError(
             f"MLflow at {address} redirects to {target}: put the address it redirects to "
             "into the tracking URI, or give a login if that is a login page"
@@ -162,6 +164,30 @@ def not_mlflow(address: str, response: httpx.Response) -> TrackingNotMlflowError
         f"what answers at {address} is not MLflow ({response.status_code} for {path}): correct "
         "the tracking URI, its path is the server's --static-prefix"
     )
+
+
+def _without_login(told: str, request: httpx.Request) -> str:
+    """Return what was *told* without the login that it was *request*ed with."""
+    _, _, login = request.headers.get("authorization", "").partition(" ")
+    secrets = [login]
+    with suppress(ValueError):
+        secrets.append(b64decode(login, validate=True).decode().partition(":")[2])
+    for secret in secrets:
+        # A shorter one is a word or a syllable of many a sentence.
+        if len(secret) >= _SHORTEST_SECRET:
+            told = told.replace(secret, "***")
+    return told
+
+
+def _place(location: str) -> str:
+    """Return where a redirect leads, without what carries the state of a login, or a token."""
+    try:
+        parts = urlsplit(location)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "what is no address"
+    host = f"{parts.scheme or 'http'}://{parts.hostname}{port}" if parts.hostname else ""
+    return quote(f"{host}{re.split('[;@]', parts.path, maxsplit=1)[0]}")
 
 
 def _temporary(status: int, message: str) -> bool:

@@ -1,10 +1,10 @@
 """Headers that every request to MLflow bears, as a proxy or a gateway before it may want them."""
 
-import json
 import re
 from collections.abc import Mapping
 
 from flowgauge.errors import UsageError
+from flowgauge.foreign import parse_json
 
 __all__ = ["MLFLOW_HEADERS", "parse_headers", "read_headers"]
 
@@ -24,7 +24,7 @@ def read_headers(environ: Mapping[str, str]) -> Mapping[str, str]:
 def parse_headers(text: object, where: str) -> Mapping[str, str]:
     """Return the headers of a JSON object, read already or not; *where* is what errors name."""
     try:
-        headers = json.loads(text) if isinstance(text, str) and text.strip() else text or {}
+        headers = parse_json(text) if isinstance(text, str) and text.strip() else text or {}
     except ValueError:
         headers = None
     if not isinstance(headers, dict) or not all(map(_is_header, headers.items())):

@@ -17,6 +17,7 @@ import httpx
 from flowgauge.errors import UsageError
 from flowgauge.http_client import trusting_context
 from flowgauge.tracking.headers import read_headers
+from flowgauge.web_address import read_web_address
 
 __all__ = ["Settings", "read_settings", "speaks_rest", "ssl_context"]
 
@@ -91,15 +92,12 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
 
 
 def _split_login(uri: str) -> tuple[str, str]:
-    advice = "give http://HOST:PORT or https://HOST"
-    try:
-        parts = urlsplit(uri.strip())
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-        httpx.URL(uri.strip())
-    except (ValueError, httpx.InvalidURL):
-        raise UsageError(f"the tracking URI is not a URL: {advice}") from None
-    if not usable or parts.query or parts.fragment:
-        raise UsageError(f"the tracking URI is not the address of an MLflow server: {advice}")
+    parts = urlsplit(read_web_address(uri, "the tracking URI"))
+    if parts.query or parts.fragment:
+        raise UsageError(
+            "the tracking URI has a query or a fragment, which no MLflow server's address has: "
+            "give http://HOST:PORT or https://HOST"
+        )
     login, _, host = parts.netloc.rpartition("@")
     base_url = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
     if not login:
@@ -115,7 +113,7 @@ def _plugin(environ: Mapping[str, str]) -> str | None:
 def _flag(environ: Mapping[str, str], name: str) -> bool:
     value = environ.get(name, "").lower()
     if value not in _OFF | _ON:
-        raise UsageError(f"{name} is {value!r}: set it to true or false")
+        raise UsageError(f"{name} is not clear: set it to true or false")
     return value in _ON
 
 

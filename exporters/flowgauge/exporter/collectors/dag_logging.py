@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from flowgauge.dag_headers import is_name
 from flowgauge.exporter.collector import Context, Family
 from flowgauge.exporter.counted import OTHER, counted_families
 from flowgauge.exporter.families import family
@@ -43,4 +44,7 @@ class DagLoggingCollector:
             fold_unseen(counts, ",".join(kind), owners, other=OTHER, since=since)
 
     def _is_shown(self, owner: Totals) -> bool:
-        return owner.place < self.context.max_pairs
+        # Whoever may write to the store may write any name.
+        return owner.place < self.context.max_pairs and all(
+            not label or is_name(label) for label in owner.labels
+        )

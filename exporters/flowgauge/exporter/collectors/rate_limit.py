@@ -12,7 +12,7 @@ from flowgauge.metrics import (
     RATE_LIMIT_WINDOW_SECONDS,
     Metric,
 )
-from flowgauge.store import WindowState
+from flowgauge.store import Totals, WindowState
 
 __all__ = ["RateLimitCollector"]
 
@@ -25,7 +25,7 @@ _VALUES: dict[Metric, Callable[[WindowState], float]] = {
 
 @dataclass(frozen=True)
 class RateLimitCollector:
-    """Shows every rate limit of the store."""
+    """Shows the rate limits of the store, up to the context's `max_pairs`."""
 
     context: Context
     name = "rate_limit"
@@ -34,7 +34,10 @@ class RateLimitCollector:
     def collect(self) -> Iterator[Family]:
         """Yield every metric that is counted by key, and how full the windows are."""
         limits = self.context.store.counts.totals("key")
-        yield from counted_families("key", totals=limits, shown=lambda _: True)
-        windows = self.context.store.windows.states()
+        yield from counted_families("key", totals=limits, shown=self._is_shown)
+        windows = list(self.context.store.windows.states())[: self.context.max_pairs]
         for metric, value in _VALUES.items():
             yield family(metric, {(window.key,): value(window) for window in windows})
+
+    def _is_shown(self, owner: Totals) -> bool:
+        return owner.place < self.context.max_pairs

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as StillRunning
@@ -13,7 +14,7 @@ from psycopg import Error
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from flowgauge.background import in_background
-from flowgauge.redact import quote, redact_url
+from flowgauge.redact import redact_url
 from flowgauge.store.engine import DURABLE_STEPS
 from flowgauge.store.errors import StoreError
 from flowgauge.store.postgres.client import Client, PostgresError, PostgresTimeoutError
@@ -23,6 +24,8 @@ from flowgauge.store.risks import Risk
 
 __all__ = ["PostgresEngine"]
 
+# An @ in the login, or behind a slash in it: the rest would be taken for a host.
+_MISPLACED_AT = re.compile(r"//[^/?#]*@.*@|//[^?#]*/[^?#]*@")
 _SCHEMA_VERSION = "1"
 _SCHEMA = Path(__file__).with_name("schema.sql")
 # What the server says where our schema, or its functions, are not there yet.
@@ -45,10 +48,17 @@ class PostgresEngine:
         self._timeout = timeout_seconds
         # By process: a parent's connections stay here in a forked child, unused and open.
         self._idle: dict[int, list[Client]] = {}
+        # libpq's own words repeat what it took for a host or a port: half of a password.
+        no_url = StoreError(
+            f"{self._name} is no PostgreSQL URL: use postgresql://user:password@host:5432/name, and"
+            " write / as %2F, @ as %40, % as %25 in user and password"
+        )
+        if _MISPLACED_AT.search(url):
+            raise no_url
         try:
             self._hosts = _by_host(make_conninfo(url, client_encoding="utf8"))
-        except Error as error:
-            raise StoreError(f"{self._name} is no PostgreSQL URL: {quote(str(error))}") from None
+        except Error:
+            raise no_url from None
 
     def step(self, name: str, /, *arguments: str | int) -> Any:
         """Call the function of that name and return its answer."""

@@ -185,13 +185,12 @@ def _options(shown: str, query: str, timeout_seconds: float) -> dict[str, Any]:
     options = {}
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name not in _OPTIONS:
-            raise StoreError(
-                f"{shown} has an unknown option, {name!r}: use some of {', '.join(_OPTIONS)}"
-            )
+            # Not its name, which may be the rest of a password.
+            raise StoreError(f"{shown} has an unknown option: use some of {', '.join(_OPTIONS)}")
         try:
             options[name] = value = _OPTIONS[name](text)
         except ValueError as wanted:
-            raise StoreError(f"{shown} has {name}={text!r}: use {wanted}") from None
+            raise StoreError(f"{shown} has a {name} that cannot be: use {wanted}") from None
         if name in _TIMEOUTS and not 0 < value <= timeout_seconds:
             raise StoreError(
                 f"{shown} has {name}={text}, but is given up after {timeout_seconds:g} s:"

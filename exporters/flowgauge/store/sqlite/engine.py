@@ -1,8 +1,10 @@
 """The steps of a store in one SQLite file."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from flowgauge.store.sqlite.risks import file_risks
 
 __all__ = ["SqliteEngine", "path_of"]
 
+# In bytes, in all file systems that matter.
+_LONGEST_NAME = 255
 _SCHEME = "sqlite:///"
 _READING: dict[str, Callable[..., Any]] = {
     "windows": windows.states,
@@ -49,9 +53,12 @@ _WRITING: dict[str, Callable[..., Any]] = {
 def path_of(url: str) -> Path:
     """Return the file that *url* names; raise `StoreError`."""
     path = url.removeprefix(_SCHEME)
-    if not url.startswith(_SCHEME) or not path:
-        raise StoreError(f"{redact_url(url)} names no file: use sqlite:///path/to/file.db")
-    return Path(path).expanduser()
+    with suppress(RuntimeError):  # ~ of a user who has no home
+        file = Path(path).expanduser()
+        longest = max(len(os.fsencode(part)) for part in (*file.parts, ""))
+        if url.startswith(_SCHEME) and file.name and longest <= _LONGEST_NAME:
+            return file
+    raise StoreError(f"{redact_url(url)} names no file: use sqlite:///path/to/file.db")
 
 
 class SqliteEngine:

@@ -1,0 +1,166 @@
+"""What is fuzzed: everything that reads what others wrote.
+
+A target takes one input and raises nothing but what it promises. A further one is a function here,
+a line in `TARGETS`, and a file or more in `corpus/`, one input a file.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import httpx
+from prometheus_client import CollectorRegistry
+from starlette.requests import Request
+
+from flowgauge.address import parse_address
+from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.payload import PayloadError, read_payload
+from flowgauge.cli.check_rules import check_rules_command
+from flowgauge.cli.exporter import exporter
+from flowgauge.cli.outbox import outbox
+from flowgauge.cli.render import render_command
+from flowgauge.environment.model import Environment
+from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.exporter.web_config import WebConfigFile
+from flowgauge.exposition import exposition
+from flowgauge.foreign import parse_json
+from flowgauge.http_client import json_object
+from flowgauge.redact import quote, redact_url, spell
+from flowgauge.rules import promql
+from flowgauge.rules.files import read_rules
+from flowgauge.rules.unit_tests import parse_tests
+from flowgauge.store import open_store
+from flowgauge.strict_yaml import read_model
+from flowgauge.tracking import failures
+from flowgauge.tracking.client import TrackingClient
+
+__all__ = ["TARGETS", "Target"]
+
+Target = Callable[[bytes], None]
+
+_LONGEST_SENTENCE = 5000
+
+
+def _said(read: Callable[[], object], *promised: type[Exception]) -> bool:
+    """Return whether *read* raises nothing; what is promised must be one sentence."""
+    kinds: tuple[type[Exception], ...] = (FlowgaugeError, *promised)
+    try:
+        read()
+    except kinds as error:
+        sentence = str(error)
+        assert "\n" not in sentence, sentence
+        assert len(sentence) < _LONGEST_SENTENCE, sentence
+        return False
+    return True
+
+
+def _file(content: bytes, name: str) -> Path:
+    file = Path(tempfile.gettempdir()) / f"flowgauge-fuzz-{name}"
+    file.write_bytes(content)
+    return file
+
+
+def _environment(content: bytes) -> None:
+    file = _file(content, "environment.yaml")
+    _said(lambda: read_model(file, Environment))
+
+
+def _web_config(content: bytes) -> None:
+    file = _file(content, "web.yaml")
+    _said(WebConfigFile(file).read)
+
+
+def _rules(content: bytes) -> None:
+    file = _file(content, "rules.yaml")
+    if _said(lambda: read_rules([str(file)])):
+        for rule in read_rules([str(file)])[0].file.rules:
+            promql.parse_if_known(rule.expr)
+
+
+def _unit_tests(content: bytes) -> None:
+    text = content.decode(errors="replace")
+    _said(lambda: [test.text() for test in parse_tests(Path("tests.yaml"), text)[1]])
+
+
+def _expression(content: bytes) -> None:
+    node = promql.parse_if_known(content.decode(errors="replace"))
+    if node:
+        written = str(promql.parse(str(node)))
+        assert str(promql.parse(written)) == written
+
+
+def _payload(content: bytes) -> None:
+    with suppress(ValueError):
+        payload = parse_json(content)
+        _said(lambda: read_payload(payload), PayloadError)
+
+
+def _entry(content: bytes) -> None:
+    with suppress(ValueError):
+        entry = Entry.from_json(content.decode(errors="surrogatepass"))
+        entry.logged(0.0)
+        list(entry.points())
+        assert Entry.from_json(entry.to_json()).to_json() == entry.to_json()
+
+
+def _accept(content: bytes) -> None:
+    headers = [(name, content) for name in (b"accept", b"accept-encoding")]
+    request = Request({"type": "http", "method": "GET", "headers": headers})
+    assert exposition(CollectorRegistry(), request).status_code == httpx.codes.OK
+
+
+def _address(content: bytes) -> None:
+    text = content.decode(errors="replace")
+    _said(lambda: parse_address(text, "it"))
+    _said(lambda: TrackingClient(text, environ={}).close())
+    _said(lambda: open_store(text or "x"))
+    assert redact_url(text).isprintable()
+
+
+def _text(content: bytes) -> None:
+    text = content.decode(errors="replace")
+    assert quote(text, 40).isprintable()
+    assert all(line.isprintable() for line in spell(text).split("\n"))
+
+
+def _answer(content: bytes) -> None:
+    """Read a status, headers and a body as a server may send them."""
+    head, _, body = content.partition(b"\n\n")
+    status, *lines = head.split(b"\n")
+    with suppress(ValueError):
+        answer = httpx.Response(
+            100 + int(status) % 500,
+            headers=[(name, value) for name, _, value in (line.partition(b":") for line in lines)],
+            content=body,
+            request=httpx.Request("GET", "http://mlflow", headers={"Authorization": "Bearer x"}),
+        )
+        json_object(answer)
+        error = failures.refusal("http://mlflow", answer) or failures.not_mlflow("x", answer)
+        assert "\n" not in str(error)
+
+
+def _arguments(content: bytes) -> None:
+    """Read arguments, without doing what they say."""
+    arguments = content.decode(errors="replace").replace("\0", "").split("\n")
+    for command in (check_rules_command, exporter, outbox, render_command):
+        with suppress(click.ClickException, click.exceptions.Exit, click.Abort, UsageError):
+            command.make_context("flowgauge", list(arguments))
+
+
+TARGETS: Mapping[str, Target] = {
+    "accept": _accept,
+    "address": _address,
+    "answer": _answer,
+    "arguments": _arguments,
+    "entry": _entry,
+    "environment": _environment,
+    "expression": _expression,
+    "payload": _payload,
+    "rules": _rules,
+    "text": _text,
+    "unit_tests": _unit_tests,
+    "web_config": _web_config,
+}
+"""By name; the corpus of one is `corpus/NAME.*`."""
