@@ -139,6 +139,7 @@ class _Life(RuleBasedStateMachine):
         self.dags = [uuid.uuid4().hex for _ in range(2)]
         self.active: list[str] = []
         self.deleted: list[str] = []
+        self.ended: set[str] = set()
         self.begin_anew()
 
     @rule()
@@ -161,8 +162,9 @@ class _Life(RuleBasedStateMachine):
     )
     def end(self, number: int, ago_ms: int | None, status: str) -> None:
         """A run ends, says so late, or does not say when."""
-        if self.active:
-            run_id = self.active[number % len(self.active)]
+        if running := [run_id for run_id in self.active if run_id not in self.ended]:
+            run_id = running[number % len(running)]
+            self.ended.add(run_id)
             self.site.end(run_id, None if ago_ms is None else self.now_ms - ago_ms, status)
 
     @rule(number=st.integers(0))
