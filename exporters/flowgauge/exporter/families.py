@@ -12,7 +12,7 @@ from prometheus_client.utils import floatToGoString
 
 from flowgauge.metrics import Metric
 
-__all__ = ["Labels", "family", "histogram"]
+__all__ = ["Labels", "family", "histogram", "is_clean"]
 
 # As long as the names of DAGs and tasks may be.
 _LONGEST_LABEL = 250
@@ -42,11 +42,16 @@ def histogram(metric: Metric, values: Mapping[Labels, tuple[Sequence[float], flo
     return made
 
 
+def is_clean(label: str) -> bool:
+    """Return whether any page can show *label* as it is."""
+    return len(label) <= _LONGEST_LABEL and label.isprintable()
+
+
 def _clean(labels: Labels) -> Labels:
     """Return *labels* as any page can show them: what strangers wrote may be no text, or a book."""
     return tuple(
         label
-        if len(label) <= _LONGEST_LABEL and label.isprintable()
+        if is_clean(label)
         else "".join(
             c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in label[:_LONGEST_LABEL]
         )
