@@ -12,10 +12,11 @@ from prometheus_client.utils import floatToGoString
 
 from flowgauge.metrics import Metric
 
-__all__ = ["Labels", "family", "histogram"]
+__all__ = ["Labels", "family", "histogram", "is_clean"]
 
 # As long as the names of DAGs and tasks may be.
 _LONGEST_LABEL = 250
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 Labels = tuple[str, ...]
 """The values of a metric's labels, in the order of `Metric.labels`."""
@@ -35,20 +36,23 @@ def histogram(metric: Metric, values: Mapping[Labels, tuple[Sequence[float], flo
     """Return *metric* with *values* by label values: cumulative counts up to +Inf, and the sum."""
     made = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
     bounds = [floatToGoString(bound) for bound in (*metric.buckets, float("inf"))]
-    for labels, (counts, total) in {
-        _clean(labels): each for labels, each in values.items()
-    }.items():
+    cleaned = {_clean(labels): each for labels, each in values.items()}
+    for labels, (counts, total) in cleaned.items():
         made.add_metric(labels, list(zip(bounds, counts, strict=True)), total)
     return made
 
 
+def is_clean(label: str) -> bool:
+    """Return whether any page can show *label* as it is."""
+    return len(label) <= _LONGEST_LABEL and label.isprintable()
+
+
 def _clean(labels: Labels) -> Labels:
     """Return *labels* as any page can show them: what strangers wrote may be no text, or a book."""
-    return tuple(
-        label
-        if len(label) <= _LONGEST_LABEL and label.isprintable()
-        else "".join(
-            c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in label[:_LONGEST_LABEL]
-        )
-        for label in labels
-    )
+    return tuple(map(_clean_label, labels))
+
+
+def _clean_label(label: str) -> str:
+    if is_clean(label):
+        return label
+    return "".join(c if c.isprintable() else _REPLACEMENT for c in label[:_LONGEST_LABEL])

@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from flowgauge.dag_headers import is_name
 from flowgauge.exporter.collector import Context, Family
 from flowgauge.exporter.counted import OTHER, counted_families
-from flowgauge.exporter.families import family
+from flowgauge.exporter.families import family, is_clean
 from flowgauge.metrics import DAG_PAIRS_DROPPED
 from flowgauge.store import Totals
 from flowgauge.store.folding import fold_unseen
@@ -46,5 +45,5 @@ class DagLoggingCollector:
     def _is_shown(self, owner: Totals) -> bool:
         # Whoever may write to the store may write any name.
         return owner.place < self.context.max_pairs and all(
-            not label or is_name(label) for label in owner.labels
+            is_clean(label) for label in owner.labels
         )
