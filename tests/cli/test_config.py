@@ -10,6 +10,7 @@ import pytest
 
 import flowgauge
 from flowgauge.cli.settings import settings
+from flowgauge.exporter.collectors import COLLECTORS
 from stack.process import python_tool
 
 _PACKAGE = Path(flowgauge.__file__).parent
@@ -43,6 +44,7 @@ def test_every_variable_of_the_code_is_a_setting() -> None:
         if path.name not in {"settings.py", "config.py"} or path.parent.name != "cli"
         for name in re.findall(r"\bFLOWGAUGE_[A-Z_]*[A-Z]\b", path.read_text())
     }
+    read |= {f"FLOWGAUGE_COLLECTOR_{name.upper()}" for name in COLLECTORS}
     listed = {setting.name for setting in settings() if setting.name.startswith("FLOWGAUGE_")}
     assert listed == read - internal
 

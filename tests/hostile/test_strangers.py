@@ -198,7 +198,12 @@ def _hostile(handler: BaseHTTPRequestHandler) -> None:
     names = [*_NAMES[:3], "y" * 20_000, *(f"dag{number}{'z' * 240}" for number in range(2_000))]
     runs = [
         {
-            "info": {"run_id": str(number), "status": "RUNNING", "start_time": 1},
+            "info": {
+                "run_id": str(number),
+                "experiment_id": "0",
+                "status": "RUNNING",
+                "start_time": 1,
+            },
             "data": {"tags": [{"key": DAG_ID_TAG, "value": name}]},
         }
         for number, name in enumerate(names)

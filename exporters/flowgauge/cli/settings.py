@@ -41,6 +41,14 @@ _NO_OPTION = (
     ),
     Setting("FLOWGAUGE_DELIVERY", _TASKS, "When a payload is sent: now or later.", "now"),
     Setting(
+        "FLOWGAUGE_RATE_LIMITS", _TASKS,
+        "Rate limits that replace those in the code, as a JSON object.", "the environment's file",
+    ),
+    Setting(
+        "FLOWGAUGE_LOG_PAYLOADS", _TASKS,
+        "true: a payload that can be kept nowhere is written into the log.", "false",
+    ),
+    Setting(
         "FLOWGAUGE_MLFLOW_CONN_ID", _TASKS,
         "The Airflow Connection that says where MLflow is.", "mlflow_default",
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flowgauge.exporter.runs.run import Run, run_from
 from flowgauge.tracking.client import TrackingClient
+from flowgauge.tracking.errors import TrackingNotMlflowError
 from flowgauge.tracking.queries import Queries
 from flowgauge.tracking.tags import DAG_ID_TAG
 
@@ -73,4 +74,11 @@ class RunSearch:
         # by chance, the next is larger again.
         if found.limited:
             self._seconds_a_run = max(self._clock() - began, _LEAST_SECONDS) / len(found.items)
-        return FoundRuns([run_from(each) for each in found.items], found.limited)
+        try:
+            runs = [run_from(each) for each in found.items]
+        except (KeyError, StopIteration, TypeError, ValueError):
+            raise TrackingNotMlflowError(
+                f"{self._client.address} tells of runs in a way that MLflow does not: see what"
+                " answers there"
+            ) from None
+        return FoundRuns(runs, found.limited)
