@@ -69,6 +69,10 @@ _NO_OPTION = (
         "The MLflow app to measure.", "the --app-name before ours",
     ),
     Setting(
+        "FLOWGAUGE_INVENTORY_SECONDS", _SERVER,
+        "How often at most MLflow's database is counted; 0: never.", "60",
+    ),
+    Setting(
         "FLOWGAUGE_METRICS_ADDRESS", _SERVER,
         "HOST:PORT where /metrics is served instead.", "MLflow's own port",
     ),
