@@ -1,5 +1,6 @@
 """The collector that counts the runs of DAGs, beside what MLflow has."""
 
+import itertools
 import json
 import time
 import uuid
@@ -439,6 +440,18 @@ def _canned(*runs: Mapping[str, Any]) -> dict[str, str]:
 def _canned_run(dag_id: str, start_ms: int) -> Mapping[str, Any]:
     info = {"run_id": "1", "experiment_id": "0", "status": "RUNNING", "start_time": start_ms}
     return {"info": info, "data": {"tags": [{"key": DAG_ID_TAG, "value": dag_id}]}}
+
+
+def test_a_slow_mlflow_is_read_to_the_end_too(context: Context) -> None:
+    """However long its answers take, each look gets on."""
+    now, times = 7_500_000_000.0, itertools.count(0, 0.2)
+    with canned_server() as server, TrackingClient(server.url, environ={}) as client:
+        server.pages = _canned(_canned_run("etl", int(now * 1000)))
+        collector = RunsCollector(
+            replace(context, tracking=client), now=lambda: now, clock=lambda: next(times)
+        )
+        pages = [_page(collector) for _ in range(10)]
+    assert pages[-1]["mlflow_dag_runs_limited", ()] == 0
 
 
 def test_what_was_read_stays_while_mlflow_is_away(context: Context) -> None:

@@ -134,8 +134,10 @@ class RunReader:
     def _read_all(self, day: int, until: float) -> None:
         while not self.complete:
             for review in self._rounds:
-                if not review.complete:
-                    self._step(review, day)
+                if review.complete:
+                    continue
+                self._step(review, day)
+                # Not before a step: where MLflow is slow the news alone take longer.
                 if self._clock() >= until:
                     return
 
