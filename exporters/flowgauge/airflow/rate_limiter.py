@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import closing, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar, cast
 from uuid import uuid4
@@ -197,8 +198,10 @@ class _Turn:
 
 
 async def _found_in_thread(waits: Generator[float]) -> AsyncIterator[float]:
+    loop = asyncio.get_running_loop()
     while True:
-        step = asyncio.ensure_future(asyncio.to_thread(next, waits, None))
+        # No task: a loop that ends cancels those, and the thread would go on.
+        step = loop.run_in_executor(None, copy_context().run, next, waits, None)
         try:
             seconds = await asyncio.shield(step)
         except asyncio.CancelledError:
