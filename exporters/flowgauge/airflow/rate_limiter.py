@@ -198,10 +198,13 @@ class _Turn:
 
 
 async def _found_in_thread(waits: Generator[float]) -> AsyncIterator[float]:
+    def following() -> float | None:
+        return next(waits, None)
+
     loop = asyncio.get_running_loop()
     while True:
         # No task: a loop that ends cancels those, and the thread would go on.
-        step = loop.run_in_executor(None, copy_context().run, next, waits, None)
+        step = loop.run_in_executor(None, copy_context().run, following)
         try:
             seconds = await asyncio.shield(step)
         except asyncio.CancelledError:
