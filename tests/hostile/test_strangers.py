@@ -221,6 +221,12 @@ def test_of_hostile_tags_and_entries(folder: Path) -> None:
         _plant(db, "dag_id", [json.dumps([f"dag{number}"]) for number in range(3_000)])
         _plant(db, "key", ["no JSON", "[1]", "[]", "[" * 100_000, '["\\ud800"]', '["api"]'])
     with _mlflow(_hostile) as mlflow, exporter(folder, mlflow_uri=mlflow, store=url) as page:
+        read = 'flowgauge_collector_success{collector="runs"} 1.0'
+
+        def has_read_the_runs() -> bool:
+            return read in httpx.get(f"{page}/metrics", timeout=60).text
+
+        wait_for(has_read_the_runs, "the runs were read, which a busy machine may take a while for")
         text = httpx.get(f"{page}/metrics", timeout=60).text
         assert len(text) < 3_000_000
         found = {each.name: each for each in text_string_to_metric_families(text)}
