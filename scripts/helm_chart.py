@@ -4,23 +4,20 @@ python scripts/helm_chart.py            writes it
 python scripts/helm_chart.py --check    fails if it is not current
 """
 
-import argparse
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
+from generated import CHECKOUT, bring_up_to_date
 
 from flowgauge.render.files import to_yaml
 from flowgauge.render.rules import alerts, as_text
 from flowgauge.rules.files import read_rules
 from flowgauge.rules.scoping import scoped
 
-_CHECKOUT = Path(__file__).parent.parent
-_CHART = _CHECKOUT / "deploy" / "helm" / "flowgauge"
+_CHART = CHECKOUT / "deploy" / "helm" / "flowgauge"
 _MATCHER = re.compile(r'(?P<name>\w+)(?P<type>=~|!=|!~|=)"(?P<value>.*)"')
 _KEY = re.compile(r"(?P<indent> *)(?P<key>\w+):")
 # What is below these is not the chart's, but Kubernetes' or the user's.
@@ -55,37 +52,21 @@ belong together, and what else a cluster needs, says
 
 def main() -> None:
     """Bring the generated files up to date, or tell whether they are."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing, fail if outdated")
-    check = parser.parse_args().check
-    files = {_CHART / path: text for path, text in _files()}
     present = {
         _CHART / "README.md",
         *(path for path in _CHART.glob("files/**/*") if path.is_file()),
     }
-    stale = {
-        path for path in present | files.keys()
-        if path not in files or not path.exists() or path.read_text() != files[path]
-    }  # fmt: skip
-    if check and stale:
-        names = ", ".join(str(path.relative_to(_CHECKOUT)) for path in sorted(stale))
-        sys.exit(f"not current: {names}; run scripts/helm_chart.py")
-    for path in stale:
-        if path in files:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(files[path])
-        else:
-            path.unlink()
+    bring_up_to_date({_CHART / path: text for path, text in _files()}, present, __doc__)
 
 
 def _files() -> Iterator[tuple[str, str]]:
-    for path in (_CHECKOUT / "alerts").glob("*.yaml"):
+    for path in (CHECKOUT / "alerts").glob("*.yaml"):
         # Its templates put an environment's name in the place of this one, or take it out.
         rules = scoped(read_rules([str(path)])[0].file, "ENVIRONMENT")
         yield f"files/rules/{path.name}", as_text(rules)
-    for path in (_CHECKOUT / "dashboards" / "json").glob("*.json"):
+    for path in (CHECKOUT / "dashboards" / "json").glob("*.json"):
         yield f"files/dashboards/{path.name}", path.read_text()
-    configuration = yaml.safe_load((_CHECKOUT / "alerts" / "alertmanager.yml").read_text())
+    configuration = yaml.safe_load((CHECKOUT / "alerts" / "alertmanager.yml").read_text())
     yield "files/alertmanager.yaml", to_yaml(_of_the_operator(configuration))
     values = (_CHART / "values.yaml").read_text()
     yield "README.md", _README + "".join(map(_row, _values(values)))

@@ -3,11 +3,11 @@
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import httpx
 
+from stack.http_server import serving
 from stack.process import LOOPBACK
 
 __all__ = ["answering", "faulty_mlflow", "losing_answers", "respond", "silent_server"]
@@ -40,7 +40,7 @@ def faulty_mlflow(mlflow_url: str, endpoint: str, fault: Fault) -> Iterator[str]
         def log_message(self, *_: object) -> None:
             """Stay silent."""
 
-    with _serving(ThreadingHTTPServer((LOOPBACK, 0), Proxy)) as url:
+    with serving(Proxy) as url:
         yield url
 
 
@@ -89,7 +89,7 @@ def answering(
         def log_message(self, *_: object) -> None:
             """Stay silent."""
 
-    with _serving(ThreadingHTTPServer((LOOPBACK, 0), Server)) as url:
+    with serving(Server) as url:
         yield url, asked
 
 
@@ -98,13 +98,3 @@ def silent_server() -> Iterator[str]:
     """Accept connections and never answer."""
     with socket.create_server((LOOPBACK, 0)) as server:
         yield f"http://{LOOPBACK}:{server.getsockname()[1]}"
-
-
-@contextmanager
-def _serving(server: ThreadingHTTPServer) -> Iterator[str]:
-    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"http://{LOOPBACK}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import bcrypt
 import httpx
@@ -22,6 +22,7 @@ from flowgauge.store import open_store
 from flowgauge.store.outbox import NewEntry
 from flowgauge.tracking.tags import DAG_ID_TAG
 from stack.exporter import exporter
+from stack.http_server import serving
 from stack.process import LOOPBACK, accepts, free_port, python_tool, running, wait_for
 from tests.airflow.faulty_mlflow import respond, silent_server
 
@@ -40,13 +41,8 @@ def _mlflow(answer: _Answer) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Stay silent."""
 
-    server = ThreadingHTTPServer((LOOPBACK, 0), Server)
-    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"http://{LOOPBACK}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Server) as url:
+        yield url
 
 
 def _empty(handler: BaseHTTPRequestHandler) -> None:

@@ -18,10 +18,10 @@ from flowgauge.airflow.fail_open import fail_open
 from flowgauge.airflow.host import stats
 from flowgauge.airflow.limit_settings import limit_settings
 from flowgauge.airflow.shared_store import shared_store
-from flowgauge.airflow.turnstile import turnstile
+from flowgauge.airflow.turnstile import patiently
 from flowgauge.airflow.variable_mirror import VariableMirror
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.store.errors import StoreBusyError, StoreError, StoreUnavailableError
+from flowgauge.store.errors import StoreError
 from flowgauge.store.store import Store
 from flowgauge.store.windows import RECHECK_SECONDS, Grant
 
@@ -31,8 +31,6 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 _log = logging.getLogger(__name__)
-# How long a call that may wait for ever asks a store that others keep busy.
-_BUSY_SECONDS = 30.0
 
 
 class RateLimitExceeded(FlowgaugeError):  # noqa: N818 - reads as what happened
@@ -160,21 +158,8 @@ class _Turn:
             raise
 
     def _attempt(self) -> float:
-        longest = self._limit.max_wait_seconds
-        patience = _BUSY_SECONDS if longest is None else min(longest, _BUSY_SECONDS)
-        begun = self._limit.clock()
-        was_asked_again = False
-        while True:
-            try:
-                return turnstile().through(self._acquire).wait_seconds
-            except StoreBusyError:
-                if self._limit.clock() - begun >= patience:
-                    raise
-            except StoreUnavailableError:
-                # On a busy machine it may be this process that was late, which it is not for long.
-                if was_asked_again or fail_open(self._limit.key).is_known:
-                    raise
-                was_asked_again = True
+        limit = self._limit
+        return patiently(self._acquire, limit.key, limit.max_wait_seconds, limit.clock).wait_seconds
 
     def _acquire(self) -> Grant:
         limit = self._limit

@@ -13,6 +13,7 @@ from flowgauge.airflow.host.names import airflow_name
 from flowgauge.airflow.rate_limiter import RateLimit
 from flowgauge.airflow.shared_store import shared_store
 from flowgauge.airflow.trigger import DEFERRED_GRACE_SECONDS, RateLimitTrigger
+from flowgauge.airflow.turnstile import patiently
 from flowgauge.store.errors import StoreError
 
 __all__ = ["RateLimitSensor"]
@@ -51,13 +52,18 @@ class RateLimitSensor(_BaseSensorOperator):  # type: ignore[misc] # Airflow is n
             return
         ticket, since = uuid4().hex, time.time()
         try:
-            wait = shared_store().windows.acquire(
+            windows = shared_store().windows
+            wait = patiently(
+                lambda: windows.acquire(
+                    limit.key,
+                    ticket,
+                    limit.max_calls,
+                    limit.window_seconds,
+                    0,
+                    grace_seconds=DEFERRED_GRACE_SECONDS,
+                ),
                 limit.key,
-                ticket,
-                limit.max_calls,
-                limit.window_seconds,
-                0,
-                grace_seconds=DEFERRED_GRACE_SECONDS,
+                self.timeout,
             )
         except StoreError as error:
             fail_open(limit.key).let_through(error)

@@ -9,6 +9,7 @@ from typing import Any
 from flowgauge.airflow.fail_open import fail_open
 from flowgauge.airflow.host.names import airflow_name
 from flowgauge.airflow.shared_store import shared_store
+from flowgauge.airflow.turnstile import patiently
 from flowgauge.store.errors import StoreError
 from flowgauge.store.windows import RECHECK_SECONDS, Grant
 
@@ -81,11 +82,15 @@ class RateLimitTrigger(_BaseTrigger):  # type: ignore[misc] # Airflow is not fol
         return max(time.time() - self._since, _LEAST_SECONDS)
 
     def _attempt(self) -> Grant:
-        return shared_store().windows.acquire(
+        windows = shared_store().windows
+        return patiently(
+            lambda: windows.acquire(
+                self._key,
+                self._ticket,
+                self._max_calls,
+                self._window_seconds,
+                self._waited,
+                grace_seconds=DEFERRED_GRACE_SECONDS,
+            ),
             self._key,
-            self._ticket,
-            self._max_calls,
-            self._window_seconds,
-            self._waited,
-            grace_seconds=DEFERRED_GRACE_SECONDS,
         )

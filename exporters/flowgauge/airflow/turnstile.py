@@ -2,15 +2,18 @@
 
 import functools
 import os
+import time
 from collections.abc import Callable
 from threading import Semaphore
 from typing import TypeVar
 
+from flowgauge.airflow.fail_open import fail_open
 from flowgauge.store.errors import StoreBusyError, StoreUnavailableError
 
-__all__ = ["Turnstile", "turnstile"]
+__all__ = ["Turnstile", "patiently"]
 
 _WIDTH = 4
+_BUSY_SECONDS = 30.0
 _T = TypeVar("_T")
 
 
@@ -42,11 +45,34 @@ class Turnstile:
                 raise
 
 
-def turnstile() -> Turnstile:
-    """Return that of this process: a fork may come while a thread is in its parent's."""
-    return _of_process(os.getpid())
+def patiently(
+    ask: Callable[[], _T],
+    key: str,
+    longest: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> _T:
+    """Return what *ask* does for the rate limit *key*, in this thread's turn.
+
+    A store that others keep busy is asked again, for the *longest* seconds, half a minute at most.
+    Raises `StoreError`.
+    """
+    patience = _BUSY_SECONDS if longest is None else min(longest, _BUSY_SECONDS)
+    begun = clock()
+    was_asked_again = False
+    while True:
+        try:
+            return _of_process(os.getpid()).through(ask)
+        except StoreBusyError:
+            if clock() - begun >= patience:
+                raise
+        except StoreUnavailableError:
+            # On a busy machine it may be this process that was late, which it is not for long.
+            if was_asked_again or fail_open(key).is_known:
+                raise
+            was_asked_again = True
 
 
 @functools.cache
 def _of_process(_: int) -> Turnstile:
+    # A fork may come while a thread is in its parent's.
     return Turnstile()
