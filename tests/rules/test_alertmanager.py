@@ -40,6 +40,7 @@ _SUFFERING = {
     "MLflowArtifactUploadsFailing",
     "MLflowGatewayFailing",
     "MLflowTraceIngestionFailing",
+    "MLflowJobsFailing",
     "MLflowDagLoggingFailing",
     "MLflowDagRequestsFailing",
     "MLflowDagStoppedLogging",
