@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboards import alert_rules, budget, common, jobs
+from dashboards import alert_rules, budget, common, gateway, jobs
 from dashboards.grafana import (
     Panel,
     above,
@@ -21,6 +21,8 @@ from dashboards.grafana import (
 )
 from dashboards.promql import RATE_INTERVAL, buckets, gauge, quantile, ratio, select, total
 from flowgauge.metrics import (
+    ARTIFACT_MULTIPART,
+    ARTIFACT_PRESIGNED,
     ARTIFACT_UPLOAD_BYTES,
     ARTIFACT_UPLOAD_FAILED,
     ARTIFACT_UPLOADS,
@@ -43,6 +45,8 @@ from flowgauge.metrics import (
     SERVER_MEMORY_LIMIT,
     SPANS_INGESTED,
     TRACE_INGESTION_ERRORS,
+    WEBHOOK_DELIVERIES,
+    WEBHOOK_FAILURES,
     WORKER_CPU,
     WORKER_MAX_FDS,
     WORKER_MEMORY,
@@ -87,6 +91,7 @@ def server() -> Any:
             *_work(),
             *_traces(),
             *jobs.panels(),
+            *gateway.panels(_STATUS_COLORS),
             *_budget(),
         ],
         links=common.links(but=common.SERVER),
@@ -416,13 +421,40 @@ def _work() -> list[Panel]:
             width=6,
         ),
         timeseries(
+            "Artifacts past the server",
+            "Multi-part uploads per minute, by what becomes of them, and addresses that were given "
+            "away to move an artifact. More created than ended were abandoned.",
+            "opm",
+            [
+                query(f"60 * {total(ARTIFACT_MULTIPART, by='state')}", "upload {{state}}"),
+                query(f"60 * {total(ARTIFACT_PRESIGNED, by='direction')}", "{{direction}} granted"),
+            ],
+            no_value="None",
+            width=8,
+        ),
+        timeseries(
+            "Webhooks",
+            "Webhooks that MLflow sent per minute, by event, and those that did not arrive: they "
+            "are lost.",
+            "opm",
+            [
+                query(f"60 * {total(WEBHOOK_DELIVERIES, by='event')}", "{{event}}"),
+                query(f"60 * {total(WEBHOOK_FAILURES, by='event')}", "{{event}} failed"),
+            ],
+            no_value="Not counted",
+            width=8,
+            overrides=[
+                override("byRegexp", "/failed$/", color={"mode": "fixed", "fixedColor": "red"})
+            ],
+        ),
+        timeseries(
             "Faults of measuring",
             "Measurements per minute that failed inside the server, whose log names the first. "
             "MLflow answers all the same, but this page misses something.",
             "opm",
             [query(f"60 * {total(MEASURING_FAILED, by='instance')}", "{{instance}}")],
             no_value="No faults",
-            width=24,
+            width=8,
         ),
     ]
 

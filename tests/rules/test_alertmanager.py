@@ -39,6 +39,7 @@ _SUFFERING = {
     "MLflowHighLatency",
     "MLflowArtifactUploadsFailing",
     "MLflowGatewayFailing",
+    "MLflowGatewaySlow",
     "MLflowTraceIngestionFailing",
     "MLflowJobsFailing",
     "MLflowDagLoggingFailing",

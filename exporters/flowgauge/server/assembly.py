@@ -30,6 +30,7 @@ from flowgauge.server.page import MetricsPage
 from flowgauge.server.pool import PoolWatch
 from flowgauge.server.port import serve_page
 from flowgauge.server.routes import Routes
+from flowgauge.server.webhooks import count_webhooks
 from flowgauge.server.worker_files import WorkerFiles
 from flowgauge.server.worker_processes import WorkerProcesses
 
@@ -64,6 +65,7 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     _publish_forever(contained, pools.publish, lambda: instruments.event_loop_lag.set(lag.worst()))
     instruments.worker_starts.inc()
     app = application(load(name)) if name else plain_app()
+    count_webhooks(instruments, contained)
     prefix = static_prefix()
     with contained:
         keep_inventory(folder, databases(name), contained, inventory_seconds())
