@@ -15,6 +15,7 @@ from dashboards.grafana import (
     query,
     row,
     stat,
+    state_timeline,
     table,
     timeseries,
     value_names,
@@ -69,6 +70,7 @@ _INTERACTIVE = (
     'route!~".*artifact.*|/health|/version|probe|/gateway/.*|.*/gateway-proxy|.*/assistant/.*"'
 )
 
+_UP_OR_DOWN = value_names({0: ("DOWN", "red"), 1: ("UP", "green")})
 _WHO = panel_link("Which DAGs use MLflow", common.DAGS)
 
 _POOL_USE = f"{gauge(POOL_CONNECTIONS)} / {gauge(POOL_LIMIT)}"
@@ -95,7 +97,7 @@ def server() -> Any:
             *_budget(),
         ],
         links=common.links(but=common.SERVER),
-        annotations=[common.alerts_of(common.SERVER)],
+        annotations=[common.alerts_of(common.SERVER), common.versions()],
     )
 
 
@@ -107,7 +109,7 @@ def _overview() -> list[Panel]:
             "none",
             f"min({select('up')})",
             below(1),
-            mappings=value_names({0: ("DOWN", "red"), 1: ("UP", "green")}),
+            mappings=_UP_OR_DOWN,
             no_value="no target",
         ),
         stat(
@@ -149,6 +151,16 @@ def _overview() -> list[Panel]:
             no_value="no pool",
         ),
         common.firing_alerts(common.SERVER),
+        state_timeline(
+            "Up and down",
+            "Whether Prometheus could scrape each server: an outage is a red band here, and a gap "
+            "in all that follows.",
+            [query(select("up"), "{{instance}}")],
+            _UP_OR_DOWN,
+            width=24,
+            height=4,
+            no_value="no target",
+        ),
     ]
 
 
