@@ -9,6 +9,7 @@ from flowgauge.probe import is_probe
 from flowgauge.server.business import count_business
 from flowgauge.server.current import CURRENT
 from flowgauge.server.gateway import count_gateway
+from flowgauge.server.mlflow_host import GATEWAY
 from flowgauge.server.routes import OTHER, Routes, path_of
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class MetricsMiddleware:
         status = exchange.status or _SERVER_ERROR
         self._instruments.http_requests.labels(method, route, str(status)).inc()
         self._instruments.http_duration.labels(method, route).observe(seconds)
-        count_gateway(self._instruments, route, status, exchange.headers)
+        if route.startswith(GATEWAY):
+            count_gateway(self._instruments, route, status, exchange.headers)
         work = count_business(self._instruments, method, route, status, exchange.received)
         failed = status >= _SERVER_ERROR or status == _TOO_MANY or exchange.waited_in_vain
         self._dags.count(scope["headers"], work, failed=failed, seconds=seconds)
@@ -102,17 +104,22 @@ class _Exchange:
     """One request and its answer, as the messages that pass show them.
 
     `status` is the answer's, 499 if the application learned that the client was gone before it
-    answered, None as long as neither happened. `headers` are the answer's. `received` counts the
-    body's bytes. `waited_in_vain` says that no database connection was to be had.
+    answered, None as long as neither happened. `received` counts the body's bytes.
+    `waited_in_vain` says that no database connection was to be had.
     """
 
     def __init__(self, receive: "Receive", send: "Send") -> None:
         self._receive = receive
         self._send = send
         self.status: int | None = None
-        self.headers: Iterable[tuple[bytes, bytes]] = ()
+        self._start: Message | None = None
         self.received = 0
         self.waited_in_vain = False
+
+    @property
+    def headers(self) -> Iterable[tuple[bytes, bytes]]:
+        """The answer's headers; none before it has begun."""
+        return self._start.get("headers", ()) if self._start else ()
 
     async def receive(self) -> "Message":
         message = await self._receive()
@@ -125,7 +132,7 @@ class _Exchange:
     async def send(self, message: "Message") -> None:
         if message["type"] == "http.response.start":
             self.status = self.status or message["status"]
-            self.headers = message.get("headers", ())
+            self._start = message
         await self._send(message)
 
     def broke(self) -> None:
