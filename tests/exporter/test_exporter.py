@@ -158,6 +158,11 @@ def test_mlflow_comes_hangs_and_goes(folder: Path) -> None:
             processes += processes[0].children(recursive=True)
             for process in processes:
                 process.suspend()
+            # A Prometheus that waits less than the probe has the rest of the page.
+            impatient = {"X-Prometheus-Scrape-Timeout-Seconds": "0.5"}
+            page = httpx.get(f"{url}/metrics", headers=impatient, timeout=60).text
+            assert 'flowgauge_collector_success{collector="tracking"} 0.0' in page
+            assert 'flowgauge_collector_success{collector="store"} 1.0' in page
             assert _sample(url, "mlflow_up") == 0
             for process in processes:
                 process.resume()
