@@ -135,6 +135,11 @@ def test_every_example_is_valid() -> None:
             ),
         ),
         (
+            "domains: {mlflow: h}\nobjective: 94.9",
+            "objective must be a percentage from 95 to 99.99",
+        ),
+        ("domains: {mlflow: h}\nobjective: 100", "objective must be a percentage from 95 to 99.99"),
+        (
             "domains: {mlflow: h}\nprometheus: {remote_write: [{uri: h}]}",
             "prometheus.remote_write.0.url is missing; prometheus.remote_write.0.uri is not a key",
         ),
