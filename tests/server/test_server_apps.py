@@ -186,6 +186,34 @@ def test_no_login_is_taken_away(setting: str, login: str) -> None:
     keep_login(login, environ)
 
 
+@pytest.mark.parametrize("vault", ["AWS_PARAMETER_STORE", "AWS_SECRETS", "K8S_SECRETS"])
+def test_a_login_in_a_vault_is_not_taken_away(vault: str) -> None:
+    """Mlflow-oidc-auth may have all its settings there; of them only that is in the environment."""
+    setting = f"CONFIG_{vault}_ENABLED"
+    with pytest.raises(UsageError, match=f"{setting} is set, .*--app-name oidc-auth"):
+        keep_login(None, {setting: "True"})
+    keep_login(None, {setting: "false"})
+
+
+def test_a_login_in_a_file_is_not_taken_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The `.env` that mlflow-oidc-auth would find is read as well, where that is installed."""
+    file = folder / ".env"
+    file.write_text("OIDC_CLIENT_ID = mlflow\nOIDC_CLIENT_SECRET = hunter2\n")
+    keep_login(None, {})
+    package = folder / "lib" / "mlflow_oidc_auth"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(package.parent)
+    with pytest.raises(UsageError, match=f"OIDC_CLIENT_ID is set in {file}, .*oidc-auth") as said:
+        keep_login(None, {})
+    assert "hunter2" not in str(said.value)
+    keep_login("oidc-auth", {})
+    file.write_bytes(b"OIDC_CLIENT_ID=\xff")
+    keep_login(None, {})
+    file.write_text("OIDC_CLIENT_ID=")
+    keep_login(None, {})
+
+
 def test_what_is_no_login_is_none() -> None:
     """A client's login, a service of Kubernetes and an empty setting do not stop a server."""
     keep_login(

@@ -102,8 +102,14 @@ class MlflowPath:
     def ask(self) -> str:
         """See that what answers API calls is MLflow, whether it likes the login or not."""
         with suppress(TrackingUnauthorizedError):
-            self._mlflow.probe()
+            if not self._mlflow.probe():
+                self._ask_for_what_is_not_there()
         return f"MLflow's API answers at {self._client.address}"
+
+    def _ask_for_what_is_not_there(self) -> None:
+        """See that MLflow answers, not what says the same to every question."""
+        with suppress(TrackingRejectedError):
+            self._mlflow.experiment_id("flowgauge check: nothing is called so")
 
     def log_in(self) -> str:
         """See that an API call is allowed."""
