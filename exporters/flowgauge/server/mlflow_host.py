@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BASIC_AUTH",
     "EXPOSE_VARIABLE",
+    "JOB_NAMES",
+    "JOB_STATUSES",
     "NAMES",
     "Name",
     "admins_only",
@@ -53,6 +55,14 @@ BASIC_AUTH = "basic-auth"
 
 EXPOSE_VARIABLE = "prometheus_multiproc_dir"
 """How `mlflow server --expose-prometheus` tells its workers to collect, and where to."""
+
+JOB_STATUSES = (
+    "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "TIMEOUT", "CANCELED", "NEEDS_RECOVERY"
+)  # fmt: skip
+"""What the column `status` of its table `jobs` means, 0 first."""
+
+JOB_NAMES = ("job_name", "function_fullname")
+"""What that table calls a job's name: in the first versions it is the name of a function."""
 
 Version = tuple[int, int]
 
@@ -116,7 +126,7 @@ NAMES: tuple[Name, ...] = (
     Name("mlflow.server", "ARTIFACTS_ONLY_ENV_VAR, BACKEND_STORE_URI_ENV_VAR, "
          "REGISTRY_STORE_URI_ENV_VAR", "tells workers where the databases are", asked=False),
     Name(_AUTH, "auth_config.database_uri", "the database of users", app=BASIC_AUTH, asked=False),
-    Name("MLflow's databases", "experiments, runs, trace_info, registered_models, "
+    Name("MLflow's databases", "experiments, runs, trace_info, jobs, registered_models, "
          "registered_model_tags, registered_model_aliases, model_versions, users",
          "the tables that are counted", asked=False),
     Name("mlflow.store", "*_store", "modules a pool is named after", asked=False),
