@@ -26,6 +26,7 @@ _SHELL = [block.text for block in blocks(README, language="sh") if block.text in
 [_SERVER] = [text for text in _SHELL if "mlflow server" in text]
 [_EXPORTER] = [text for text in _SHELL if "flowgauge exporter" in text]
 [_RELAY] = [text for text in _SHELL if "flowgauge relay" in text]
+[_RENDER] = [text for text in _SHELL if "flowgauge render" in text]
 [_IMPORT] = [text for text in _SHELL if "dashboards import" in text]
 _URI = re.findall(r"--backend-store-uri (\S+)", _SERVER)[0]
 
@@ -113,6 +114,16 @@ def test_prometheus_takes_the_configuration(folder: Path) -> None:
     (folder / "alerts").symlink_to(asset("alerts"))
     (folder / "prometheus.yml").write_text(blocks(README, language="yaml")[0].text)
     subprocess.run(["promtool", "check", "config", folder / "prometheus.yml"], check=True)
+
+
+def test_an_empty_folder_gets_the_rules(folder: Path) -> None:
+    """The README's environment file, rendered where there is nothing else, loads every rule."""
+    path = f"{Path(python_tool('flowgauge')).parent}:/usr/bin:/bin"
+    subprocess.run(["bash", "-euc", _RENDER], cwd=folder, env={"PATH": path}, check=True)
+    rendered = folder / "build" / "prod" / "prometheus"
+    names = {rules.name for rules in asset("alerts").glob("*.yaml")}
+    assert {rules.name for rules in (rendered / "rules").iterdir()} == names
+    subprocess.run(["promtool", "check", "config", rendered / "prometheus.yml"], check=True)
 
 
 def test_the_dashboards_are_imported(folder: Path) -> None:
