@@ -34,7 +34,10 @@ _URI = re.findall(r"--backend-store-uri (\S+)", _SERVER)[0]
 pytestmark = [pytest.mark.timeout(400), pytest.mark.whole_system(seconds=30)]
 
 
-def _brought_by(requirement: Requirement, known: frozenset[tuple[str, str]]) -> set[tuple[str, str]]:
+_Known = frozenset[tuple[str, str]]
+
+
+def _brought_by(requirement: Requirement, known: _Known) -> set[tuple[str, str]]:
     """What pip installs for *requirement* beside what is *known*: names with their extras."""
     name = str(canonicalize_name(requirement.name))
     found = {(name, extra) for extra in ("", *requirement.extras)} - known
@@ -50,7 +53,7 @@ def test_what_is_installed_has_the_databases_driver() -> None:
     """The README's `pip install` brings the Python module that its database URI names."""
     [[command, *packages]] = commands(_SERVER, "pip")
     assert command == "install"
-    brought: frozenset[tuple[str, str]] = frozenset()
+    brought: _Known = frozenset()
     for package in packages:
         brought |= _brought_by(Requirement(package), brought)
     driver = make_url(_URI).get_dialect().driver
