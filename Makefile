@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 JOBS   ?= 3
 # Programs to take from Debian sid instead of from this machine: make incidents NEWER=prometheus
 NEWER  ?=
+# Where `make test-charts` puts the charts of others, or finds them unpacked: official, community, airflow.
+CHARTS ?= .run/charts
 
 empty :=
 export PATH := $(subst $(empty) ,,$(NEWER:%=$(CURDIR)/.run/programs/%/bin:))$(PATH)
@@ -80,6 +82,12 @@ test-oidc: setup .run/oidc/.ready ## test the server app around mlflow-oidc-auth
 .run/oidc/.ready: pyproject.toml scripts/oidc-packages
 	@PYTHON=$(or $(PYTHON_OIDC),python3.12) scripts/oidc-packages .run/oidc
 	@touch $@
+
+.PHONY: test-charts
+test-charts: $(VENV)/.ready ## render our values with the charts of MLflow, community-charts and Airflow; CHARTS=folder
+	@scripts/kubernetes-tools $(BIN)
+	@scripts/charts $(CHARTS)
+	@CHARTS=$(CHARTS) $(BIN)/python -m pytest --numprocesses $(JOBS) tests/deploy/charts.py
 
 .PHONY: test-matrix
 test-matrix: setup ## test on the versions that users run (hours); ONLY=mlflow-3.9,airflow for some

@@ -1,8 +1,9 @@
 """Whoever does what the guide and the install page say gets what they say."""
 
 import re
+import sys
 from functools import partial
-from importlib.metadata import metadata
+from importlib.metadata import metadata, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from sklearn import datasets
 from flowgauge.environment import Environment
 from stack.process import wait_for
 from tests.docs.conftest import DOCS, GUIDE, INSTALL, OPERATE, README, System
-from tests.documents import Block, blocks, check_links, check_names, check_shell
+from tests.documents import Block, blocks, check_links, check_names, check_shell, commands
 
 # The first test waits for all servers and DAGs, which take their time on a busy machine.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.whole_system(seconds=70)]
@@ -61,6 +62,24 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_command_can_be_read(block: Block) -> None:
     """Bash reads the commands, and ours have those names and options."""
     check_shell(block.text)
+
+
+def test_the_guide_says_what_its_dags_need() -> None:
+    """What a DAG imports comes with Python, Airflow, flowgauge, or the guide's `pip install`."""
+    imported = {
+        name
+        for block in blocks(GUIDE, language="python")
+        for name in re.findall(r"^ *(?:from|import) (\w+)", block.text, re.MULTILINE)
+    }
+    installed = {
+        module
+        for block in blocks(GUIDE, language="bash")
+        for words in commands(block.text, "pip")
+        for module, packages in packages_distributions().items()
+        if set(packages) & set(words)
+    }
+    assert {"mlflow", "sklearn"} <= installed
+    assert imported <= installed | sys.stdlib_module_names | {"airflow", "flowgauge"}
 
 
 def test_every_extra_exists() -> None:

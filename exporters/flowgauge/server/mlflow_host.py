@@ -91,8 +91,15 @@ class Name:
             return False
         try:
             reduce(getattr, self.attribute.split("."), importlib.import_module(self.where))
-        except (ImportError, AttributeError):
+        except AttributeError:
             return True
+        except ImportError as error:
+            if f"{self.where}.".startswith(f"{error.name}."):
+                return True
+            raise UsageError(
+                f"MLflow's {self.where} does not load ({type(error).__name__}: "
+                f"{quote(str(error))}): install what it lacks beside MLflow"
+            ) from None
         except Exception as error:  # noqa: BLE001 - a login's configuration fails as it likes
             raise UsageError(
                 f"MLflow's {self.where} does not load ({type(error).__name__}: "
