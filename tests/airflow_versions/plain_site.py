@@ -48,13 +48,10 @@ def main() -> None:
         monitor = parts.enter_context(prometheus(folder / "prometheus", targets, rules=rules))
         env = {"MLFLOW_TRACKING_URI": server.url, "FLOWGAUGE_STORE": store}
         parts.enter_context(airflow(folder / "airflow", _DAGS, env=env, python=AIRFLOW_PYTHON))
-        ended = 'sum(mlflow_dag_runs{status=~"FINISHED|FAILED"})'
-        wait_for(lambda: monitor.value(ended) == _RUNS, "every run has ended", timeout=600)
-        wait_for(
-            lambda: (monitor.value(f"count_over_time({_OF_DAGS}[10m:1s])") or 0) > _SCRAPES,
-            "Prometheus has scraped often enough",
-            timeout=120,
-        )
+        # Long enough ago for Prometheus to have scraped all that came of it.
+        ended = f'sum(mlflow_dag_runs{{status=~"FINISHED|FAILED"}}) == {_RUNS}'
+        since = f"count_over_time(({ended})[10m:1s])"
+        wait_for(lambda: (monitor.value(since) or 0) > _SCRAPES, "every run has ended", timeout=600)
         print(f"Airflow {airflow_version(AIRFLOW_PYTHON)}\n\n| panel | has data |\n|---|---|")
         board = BOARDS["flowgauge-dags"]
         for panel in panels(board):
