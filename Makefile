@@ -155,6 +155,10 @@ bench: setup ## measure what flowgauge costs, beside its peers (an hour)
 	    redis_held server_app attribution; do \
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
 
+.PHONY: plain-site
+plain-site: setup ## show what a site of plain MLflow DAGs sees, panel by panel (AIRFLOW_PYTHON= for another Airflow)
+	@$(BIN)/python -m tests.airflow_versions.plain_site
+
 .PHONY: check-dashboards
 check-dashboards: $(VENV)/.ready ## check that the dashboards' JSON is what the definitions generate
 	@$(BIN)/python -m dashboards --check
