@@ -6,7 +6,7 @@ import pytest
 
 from flowgauge.assets import asset
 from flowgauge.rules.files import read_rules
-from tests.dashboards.boards import BOARDS, panels
+from tests.dashboards.boards import BOARDS, panel_queries, panels
 
 # What Grafana 12 draws; graph, singlestat, table-old and the like went with Angular.
 DRAWN = {"heatmap", "row", "stat", "state-timeline", "table", "timeseries"}
@@ -33,6 +33,14 @@ def test_grafana_migrates_nothing(board: dict[str, Any]) -> None:
     """Dashboard and panels say that they are current, so Grafana changes nothing on loading."""
     assert board["schemaVersion"] == 41
     assert {panel["pluginVersion"] for panel in panels(board)} == {"12.1.0"}
+
+
+def test_no_query_asks_a_variable_that_is_not_there(board: dict[str, Any]) -> None:
+    """What a query has after a dollar is a variable of the dashboard, or Grafana's own."""
+    known = {variable["name"] for variable in board["templating"]["list"]}
+    asked = {name for one in panel_queries(board) for name in re.findall(r"\$(\w+)", one.expr)}
+
+    assert {name for name in asked if not name.startswith("__")} <= known
 
 
 def test_ids_are_unique(board: dict[str, Any]) -> None:
