@@ -148,6 +148,10 @@ class _ClientTracking:
         """Move a run to MLflow's trash."""
         self._client.delete_run(run_id)
 
+    def has_tag(self, run_id: str, name: str) -> bool:
+        """Return whether a run has a tag of that name."""
+        return name in self._client.get_run(run_id).data.tags
+
     def log_batch(
         self, run_id: str, points: Sequence[Point], params: Mapping[str, str], time_ms: int
     ) -> None:

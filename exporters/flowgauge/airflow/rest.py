@@ -152,6 +152,12 @@ class _RestTracking:
         """Move a run to MLflow's trash."""
         self._post("runs/delete", run_id=run_id)
 
+    def has_tag(self, run_id: str, name: str) -> bool:
+        """Return whether a run has a tag of that name."""
+        run = self._part(self._call("GET", "runs/get", {"run_id": run_id}), "run")
+        tags = run.get("data", {}).get("tags", [])
+        return any(tag.get("key") == name for tag in tags)
+
     def log_batch(
         self, run_id: str, points: Sequence[Point], params: Mapping[str, str], time_ms: int
     ) -> None:
