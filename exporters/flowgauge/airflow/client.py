@@ -7,8 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.deadline import Deadline, OutOfTimeError
-from flowgauge.airflow.delivery import Attempt, Experiment, FoundRun, deliver
+from flowgauge.airflow.delivery import Experiment, FoundRun, deliver
 from flowgauge.airflow.entry import Entry, Point
 from flowgauge.background import in_background
 from flowgauge.redact import quote, redact_url

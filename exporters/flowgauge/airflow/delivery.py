@@ -1,14 +1,13 @@
 """Bringing an entry into MLflow as one finished run, once."""
 
-import re
 import sys
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice, zip_longest
 from typing import NamedTuple, Protocol, TypeVar
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.deadline import OutOfTimeError
 from flowgauge.airflow.entry import Entry, Point
 from flowgauge.airflow.mlflow_limits import METRICS_PER_BATCH, PARAMS_PER_BATCH, TAGS_PER_BATCH
@@ -20,49 +19,12 @@ from flowgauge.tracking.errors import (
 )
 from flowgauge.tracking.tags import LOG_ID_TAG
 
-__all__ = ["SENDING", "Attempt", "Experiment", "FoundRun", "Tracking", "deliver"]
-
-SENDING = "sending"
-"""The note of a payload that its own call is about to send."""
+__all__ = ["Experiment", "FoundRun", "Tracking", "deliver"]
 
 # How far MLflow's clock and a worker's may be apart.
 _CLOCKS_MS = 3_600_000
-_NOTE = re.compile(r" \(run ([^\s,]+), (\d+) batches sent\)$")
-_DOUBT = " (a run may come late)"
 
 _T = TypeVar("_T")
-
-
-@dataclass
-class Attempt:
-    """How far a payload has come on its way, kept up to date while it is sent.
-
-    `is_first` says that nobody has tried before. `run_id` is its run once MLflow has named it,
-    `batches` how much of the payload is there. `was_complete` says that all of it was found there,
-    `is_in_doubt` that a request for a run was given up, which may yet make one, beside `run_id`.
-    """
-
-    is_first: bool = False
-    run_id: str | None = None
-    batches: int = 0
-    was_complete: bool = False
-    is_in_doubt: bool = False
-
-    @classmethod
-    def after(cls, note: str | None) -> "Attempt":
-        """Return where an attempt stopped that left *note*."""
-        text = note or ""
-        # A call that wrote its payload down and did not come back may have asked for a run.
-        attempt = cls(is_in_doubt=text == SENDING or _DOUBT in text)
-        if match := _NOTE.search(text):
-            attempt.run_id, attempt.batches = match[1], int(match[2])
-        return attempt
-
-    def note(self, reason: str) -> str:
-        """Return *reason*, with what the next attempt should know."""
-        doubt = _DOUBT if self.is_in_doubt else ""
-        where = f" (run {self.run_id}, {self.batches} batches sent)" if self.run_id else ""
-        return f"{reason}{doubt}{where}"
 
 
 class Experiment(NamedTuple):

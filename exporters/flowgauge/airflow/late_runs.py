@@ -7,7 +7,7 @@ leaves a look into the outbox, an entry that is due a minute later, and then rem
 
 from dataclasses import replace
 
-from flowgauge.airflow.delivery import Attempt
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.write_ahead import new_owner
 from flowgauge.store.outbox import Lease

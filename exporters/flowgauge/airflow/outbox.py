@@ -3,9 +3,9 @@
 import logging
 from dataclasses import dataclass
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.connection import Connection
 from flowgauge.airflow.deadline import Deadline, OutOfTimeError
-from flowgauge.airflow.delivery import Attempt
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.failures import reason_for
 from flowgauge.airflow.late_runs import leave_look

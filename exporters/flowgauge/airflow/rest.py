@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite, isnan
 from typing import Any, TypeVar
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.deadline import Deadline
-from flowgauge.airflow.delivery import Attempt, Experiment, FoundRun, deliver
+from flowgauge.airflow.delivery import Experiment, FoundRun, deliver
 from flowgauge.airflow.entry import Entry, Point
 from flowgauge.dag_headers import dag_headers
 from flowgauge.tracking.client import TrackingClient

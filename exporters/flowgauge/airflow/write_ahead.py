@@ -5,7 +5,7 @@ import socket
 from collections.abc import Sequence
 from uuid import uuid4
 
-from flowgauge.airflow.delivery import SENDING
+from flowgauge.airflow.attempt import SENDING
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.reasons import Reason
 from flowgauge.store.counts import Count
