@@ -1,5 +1,7 @@
 """Work that may hang, done beside the caller."""
 
+# Once the interpreter ends Python loads it no more, and others need it: a first call may come then.
+import concurrent.futures.thread  # noqa: F401
 import os
 from collections.abc import Callable
 from concurrent.futures import Future

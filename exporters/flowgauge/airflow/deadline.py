@@ -16,12 +16,17 @@ class OutOfTimeError(FlowgaugeError):
 
 
 class Deadline:
-    """Ends *seconds* from now, on *clock*."""
+    """Ends *seconds* from when it *began*, by default now, on *clock*."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        began: float | None = None,
+    ) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._start = clock()
+        self._start = clock() if began is None else began
 
     @property
     def left(self) -> float:

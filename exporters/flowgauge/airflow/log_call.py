@@ -45,9 +45,13 @@ def log_payload(
     delivery: str | None,
     strict: bool,
     options: RunOptions,
+    began: float,
 ) -> str | None:
-    """See `log_with_mlflow`, which calls this and keeps from the task what else it raises."""
-    deadline = Deadline(_seconds(budget_seconds))
+    """See `log_with_mlflow`, which calls this and keeps from the task what else it raises.
+
+    The call *began* before this was loaded, at a time of `time.monotonic`.
+    """
+    deadline = Deadline(_seconds(budget_seconds), began=began)
     task = current_task()
     if not task.mlflow_enable:
         _log.info("Logging to MLflow is turned off by the DAG parameter mlflow_enable")

@@ -30,6 +30,9 @@ _TRY_SECONDS = 0.01
 _GRACE_SECONDS = 0.1
 
 
+_workers = Workers("flowgauge-sqlite")
+
+
 @dataclass
 class _Opened:
     """A connection, the file it is to, and whether it must leave no traces beside it."""
@@ -50,8 +53,6 @@ class SqliteFile:
     by a group leaves no trace beside it. Network file systems are not supported: SQLite's WAL mode
     needs shared memory.
     """
-
-    _workers = Workers("flowgauge-sqlite")
 
     def __init__(self, path: Path, timeout_seconds: float) -> None:
         self._place = Place(path)
@@ -238,7 +239,7 @@ class SqliteFile:
     def _in_time(self, step: Callable[[], _T]) -> _T:
         log = self._place.log_state()
         try:
-            return self._workers.start(step).result(self._timeout + _GRACE_SECONDS)
+            return _workers.start(step).result(self._timeout + _GRACE_SECONDS)
         except TimeoutError:
             # On a busy machine nobody is in time.
             others_write = log != self._place.log_state()
