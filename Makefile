@@ -89,6 +89,11 @@ test-charts: $(VENV)/.ready ## render our values with the charts of MLflow, comm
 	@scripts/charts $(CHARTS)
 	@CHARTS=$(CHARTS) $(BIN)/python -m pytest --numprocesses $(JOBS) tests/deploy/charts.py
 
+.PHONY: test-victoria-metrics
+test-victoria-metrics: $(VENV)/.ready ## have VictoriaMetrics scrape, and vmalert evaluate, as docs/recipes.md says
+	@scripts/newer-programs victoria-metrics
+	@PATH=$(CURDIR)/.run/programs/victoria-metrics/bin:$$PATH $(BIN)/python -m pytest tests/deploy/victoria_metrics.py
+
 .PHONY: test-matrix
 test-matrix: setup ## test on the versions that users run (hours); ONLY=mlflow-3.9,airflow for some
 	@nice $(BIN)/python -m stack.matrix $(ONLY)

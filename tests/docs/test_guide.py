@@ -12,7 +12,15 @@ from sklearn import datasets
 
 from flowgauge.environment import Environment
 from stack.process import wait_for
-from tests.docs.conftest import DOCS, GUIDE, INSTALL, OPERATE, README, System
+from tests.docs.conftest import (
+    DOCS,
+    GUIDE,
+    GUIDE_IN_SPANISH,
+    INSTALL,
+    OPERATE,
+    README,
+    System,
+)
 from tests.documents import Block, blocks, check_links, check_names, check_shell, commands
 
 # The first test waits for all servers and DAGs, which take their time on a busy machine.
@@ -62,6 +70,27 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_command_can_be_read(block: Block) -> None:
     """Bash reads the commands, and ours have those names and options."""
     check_shell(block.text)
+
+
+def test_the_guide_in_spanish_is_the_same_guide() -> None:
+    """It has the same blocks in the same order, the same sections, tables and links to pages."""
+    english, spanish = (
+        [(block.checked, block.language, block.text) for block in blocks(page)]
+        for page in (GUIDE, GUIDE_IN_SPANISH)
+    )
+    assert spanish == english
+    for what in (r"^#+(?= )", r"^\|(?=.*\|$)", r"^(?:\d\.|-) ", r"\]\(([^#)][^)]*)\)"):
+        there, here = (
+            re.findall(what, _prose(page), re.MULTILINE) for page in (GUIDE, GUIDE_IN_SPANISH)
+        )
+        assert sorted(here) == sorted(there), what
+
+
+def _prose(page: Path) -> str:
+    text = page.read_text()
+    for block in blocks(page):
+        text = text.replace(block.text, "")
+    return re.sub(r"^\*.*guide(\.es)?\.md.*\n", "", text, flags=re.MULTILINE)
 
 
 def test_the_guide_says_what_its_dags_need() -> None:
