@@ -45,10 +45,6 @@ _PATIENCE_SECONDS = 20
 _DATABASE = re.compile(r"(postgresql|mysql|sqlite|mssql)(\+\w+)?:")
 _MOST = 20
 
-# MLflow keeps prompts among the registered models.
-_OF_MODELS = """ WHERE name NOT IN (
-    SELECT tag.name FROM registered_model_tags AS tag
-    WHERE tag.key = 'mlflow.prompt.is_prompt' AND tag.value = 'true')"""
 _QUESTIONS: Mapping[str, Mapping[metrics.Metric, str]] = {
     "tracking": {
         metrics.EXPERIMENTS: "SELECT lifecycle_stage, count(*) FROM experiments"
