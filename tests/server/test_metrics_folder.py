@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import multiprocessing
 import os
 import shutil
@@ -120,6 +122,21 @@ def test_a_folder_that_is_not_ours_is_refused_and_left_as_it_is(
     assert reason in str(refused.value)
     assert "set PROMETHEUS_MULTIPROC_DIR to an empty folder" in str(refused.value)
     assert _everything(folder) == before
+
+
+@pytest.mark.parametrize("code", [errno.EBADF, errno.ENOLCK])
+def test_a_file_system_that_locks_nothing_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """NFS is, as Linux answers for it; the file system of a test locks."""
+
+    def flock(_descriptor: int, _kind: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    for take in (claim, join):
+        with pytest.raises(UsageError, match=r"file system locks no folders .*: set PROMETHEUS_M"):
+            take(folder)
 
 
 def test_uvicorn_alone_refuses_a_folder_that_is_not_its_own(folder: Path) -> None:

@@ -222,6 +222,9 @@ def _lock(descriptor: int, kind: int, folder: Path) -> None:
         raise _refusal(
             folder, "another MLflow server, or a worker that one left behind, is using it"
         ) from None
+    except OSError as error:
+        reason = f"its file system locks no folders ({error.strerror}), as that of a network"
+        raise _refusal(folder, reason) from None
 
 
 def _hold(descriptor: int, folder: Path) -> None:
