@@ -13,7 +13,7 @@ import pytest
 from stack.exporter import exporter
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.redis import LASTING, redis_server
-from stack.unwell import canned_server
+from stack.unwell import canned_server, raw_server
 from tests.cli.checking import NOWHERE, check, run_check
 
 
@@ -232,6 +232,13 @@ def test_an_exporter_that_is_unwell_is_named(
         answer = check(folder, "--mlflow-uri", NOWHERE, "--exporter-url", server.url)
     assert answer.status("exporter") == "failed"
     assert said in answer.message("exporter")
+
+
+def test_an_exporter_that_wants_tls_may_be_one_that_hangs_up(folder: Path) -> None:
+    """Whoever asked without TLS is told that it may be that."""
+    with raw_server(b"", hang_up=True) as url:
+        answer = check(folder, "--mlflow-uri", NOWHERE, "--exporter-url", url)
+    assert answer.message("exporter").endswith("see its log, or give https://")
 
 
 def test_a_proxy_is_not_asked_for_an_exporter_on_this_machine(folder: Path) -> None:

@@ -179,9 +179,11 @@ def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
 
 
 def test_a_folder_in_place_of_the_file_is_told(folder: Path) -> None:
-    """A path that names a folder cannot be opened."""
-    with pytest.raises(StoreError, match="cannot be opened: check the folder and its permissions"):
+    """A path that names a folder is told as one, and no disk is blamed."""
+    with pytest.raises(StoreError, match="is a folder: name a file in it"):
         _count(_open(folder), 1)
+    with pytest.raises(StoreError, match="is a folder: name a file in it"):
+        _open(folder).about()
 
 
 def test_a_disk_that_takes_no_more_is_told_and_recovers(folder: Path) -> None:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from flowgauge.address import join_address
 from flowgauge.airflow.command import ask_airflow_command
 from flowgauge.background import in_background
 from flowgauge.compatibility import remark
@@ -60,7 +61,7 @@ class MlflowPath:
         parts = urlsplit(self._client.address)
         own = parts.hostname, parts.port or _PORTS[parts.scheme]
         self._proxied = (self._host, self._port) != own
-        via = f", through the proxy {self._host}:{self._port}" if self._proxied else ""
+        via = f", through the proxy {self._place}" if self._proxied else ""
         return f"{redact_url(uri.value)}, from {uri.source}{via}"
 
     def resolve(self) -> str:
@@ -80,7 +81,7 @@ class MlflowPath:
 
     def connect(self) -> str:
         """Open a TCP connection to the next host."""
-        place = f"{self._host}:{self._port}"
+        place = self._place
         try:
             socket.create_connection((self._host, self._port), timeout=_SECONDS).close()
         except TimeoutError:
@@ -94,6 +95,10 @@ class MlflowPath:
                 f"or correct host and port in {self._named_in}"
             ) from None
         return f"{place} accepts connections"
+
+    @property
+    def _place(self) -> str:
+        return join_address(self._host, self._port)
 
     @property
     def _named_in(self) -> str:

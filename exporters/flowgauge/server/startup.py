@@ -114,10 +114,12 @@ def _check(app: str | None) -> None:
     if app:
         load(app)
     # Not at the top: it rests on starlette, which `mlflow server` has loaded by now.
+    from flowgauge.server import prometheus_files  # noqa: PLC0415
     from flowgauge.server.access import check_access  # noqa: PLC0415
     from flowgauge.server.dag_places import max_pairs  # noqa: PLC0415
     from flowgauge.server.inventory import inventory_seconds  # noqa: PLC0415
 
+    prometheus_files.supported()
     max_pairs()
     inventory_seconds()
     warning = check_access(app)

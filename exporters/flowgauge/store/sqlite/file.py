@@ -96,6 +96,19 @@ class SqliteFile:
         with self._step():
             return self._place.path.exists() and self._place.is_anothers()
 
+    def may_be_written(self) -> bool:
+        """Return whether this user may write it; raise `StoreError` for one that it cannot make."""
+        with self._step():
+            if self._place.path.exists():
+                return not self._place.is_anothers()
+            if bar := self._place.bar_to_making():
+                raise StoreError(
+                    f"the store {self._place.path} is not there yet, and this user cannot make it "
+                    f"in {bar}: run this as the user of the tasks, name another store, or check "
+                    "the folder's permissions"
+                )
+            return True
+
     def close(self) -> None:
         """Close this process's connections; a later transaction opens a new one."""
         for process, thread in list(self._connections):
