@@ -50,8 +50,12 @@ def served(guarded: GuardedMlflow, tmp_path_factory: pytest.TempPathFactory) -> 
         _log_runs(client)
     store = f"sqlite:///{folder}/store.db"
     with exporter(folder, mlflow_uri=guarded.url, store=store, env=environ) as url:
-        # The first look at the runs may take several scrapes.
-        wait_for(lambda: _sample(url, "mlflow_dag_runs_limited") == 0, "all runs have been read")
+        # The first look at the runs may take several scrapes, and MLflow a second for a password.
+        wait_for(
+            lambda: _sample(url, "mlflow_dag_runs_limited") == 0,
+            "all runs have been read",
+            timeout=150,
+        )
         yield Exporter(url, folder / "exporter.log")
 
 
