@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flowgauge.errors import UsageError
-from flowgauge.server.metrics_folder import claim, join
+from flowgauge.server.metrics_folder import claim, join, keep
 from stack.process import free_port, python_tool
 from tests.server.conftest import APP
 from tests.server.test_server_start import failure
@@ -301,6 +301,21 @@ def test_a_worker_makes_the_folder_again_that_a_cleaner_took(folder: Path) -> No
     with a_process() as worker:
         assert worker.submit(join, ours).result() == ours
     assert stat.S_IMODE(ours.stat().st_mode) == 0o700
+
+
+def test_a_worker_that_runs_makes_it_again_too(folder: Path) -> None:
+    """The folder is its server's as before: nobody else may claim it."""
+    with a_process() as worker:
+        ours = worker.submit(join, folder / "metrics").result()
+        for _ in range(2):
+            shutil.rmtree(folder / "metrics")
+            worker.submit(keep, ours).result()
+            inode = ours.stat().st_ino
+            worker.submit(keep, ours).result()
+            assert ours.stat().st_ino == inode
+            assert stat.S_IMODE(ours.stat().st_mode) == 0o700
+            with pytest.raises(UsageError, match="is using it"):
+                _claim(folder / "metrics")
 
 
 def test_workers_of_uvicorn_alone_share_a_folder(folder: Path) -> None:

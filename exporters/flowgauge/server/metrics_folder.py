@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flowgauge.errors import UsageError
+from flowgauge.redact import quote
 
 __all__ = [
     "ADDITIVE",
@@ -38,6 +39,7 @@ __all__ = [
     "dag_counts_file",
     "entries",
     "join",
+    "keep",
 ]
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -81,6 +83,8 @@ _OTHERS_OF_OURS = re.compile(
     re.ASCII,
 )
 _FOLDER = re.compile(r"flowgauge-\d+", re.ASCII)
+# Of this process, as long as it lives.
+_held: dict[Path, int] = {}
 _CURE = f"set {FOLDER_VARIABLE} to an empty folder of this user's, or leave it out"
 
 
@@ -133,6 +137,20 @@ def join(named: Path) -> Path:
         if not is_claimed:
             _check_that_no_command_has(own, folder)
     return folder
+
+
+def keep(folder: Path) -> None:
+    """Join *folder* again, which `join` or `claim` returned, if it is not the one that was joined.
+
+    Raises what `join` raises.
+    """
+    held = _held.get(folder)
+    try:
+        if held is not None and os.path.samestat(os.fstat(held), folder.lstat()):
+            return
+    except OSError:
+        pass
+    join(folder)
 
 
 def dag_counts_file(number: int) -> str:
@@ -236,7 +254,10 @@ def _lock(descriptor: int, kind: int, folder: Path) -> None:
 def _hold(descriptor: int, folder: Path) -> None:
     """Share the lock on *folder* until this process ends."""
     _lock(descriptor, fcntl.LOCK_SH, folder)
-    os.dup(descriptor)  # never closed
+    before = _held.pop(folder, None)
+    _held[folder] = os.dup(descriptor)
+    if before is not None:
+        os.close(before)
 
 
 def _lock_as_commands(own: int, folder: Path) -> None:
@@ -261,8 +282,9 @@ def _remove(names: Iterable[str], descriptor: int) -> None:
 
 
 def _holds(folder: Path, stranger: str) -> UsageError:
-    return _refusal(folder, f"it holds {stranger!r}, which flowgauge did not make")
+    return _refusal(folder, f"it holds {quote(stranger)!r}, which flowgauge did not make")
 
 
 def _refusal(folder: Path, reason: str) -> UsageError:
-    return UsageError(f"the workers' metrics cannot be kept in {str(folder)!r}: {reason}: {_CURE}")
+    shown = quote(str(folder))
+    return UsageError(f"the workers' metrics cannot be kept in {shown!r}: {reason}: {_CURE}")

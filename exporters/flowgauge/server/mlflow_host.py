@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.redact import quote
+from flowgauge.redact import quote, redact_text
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import QueuePool
@@ -286,7 +286,7 @@ def bootstrap_basic_auth() -> None:
         try:
             auth.bootstrap_admin_user()
         except MlflowException as error:
-            raise FlowgaugeError(error.message) from error
+            raise FlowgaugeError(redact_text(error.message)) from error
         os.environ[environment_variables._MLFLOW_AUTH_ADMIN_BOOTSTRAPPED.name] = "true"  # noqa: SLF001
     if hasattr(environment_variables, "_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"):
         token = environment_variables._MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN  # noqa: SLF001

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.redact import quote
 from flowgauge.server import metrics_folder
 from flowgauge.server.apps import (
     APP_VARIABLE,
@@ -207,7 +208,7 @@ def _share(take: "Callable[[Path], Path]", named: str) -> None:
         os.environ[FOLDER_VARIABLE] = str(take(Path(named)))
     except OSError as error:
         raise FlowgaugeError(
-            f"the workers' metrics cannot be written to {named!r}: {error.strerror}: "
+            f"the workers' metrics cannot be written to {quote(named)!r}: {error.strerror}: "
             f"set {FOLDER_VARIABLE} to a folder that the server may write"
         ) from error
 
