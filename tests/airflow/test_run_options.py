@@ -64,7 +64,6 @@ def test_a_payload_is_added_to_a_run(
 
 def test_inside_a_run_it_is_a_child(surroundings: Surroundings) -> None:
     """In `mlflow.start_run()` a payload is a child of that run, beside it, and leaves it open."""
-    mlflow.set_tracking_uri(surroundings.mlflow_url)
     mlflow.set_experiment(surroundings.experiment)
     with mlflow.start_run() as parent:
         child = log_with_mlflow({"rows": 1})
