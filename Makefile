@@ -59,6 +59,13 @@ test-fast: $(VENV)/.ready ## run what needs no server: half a minute, for while 
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --quiet \
 	    -k 'not redis and not postgresql' $(FAST)
 
+# The fast tests have seen little of what only a server shows: TESTS=tests takes all, and an hour.
+.PHONY: coverage
+coverage: $(VENV)/.ready ## say which lines the fast tests run; TESTS=tests/store for others; pages in build/coverage
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --quiet --cov \
+	    --cov-report=term:skip-covered --cov-report=html:build/coverage \
+	    $(or $(TESTS),-k 'not redis and not postgresql' $(FAST))
+
 .PHONY: faults
 faults: setup ## kill log calls at every line of theirs: nothing may be lost or doubled
 	@$(BIN)/python -m stack.faults $(ARGS)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from sklearn import datasets
 
+import flowgauge.airflow
 from flowgauge.environment import Environment
 from stack.process import wait_for
 from tests.docs.conftest import (
@@ -109,6 +110,13 @@ def test_the_guide_says_what_its_dags_need() -> None:
     }
     assert {"mlflow", "sklearn"} <= installed
     assert imported <= installed | sys.stdlib_module_names | {"airflow", "flowgauge"}
+
+
+@pytest.mark.parametrize("page", [GUIDE, GUIDE_IN_SPANISH], ids=lambda page: page.name)
+def test_the_guide_names_all_that_is_public(page: Path) -> None:
+    """Every name that DAGs may import is shown or explained."""
+    named = set(re.findall(r"\w+", page.read_text()))
+    assert set(flowgauge.airflow.__all__) <= named
 
 
 def test_every_extra_exists() -> None:
