@@ -148,19 +148,26 @@ def test_the_environment_file_and_the_flag_are_sources(folder: Path) -> None:
 
 @pytest.mark.since(apache_airflow="2.11")
 @pytest.mark.parametrize(
-    ("told", "value", "shown"),
+    ("home", "told", "value", "shown"),
     [
-        ("AIRFLOW_VAR_MLFLOW_TRACKING_URI", NOWHERE, f"{NOWHERE}, from the Airflow Variable"),
+        ("", "AIRFLOW_VAR_MLFLOW_TRACKING_URI", NOWHERE, f"{NOWHERE}, from the Airflow Variable"),
         (
+            "ours",
             "AIRFLOW_CONN_MLFLOW_DEFAULT",
             NOWHERE.replace("://", "://me:s3cret@"),
             f"{NOWHERE.replace('://', '://me:***@')}, from the Airflow Connection mlflow_default",
         ),
     ],
 )
-def test_airflow_is_a_source(folder: Path, told: str, value: str, shown: str) -> None:
-    """Where Airflow is set up its Variable or Connection is found, as the tasks would find it."""
-    answer = check(folder, AIRFLOW_HOME=str(folder), **{told: value})
+def test_airflow_is_a_source(folder: Path, home: str, told: str, value: str, shown: str) -> None:
+    """Where Airflow is set up its Variable or Connection is found, as the tasks would find it.
+
+    It is set up where AIRFLOW_HOME says, or, without that, in ~/airflow.
+    """
+    if not home:
+        (folder / "airflow").mkdir()
+        (folder / "airflow" / "airflow.cfg").touch()
+    answer = check(folder, AIRFLOW_HOME=home and str(folder / home), **{told: value})
     assert shown in answer.message("tracking URI")
 
 

@@ -262,3 +262,12 @@ def test_several_workers_of_uvicorn_alone_are_refused(folder: Path) -> None:
     command = [sys.executable, "-m", "uvicorn", *FACTORY, "--workers", "2"]
     _, said = failure([*command, "--port", str(free_port())], folder)  # uvicorn's code is 0
     assert "start them with `mlflow server --app-name flowgauge`" in said
+
+
+def test_several_workers_of_gunicorn_are_refused(folder: Path) -> None:
+    """Nor could they know of each other: each scrape would show another one's numbers."""
+    options = ("--workers", "2", "--worker-class", "uvicorn.workers.UvicornWorker")
+    command = [python_tool("gunicorn"), *options, "--bind", f"{LOOPBACK}:{free_port()}"]
+    code, said = failure([*command, "flowgauge.server:create_app()"], folder)
+    assert code == 3
+    assert "several workers need a folder to share their metrics in" in said

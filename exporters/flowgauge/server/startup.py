@@ -176,14 +176,15 @@ def _join_workers() -> None:
     """Make sure that there is a folder all workers share, and that MLflow's collector is off.
 
     A single worker that uvicorn was asked for directly gets a folder of its own. Several workers
-    cannot agree on one by themselves.
+    cannot agree on one by themselves; gunicorn's, which it forks, do not know how many they are.
     """
     exposed = os.environ.pop(EXPOSE_VARIABLE, None)
     named = os.environ.get(FOLDER_VARIABLE) or exposed
     if named:
         _share(metrics_folder.join, named)
         return
-    if multiprocessing.parent_process() is not None:
+    of_gunicorn = os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn/")
+    if of_gunicorn or multiprocessing.parent_process() is not None:
         raise UsageError(
             "several workers need a folder to share their metrics in; start them with "
             f"`mlflow server --app-name flowgauge`, or set {FOLDER_VARIABLE} to an empty folder"
