@@ -5,7 +5,10 @@ from collections.abc import Callable
 
 from flowgauge.errors import FlowgaugeError
 
-__all__ = ["Deadline", "OutOfTimeError"]
+__all__ = ["BUDGET_SECONDS", "Deadline", "OutOfTimeError"]
+
+BUDGET_SECONDS = 10.0
+"""What a log call has, unless told otherwise."""
 
 # A request that is given less would only be cut short.
 _SHORTEST_SECONDS = 0.1

@@ -9,9 +9,10 @@ from datetime import datetime
 from os import PathLike
 from typing import Any
 
-__all__ = ["BUDGET_SECONDS", "log_with_mlflow"]
+from flowgauge.airflow.deadline import BUDGET_SECONDS
 
-BUDGET_SECONDS = 10.0
+__all__ = ["log_with_mlflow"]
+
 _log = logging.getLogger(__name__)
 
 

@@ -10,10 +10,9 @@ from typing import Any
 from uuid import uuid4
 
 from flowgauge.airflow.context import Task, current_task
-from flowgauge.airflow.deadline import Deadline
+from flowgauge.airflow.deadline import BUDGET_SECONDS, Deadline
 from flowgauge.airflow.entry import Entry, make_entry
 from flowgauge.airflow.host import stats
-from flowgauge.airflow.log import BUDGET_SECONDS
 from flowgauge.airflow.payload import PayloadError, read_payload
 from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.run_link import note_kept_payload
