@@ -29,7 +29,7 @@ def _is_set_up(environ: Mapping[str, str]) -> bool:
     if environ.get("AIRFLOW_HOME"):
         return True
     # Where it is by default. If it is not there, the command would make it.
-    return Path(environ.get("HOME") or "/", "airflow", "airflow.cfg").is_file()
+    return Path(environ.get("HOME") or "/", "airflow/airflow.cfg").is_file()
 
 
 def _read_connection(conn_id: str, seconds: float) -> Connection | None:

@@ -29,6 +29,8 @@ _SECONDS = 10.0
 # What MLflow's --expose-prometheus counts.
 _STOCK_HTTP_REQUESTS = "mlflow_http_request_total"
 _PORTS = {"http": 80, "https": 443}
+# The server app names it to those whom it refuses because it knows no login to let them in by.
+_TOKEN_VARIABLE = "FLOWGAUGE_METRICS_TOKEN_FILE"  # noqa: S105 - where the token is
 
 
 class MlflowPath:
@@ -144,7 +146,12 @@ class MlflowPath:
             page = self._client.text("/metrics")
         except (TrackingNotMlflowError, TrackingRejectedError):
             raise FlowgaugeError(f"MLflow has no metrics page here: {advice}") from None
-        except TrackingUnauthorizedError:
+        except TrackingUnauthorizedError as refusal:
+            if _TOKEN_VARIABLE in str(refusal):
+                raise FlowgaugeError(
+                    "MLflow's metrics page is refused to everybody, Prometheus too: set "
+                    f"{_TOKEN_VARIABLE} or FLOWGAUGE_METRICS_ADDRESS where MLflow runs"
+                ) from None
             return (
                 "MLflow's metrics page is for its admins, as it should be: "
                 "Prometheus needs a login, tasks do not"
