@@ -3,8 +3,8 @@
 from typing import Any
 
 from dashboards import common
-from dashboards.grafana import Panel, dashboard, plain, query, row, stat, timeseries, variable
-from dashboards.promql import label_values, select
+from dashboards.grafana import Panel, dashboard, plain, query, row, stat, timeseries
+from dashboards.promql import select
 from flowgauge.metrics import (
     EXPERIMENTS,
     HTTP_REQUESTS,
@@ -31,12 +31,7 @@ def inventory() -> Any:
         "MLflow inventory",
         "What is in the database of an MLflow tracking server that runs with --app-name flowgauge: "
         "counted there, every minute at most.",
-        variables=[
-            variable("job", "Job", label_values(HTTP_REQUESTS, "job"), default=["mlflow"]),
-            variable(
-                "instance", "Instance", label_values(HTTP_REQUESTS, "instance", 'job=~"$job"')
-            ),
-        ],
+        variables=common.target_variables(HTTP_REQUESTS, jobs=["mlflow"]),
         panels=[*_overview(), *_tracking(), *_registry()],
         links=common.links(but=common.INVENTORY),
         annotations=[],

@@ -1,9 +1,10 @@
-"""A TCP proxy in front of a part, to make the way to it slow or to cut it."""
+"""A TCP proxy in front of a part, or several, to make the way to them slow or to cut it."""
 
+import itertools
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from stack.process import LOOPBACK
@@ -14,14 +15,16 @@ __all__ = ["Proxy", "proxy"]
 class Proxy:
     """A running proxy on `port`; what clients send is held back for `delay` seconds.
 
-    A request that makes n round trips takes n times `delay` longer.
+    A request that makes n round trips takes n times `delay` longer. Connections go to
+    `target_ports` in turn; one where nobody accepts them is passed over.
     """
 
     def __init__(self, listener: socket.socket, target_port: int) -> None:
         self.port: int = listener.getsockname()[1]
         self.delay = 0.0
+        self.target_ports: Sequence[int] = [target_port]
         self._listener = listener
-        self._target_port = target_port
+        self._turns = itertools.count()
         self._is_cut = False
         self._open: set[socket.socket] = set()
 
@@ -46,13 +49,21 @@ class Proxy:
         with client, suppress(OSError):
             if self._is_cut:
                 return
-            with socket.create_connection((LOOPBACK, self._target_port)) as server:
+            with self._reach() as server:
                 self._open |= {client, server}
                 back = threading.Thread(target=_pump, args=(server, client), daemon=True)
                 back.start()
                 self._pump_slowly(client, server)
                 back.join()
                 self._open -= {client, server}
+
+    def _reach(self) -> socket.socket:
+        ports = list(self.target_ports)
+        turn = next(self._turns) % len(ports)
+        for port in [*ports[turn:], *ports[:turn]]:
+            with suppress(ConnectionRefusedError):
+                return socket.create_connection((LOOPBACK, port))
+        raise ConnectionRefusedError
 
     def _pump_slowly(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):

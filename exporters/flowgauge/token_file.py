@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flowgauge.errors import UsageError
+from flowgauge.redact import quote
 
 __all__ = ["TokenFile"]
 
@@ -19,7 +20,9 @@ class TokenFile:
 
     def read(self) -> bytes:
         """Return the token; raise `UsageError` if the file cannot be read or has not one."""
-        named = f"{self._named_by} is {str(self._path)!r}"
+        # People write the token itself there, too.
+        shown = quote(str(self._path)) if self._path.is_absolute() else "***"
+        named = f"{self._named_by} is {shown!r}"
         try:
             token = self._path.read_bytes().strip()
         except OSError as error:

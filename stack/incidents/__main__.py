@@ -9,21 +9,33 @@ import click
 
 from stack.incidents.catalogue import INCIDENTS
 from stack.incidents.incident import Outcome, attempt
-from stack.incidents.site import site
+from stack.incidents.site import FASTER, site
 from stack.process import StackError
 from stack.prometheus import version
 
-_ROW = "{:<26} {:<38} {:>7} {:>8}  {}"
+_ROW = "{:<32} {:<38} {:>7} {:>8}  {}"
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-def main(names: tuple[str, ...]) -> None:
+@click.option(
+    "--aftermath",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="HOURS",
+    help="Let nothing new fire for so long (scaled) after each, while users go on.",
+)
+def main(names: tuple[str, ...], aftermath: float) -> None:
     """Try the incidents NAME..., or all of them; exit with 1 unless each ends as it should."""
     unknown = [name for name in names if name not in INCIDENTS]
     if unknown:
         raise click.UsageError(f"no incident {unknown[0]!r}: there are {', '.join(INCIDENTS)}.")
-    chosen = [incident for name, incident in INCIDENTS.items() if not names or name in names]
+    seconds = aftermath * 3600 / FASTER
+    chosen = [
+        incident.watched_for(seconds)
+        for name, incident in INCIDENTS.items()
+        if not names or name in names
+    ]
     # What a task says of a store or an MLflow that is gone does not belong into the table.
     logging.getLogger("flowgauge").setLevel(logging.CRITICAL)
     outcomes = []

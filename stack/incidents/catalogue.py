@@ -4,33 +4,45 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 import psycopg2
 
 from flowgauge.airflow import RateLimitExceeded, rate_limit
 from flowgauge.tracking.tags import DAG_ID_TAG
-from stack.incidents.incident import Incident
+from stack.incidents.deployments import (
+    another_environment,
+    another_exporter,
+    replicas,
+    serve_by,
+    servers,
+)
+from stack.incidents.incident import Incident, told
 from stack.incidents.load import (
+    NO_RATE_LIMIT,
+    ask,
     dag_logging,
     environment,
     log_metric,
+    log_payload,
     new_run,
     read_run,
     repeatedly,
     traffic,
     upload,
 )
-from stack.incidents.site import DAG, POOL, Site
+from stack.incidents.site import DAG, DAGS, FASTER, POOL, Site
+from stack.language_model import gateway_endpoint, language_model
 from stack.process import LOOPBACK, free_port, python_tool, wait_for
 
 __all__ = ["INCIDENTS", "SEED"]
 
-# At this pace Prometheus gives the exporter 1 s for a scrape, not 10 s, and an exporter that waits
-# for a slow MLflow needs up to 8 s.
-_SCRAPED_TOO_FAST = "FlowgaugeExporterDown"
+# At this pace Prometheus gives the exporter 1 s for a scrape, not 10 s, and a probe of an MLflow
+# that is slow or hangs has 4 s.
+_SCRAPED_TOO_FAST = "FlowgaugeCollectorFailing"
 
+_MINUTE = 60 / FASTER
 _DAY_MILLISECONDS = 24 * 3600 * 1000
 
 _incidents: dict[str, Incident] = {}
@@ -42,13 +54,20 @@ _Fault = Callable[[Site], Iterator[None]]
 
 
 def _incident(
-    alert: str | None, *, within: float = 0, companions: Collection[str] = ()
+    alert: str | None,
+    *,
+    within: float = 0,
+    companions: Collection[str] = (),
+    before: Collection[str] = (),
+    aftermath: float | None = 0,
 ) -> Callable[[_Fault], _Fault]:
     """Make an incident of a function that causes a fault, yields, and mends it."""
 
     def register(fault: _Fault) -> _Fault:
         happening = contextmanager(fault)
-        _incidents[fault.__name__] = Incident(fault.__name__, happening, alert, within, companions)
+        _incidents[fault.__name__] = Incident(
+            fault.__name__, happening, alert, within, companions, before, aftermath
+        )
         return fault
 
     return register
@@ -118,7 +137,6 @@ def writes_failing(site: Site) -> Iterator[None]:
     within=90,
     companions=[
         "MLflowPostgresConnectionPoolExhausted",
-        "FlowgaugeCollectorFailing",
         _SCRAPED_TOO_FAST,
     ],
 )
@@ -172,6 +190,24 @@ def exporter_killed(site: Site) -> Iterator[None]:
     site.exporter.start()
 
 
+@_incident(None)
+def exporter_replaced(site: Site) -> Iterator[None]:
+    """Replace the exporter while one in six payloads of a DAG fails: one in five may."""
+    nowhere = f"http://{LOOPBACK}:{free_port()}"
+
+    def log(uri: str, times: int) -> None:
+        for _ in range(times):
+            log_payload(uri, site.store_url, "moved")
+            time.sleep(_MINUTE / 4)
+
+    log(site.mlflow_uri, 15)
+    with another_exporter(site):
+        log(site.mlflow_uri, 15)
+        log(nowhere, 6)
+        _flush_outbox(site)
+        yield
+
+
 @_incident("FlowgaugeCollectorFailing", within=60)
 def store_gone(site: Site) -> Iterator[None]:
     """Take Redis away, and bring it back empty."""
@@ -206,9 +242,85 @@ def outbox_filling(site: Site) -> Iterator[None]:
     nowhere = f"http://{LOOPBACK}:{free_port()}"
     with dag_logging(nowhere, site.store_url, "cut_off", pause=60):
         yield
-    command = [python_tool("flowgauge"), "outbox", "flush"]
-    env = {**os.environ, "MLFLOW_TRACKING_URI": site.mlflow_uri, "FLOWGAUGE_STORE": site.store_url}
-    subprocess.run(command, check=True, capture_output=True, env=env)
+    _flush_outbox(site)
+
+
+@_incident(None)
+def rolling_deploy(site: Site) -> Iterator[None]:
+    """Replace three servers one after the other; each new one takes a minute (scaled) to answer.
+
+    A process needs longer to start: it is there before, and is held.
+    """
+    with servers(site, 3) as coming, replicas(site, 3) as leaving, _mostly_reading(site):
+        serving = [*leaving]
+        for old, new in zip(leaving, coming, strict=True):
+            os.killpg(new.pid, signal.SIGSTOP)
+            site.scrape("mlflow", {one.url.removeprefix("http://"): {} for one in [*serving, new]})
+            time.sleep(_MINUTE)
+            os.killpg(new.pid, signal.SIGCONT)
+            serving = [*serving[1:], new]
+            serve_by(site, serving)
+            os.killpg(old.pid, signal.SIGTERM)
+        yield
+
+
+@_incident("MLflowGatewayFailing", within=90)
+def provider_down(site: Site) -> Iterator[None]:
+    """Let the provider of a language model answer with 503; one request in five asks it."""
+    run_id = new_run(site.mlflow_uri)
+    with language_model() as provider:
+        path = gateway_endpoint(site.mlflow_uri, "chat", provider.url)
+        with traffic(site.mlflow_uri, [*[read_run(run_id)] * 4, ask(path)]):
+            provider.is_down = True
+            yield
+            provider.is_down = False
+
+
+@_incident(
+    "MLflowApiFailing",
+    within=60,
+    companions=["FlowgaugeCollectorFailing"],
+    before=["MLflowServerDown"],
+)
+def database_gone_one_down(site: Site) -> Iterator[None]:
+    """Lose the database while one of three servers is dead already."""
+    with replicas(site, 3) as running, _mostly_reading(site):
+        os.killpg(running[0].pid, signal.SIGKILL)
+        told(site, "MLflowServerDown")
+        _wait_for_a_whole_budget(site)
+        site.way.cut()
+        yield
+        site.way.mend()
+
+
+@_incident(
+    "MLflowApiFailing",
+    within=60,
+    companions=["FlowgaugeCollectorFailing"],
+    before=["MLflowDown in dev"],
+)
+def database_gone_dev_down(site: Site) -> Iterator[None]:
+    """Lose the database while another environment in the same Prometheus is down."""
+    with another_environment(site, "dev") as dev, _mostly_reading(site):
+        os.killpg(dev.pid, signal.SIGKILL)
+        told(site, "MLflowDown in dev")
+        _wait_for_a_whole_budget(site)
+        site.way.cut()
+        yield
+        site.way.mend()
+
+
+@_incident("MLflowDown", within=30)
+def flapping(site: Site) -> Iterator[None]:
+    """Let the server answer for half a minute in two, as one that dies whenever it has started."""
+
+    def come_and_go() -> None:
+        site.front.cut()
+        time.sleep(1.5 * _MINUTE)
+        site.front.mend()
+
+    with _mostly_reading(site), repeatedly(come_and_go, pause=0.5 * _MINUTE):
+        yield
 
 
 # As late as may be: an outage is in the error budget of all hours after it.
@@ -222,18 +334,68 @@ def server_killed(site: Site) -> Iterator[None]:
         site.server.start()
 
 
-@_incident("MLflowDagStoppedLogging", within=150)
-def dag_stopped(site: Site) -> Iterator[None]:
-    """Stop a DAG that has logged for a week (scaled).
+@_incident("MLflowDown", within=30, aftermath=120 * _MINUTE)
+def long_outage(site: Site) -> Iterator[None]:
+    """Kill the server for more than twenty minutes (scaled), and then watch for two hours."""
+    with _mostly_reading(site):
+        os.killpg(site.server.running.pid, signal.SIGKILL)
+        yield
+        time.sleep(20 * _MINUTE)
+        site.server.stop()
+        site.server.start()
 
-    It logs once more and then stops for good: no incident comes after this one.
+
+@_incident("MLflowDagsStoppedTogether", within=240, aftermath=None)
+def scheduler_down(site: Site) -> Iterator[None]:
+    """Stop all DAGs that log at this time of the week.
+
+    They log once more and then stop for good: only one that has them go on comes after this one.
     """
-    with dag_logging(site.mlflow_uri, site.store_url, DAG, pause=4):
-        known = f'dag:mlflow_dag_log_silence:ratio_max14d{{dag_id="{DAG}"}} < 1'
-        wait_for(lambda: site.prometheus.query(known), "the DAG logs")
-    yield
-    with dag_logging(site.mlflow_uri, site.store_url, DAG, pause=4):
+    with _all_dags(site):
         pass
+    yield
+    _log_once(site, DAGS)
+
+
+@_incident("MLflowDagStoppedLogging", within=150, aftermath=None)
+def dag_stopped(site: Site) -> Iterator[None]:
+    """Stop one DAG that has logged for a week (scaled), while the others go on.
+
+    All log once more and then stop for good: no incident comes after this one.
+    """
+    with _all_dags(site):
+        with dag_logging(site.mlflow_uri, site.store_url, DAG, pause=4):
+            known = f'dag:mlflow_dag_log_silence:ratio_max14d{{dag_id="{DAG}"}} < 1'
+            wait_for(lambda: site.prometheus.query(known), "the DAG logs")
+        yield
+        _log_once(site, [DAG])
+
+
+@contextmanager
+def _all_dags(site: Site) -> Iterator[None]:
+    """Let all of `DAGS` log, which the rules know on entry, until the block ends."""
+    known = "dag:mlflow_dag_logging:last30m and dag:mlflow_dag_due:last30m"
+    with repeatedly(lambda: _log_once(site, DAGS), pause=_MINUTE):
+        wait_for(lambda: len(site.prometheus.query(known)) == len(DAGS), "all DAGs log")
+        yield
+
+
+def _log_once(site: Site, dags: Iterable[str]) -> None:
+    for dag in dags:
+        log_payload(site.mlflow_uri, site.store_url, dag)
+
+
+def _flush_outbox(site: Site) -> None:
+    command = [python_tool("flowgauge"), "outbox", "flush"]
+    settings = {"MLFLOW_TRACKING_URI": site.mlflow_uri, "FLOWGAUGE_STORE": site.store_url}
+    env = {**os.environ, **settings, **NO_RATE_LIMIT}
+    subprocess.run(command, check=True, capture_output=True, env=env)
+
+
+def _wait_for_a_whole_budget(site: Site) -> None:
+    """Wait until nothing of the last hour counts: two outages in one are for the budget to page."""
+    spent = "job:mlflow_error_budget_burn:rate1h > 0.5"
+    wait_for(lambda: not site.prometheus.query(spent), "the hour is over", timeout=180)
 
 
 def _crowd(site: Site) -> AbstractContextManager[None]:

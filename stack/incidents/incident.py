@@ -1,15 +1,16 @@
 """What an incident is, and how one is tried."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from stack.incidents.load import log_metric, new_run, read_run, traffic
 from stack.incidents.site import Site
 from stack.process import StackError, wait_for
 from stack.webhook import Delivery
 
-__all__ = ["Incident", "Outcome", "attempt"]
+__all__ = ["Incident", "Outcome", "attempt", "told"]
 
 # As long as the slowest alert takes: `for` 15 minutes after a window of 5, both scaled.
 _WATCH_SECONDS = 40.0
@@ -21,7 +22,10 @@ class Incident:
     """A fault and the one alert that must come of it, within *bound* seconds.
 
     *happening* causes the fault on entry and mends it on exit. Without an *alert* nothing may
-    arrive. Of other alerts only *companions*, all of them warnings, may arrive.
+    arrive. Of other alerts only *companions*, all of them warnings, may arrive, and those of what
+    was wrong *before*. For *aftermath* seconds after it is over nothing may arrive, while users go
+    on; one that comes again by itself has None. An alert of another environment is called `NAME in
+    ENVIRONMENT`.
     """
 
     name: str
@@ -29,6 +33,14 @@ class Incident:
     alert: str | None
     bound: float
     companions: Collection[str] = ()
+    before: Collection[str] = ()
+    aftermath: float | None = 0.0
+
+    def watched_for(self, seconds: float) -> "Incident":
+        """Return it with an aftermath of so many *seconds* at least, if it may have one."""
+        if self.aftermath is None:
+            return self
+        return replace(self, aftermath=max(self.aftermath, seconds))
 
 
 @dataclass
@@ -49,7 +61,10 @@ class Outcome:
 
 
 def attempt(site: Site, incident: Incident, clock: Callable[[], float] = time.monotonic) -> Outcome:
-    """Let *incident* happen once nothing fires any more, mend it, and watch until nothing fires."""
+    """Let *incident* happen once nothing fires any more, mend it, and watch until nothing fires.
+
+    And then, while its aftermath lasts, that nothing does.
+    """
     outcome = Outcome(incident)
     _wait_until_quiet(site)
     seen = len(site.notifications.deliveries)
@@ -68,17 +83,35 @@ def attempt(site: Site, incident: Incident, clock: Callable[[], float] = time.mo
         )
     _wait_until_quiet(site)
     arrived = _names(site.notifications.deliveries[seen:], "firing")
-    outcome.false_alarms = arrived - {incident.alert, *incident.companions, *_OF_DAYS}
+    expected = {incident.alert, *incident.companions, *incident.before, *_OF_DAYS}
+    over = len(site.notifications.deliveries)
+    _let_users_go_on(site, incident.aftermath)
+    late = _names(site.notifications.deliveries[over:], "firing")
+    outcome.false_alarms = (arrived - expected) | (late - {*_OF_DAYS})
     return outcome
 
 
+def told(site: Site, alert: str) -> None:
+    """Return once the receiver has been told of *alert*."""
+    wait_for(lambda: alert in _names(site.notifications.deliveries, "firing"), f"{alert} arrives")
+
+
 # A day of theirs is 48 minutes here, so that they remember what every incident spent of the budget:
-# their unit tests judge them.
+# their unit tests judge them. And an environment that was taken away is missed for a day.
 _OF_DAYS = ("MLflowErrorBudgetBurn1d", "MLflowErrorBudgetBurn3d")
+_TAKEN_AWAY = 'ALERTS{alertname=~".*Absent", environment!=""}'
+
+
+def _let_users_go_on(site: Site, seconds: float | None) -> None:
+    if seconds:
+        run = new_run(site.mlflow_uri)
+        with traffic(site.mlflow_uri, [read_run(run), log_metric(run)]):
+            time.sleep(seconds)
 
 
 def _wait_until_quiet(site: Site) -> None:
-    amiss = f'ALERTS{{severity!="none", alertname!~"{"|".join(_OF_DAYS)}"}} or up == 0'
+    firing = f'ALERTS{{severity!="none", alertname!~"{"|".join(_OF_DAYS)}"}}'
+    amiss = f"{firing} unless {_TAKEN_AWAY} or up == 0"
     wait_for(
         lambda: not site.prometheus.query(amiss),
         "no alert is pending or fires",
@@ -100,8 +133,13 @@ def _seconds_until(
 
 def _names(deliveries: Collection[Delivery], status: str) -> set[str]:
     return {
-        alert["labels"]["alertname"]
+        _name(alert["labels"])
         for delivery in deliveries
         for alert in delivery.body["alerts"]
         if alert["status"] == status
     }
+
+
+def _name(labels: Mapping[str, str]) -> str:
+    environment = labels.get("environment")
+    return labels["alertname"] + (f" in {environment}" if environment else "")

@@ -11,10 +11,13 @@ import httpx
 from flowgauge.airflow import log_with_mlflow
 
 __all__ = [
+    "NO_RATE_LIMIT",
     "Request",
+    "ask",
     "dag_logging",
     "environment",
     "log_metric",
+    "log_payload",
     "new_run",
     "read_run",
     "repeatedly",
@@ -24,6 +27,14 @@ __all__ = [
 
 # MLflow lets a request wait 30 s for a database connection.
 _PATIENCE_SECONDS = 40
+
+NO_RATE_LIMIT = {
+    "FLOWGAUGE_RATE_LIMITS": '{"mlflow_api": {"max_calls": 1000, "window_seconds": 60}}'
+}
+"""What spares tasks the default limit, which is not as much faster as the rules are here."""
+
+# A process has one environment.
+_one_task = threading.Lock()
 
 Request = Callable[[httpx.Client], object]
 
@@ -54,6 +65,12 @@ def upload(run_id: str, name: str = "model.txt") -> Request:
     return lambda client: client.put(path, content=b"weights")
 
 
+def ask(path: str) -> Request:
+    """Return a request that asks a language model behind *path* a question."""
+    body = {"messages": [{"role": "user", "content": "Is all well?"}]}
+    return lambda client: client.post(path, json=body)
+
+
 @contextmanager
 def traffic(
     uri: str, requests: Sequence[Request], *, clients: int = 2, pause: float = 0.1
@@ -81,14 +98,21 @@ def traffic(
 @contextmanager
 def dag_logging(uri: str, store: str, dag_id: str, *, pause: float) -> Iterator[None]:
     """Let a task of *dag_id* log a payload every *pause* seconds until the block ends."""
+    with repeatedly(lambda: log_payload(uri, store, dag_id), pause=pause):
+        yield
+
+
+def log_payload(uri: str, store: str, dag_id: str) -> None:
+    """Log a payload as a task of *dag_id* would."""
     settings = {
         "MLFLOW_TRACKING_URI": uri,
         "FLOWGAUGE_STORE": store,
         "AIRFLOW_CTX_DAG_ID": dag_id,
         "AIRFLOW_CTX_TASK_ID": "load",
+        **NO_RATE_LIMIT,
     }
-    with environment(settings), repeatedly(lambda: log_with_mlflow({"rows": 1000}), pause=pause):
-        yield
+    with _one_task, environment(settings):
+        log_with_mlflow({"rows": 1000})
 
 
 @contextmanager

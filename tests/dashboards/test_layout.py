@@ -6,7 +6,7 @@ import pytest
 
 from flowgauge.assets import asset
 from flowgauge.rules.files import read_rules
-from tests.dashboards.boards import BOARDS, panels
+from tests.dashboards.boards import BOARDS, panel_queries, panels
 
 # What Grafana 12 draws; graph, singlestat, table-old and the like went with Angular.
 DRAWN = {"heatmap", "row", "stat", "state-timeline", "table", "timeseries"}
@@ -33,6 +33,14 @@ def test_grafana_migrates_nothing(board: dict[str, Any]) -> None:
     """Dashboard and panels say that they are current, so Grafana changes nothing on loading."""
     assert board["schemaVersion"] == 41
     assert {panel["pluginVersion"] for panel in panels(board)} == {"12.1.0"}
+
+
+def test_no_query_asks_a_variable_that_is_not_there(board: dict[str, Any]) -> None:
+    """What a query has after a dollar is a variable of the dashboard, or Grafana's own."""
+    known = {variable["name"] for variable in board["templating"]["list"]}
+    asked = {name for one in panel_queries(board) for name in re.findall(r"\$(\w+)", one.expr)}
+
+    assert {name for name in asked if not name.startswith("__")} <= known
 
 
 def test_ids_are_unique(board: dict[str, Any]) -> None:
@@ -141,9 +149,16 @@ def _alerts() -> list[Any]:
 
 @pytest.mark.parametrize("alert", _alerts(), ids=lambda rule: str(rule.alert))
 def test_an_alerts_link_leads_to_a_dashboard_that_understands_it(alert: Any) -> None:
-    """An alert's dashboard_url names a dashboard of ours and only variables that it has."""
+    """An alert's dashboard_url names a dashboard of ours and only variables that it has.
+
+    Among these are the alert's environment, cluster and namespace; the watchdog is of all.
+    """
     url = urlsplit(alert.annotations["dashboard_url"])
     board = BOARDS[url.path.removeprefix("/d/")]
     variables = {f"var-{each['name']}" for each in board["templating"]["list"]}
 
-    assert parse_qs(url.query).keys() <= variables
+    asked = parse_qs(url.query).keys()
+
+    assert asked <= variables
+    if alert.alert != "FlowgaugeWatchdog":
+        assert asked >= {"var-environment", "var-cluster", "var-namespace"}

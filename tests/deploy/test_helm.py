@@ -125,6 +125,7 @@ alerts:
   MLflowHighLatency: {threshold: 2.5, for: 15m, severity: critical, labels: {team: data}}
   MLflowRateLimitSaturated: {threshold: 1e3}
   FlowgaugeRelayDown: {enabled: false}
+objective: 99.95
 urls: {dashboards: "https://grafana.corp.internal/g", runbooks: "https://wiki.corp.internal/r"}
 prometheus: {scrape_interval: 30s}
 image: registry.corp.internal:5000/data/flowgauge:1.2.3

@@ -24,6 +24,7 @@ def test_incidents_name_alerts_that_exist() -> None:
     for incident in INCIDENTS.values():
         assert incident.alert is None or incident.alert in severities
         assert {severities[name] for name in incident.companions} <= {"warning"}
+        assert {name.partition(" in ")[0] for name in incident.before} <= severities.keys()
 
 
 def test_scaled_rules_keep_their_proportions(folder: Path) -> None:

@@ -136,6 +136,8 @@ tests:
         exp_samples:
           - {labels: 'slo:mlflow_error_budget:ratio{environment="prod"}', value: 1}
           - {labels: 'slo:mlflow_error_budget:ratio{environment="dev"}', value: 1}
+          - {labels: 'slo:mlflow_slo_requests:least_rate{environment="prod"}', value: 1}
+          - {labels: 'slo:mlflow_slo_requests:least_rate{environment="dev"}', value: 1}
           - {labels: 'flowgauge:watchdog:always{environment="prod"}', value: 1}
           - {labels: 'flowgauge:watchdog:always{environment="dev"}', value: 1}
           - {labels: 'job:flowgauge_exporter:absent{environment="prod"}', value: 1}
@@ -145,6 +147,42 @@ tests:
         exp_samples:
           - {labels: '{environment="dev"}', value: 1}
 """
+
+
+def test_the_objective_is_the_environments_own(accepts: Callable[..., str], folder: Path) -> None:
+    """Alerts, their texts, and the traffic below which nothing is said follow the objective."""
+    given = {"domains": {"mlflow": "h"}, "objective": 99.9}
+    for path, text in render("test", Environment.model_validate(given)).items():
+        if path.startswith("prometheus/rules/"):
+            (folder / Path(path).name).write_text(text)
+    (folder / "test.yaml").write_text(_STRICTER)
+    accepts("promtool", "test", "rules", folder / "test.yaml")
+
+
+# Of one job a 66th of the requests fail; of the other all, of which there is one in 12 s.
+_STRICTER = """\
+rule_files: [server.yaml, slo.yaml]
+evaluation_interval: 30s
+tests:
+  - interval: 1m
+    input_series:
+      - series: mlflow_http_requests_total{environment="test", job="busy", status="200"}
+        values: 0+5910x20
+      - series: mlflow_http_requests_total{environment="test", job="busy", status="500"}
+        values: 0+90x20
+      - series: mlflow_http_requests_total{environment="test", job="quiet", status="500"}
+        values: 0+5x20
+    alert_rule_test:
+      - alertname: MLflowErrorBudgetBurn1h
+        eval_time: 10m
+        exp_alerts:
+          - exp_labels: {severity: critical, environment: test, job: busy}
+            exp_annotations:
+              summary: MLflow is spending its error budget; at this rate 30 days' worth lasts less than 2 days.
+              description: Over the last 1h and the last 5m, requests failed at 15 times the rate that the objective of 99.9 % allows.
+              runbook_url: https://github.com/flowgauge/flowgauge/blob/main/runbooks/MLflowErrorBudgetBurn1h.md
+              dashboard_url: https://grafana.example.com/d/flowgauge-alerts?var-job=busy&var-environment=test
+"""  # noqa: E501 - as promtool compares them
 
 
 def test_an_override_changes_what_it_names_and_nothing_else(full: Path) -> None:

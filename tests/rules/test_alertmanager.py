@@ -18,6 +18,7 @@ from flowgauge.assets import asset
 from flowgauge.rules.files import read_rules
 from stack.process import wait_for
 from stack.prometheus import alertmanager
+from tests.documents import blocks
 
 _CONFIGURATION = asset("alerts") / "alertmanager.yml"
 _ALERTS = {
@@ -297,3 +298,22 @@ def _with_webhooks(folder: Path, received: "Queue[tuple[str, str]]") -> Path:
     file = folder / "alertmanager.yml"
     file.write_text(yaml.safe_dump(configuration))
     return file
+
+
+@pytest.mark.parametrize("alert", ["MLflowServerAbsent", "FlowgaugeExporterAbsent"])
+def test_what_was_taken_down_on_purpose_is_silenced(notifier: str, alert: str) -> None:
+    """The runbook's command, as it stands, silences an environment, and no other."""
+    page = asset("runbooks") / f"{alert}.md"
+    (command,) = [one.text for one in blocks(page, language="bash") if "amtool" in one.text]
+    gone = f"gone-{uuid4().hex}"
+    written = command.replace("http://alertmanager:9093", notifier.removesuffix("/api/v2/alerts"))
+    written = written.replace("environment=dev", f"environment={gone}")
+    subprocess.run(["bash", "-euc", written], check=True, capture_output=True)
+    _post(notifier, [_alert(alert, gone), _alert(alert, f"not-{gone}")])
+
+    def states() -> dict[str, str]:
+        answer = httpx.get(notifier, params={"filter": f"alertname={alert}"}, timeout=30).json()
+        return {one["labels"]["environment"]: one["status"]["state"] for one in answer}
+
+    wait_for(lambda: states().get(gone) == "suppressed", "it is silenced")
+    wait_for(lambda: states().get(f"not-{gone}") == "active", "the other is told")

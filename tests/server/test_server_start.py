@@ -238,6 +238,15 @@ def test_a_version_that_is_not_supported_is_one_sentence(folder: Path) -> None:
     assert "needs MLflow 3.3 or newer and this is 3.1.4: upgrade MLflow, or run it with" in said
 
 
+def test_a_prometheus_client_that_lacks_a_name_is_one_sentence(folder: Path) -> None:
+    """The command ends and says what would work, before any worker starts."""
+    env = _hook(folder, "from prometheus_client import values; del values.MutexValue")
+    code, said = failure(_server(folder), folder, **env)
+    assert code == 2
+    assert "lacks prometheus_client.values.MutexValue, which flowgauge's server app needs" in said
+    assert said.count("Error: ") == 1
+
+
 def test_the_command_pays_nothing_for_finding_the_app() -> None:
     """Importing the package, as `mlflow server` does first, loads no metrics and no MLflow."""
     heavy = {"prometheus_client", "starlette", "fastapi", "mlflow", "sqlalchemy"}
@@ -253,3 +262,12 @@ def test_several_workers_of_uvicorn_alone_are_refused(folder: Path) -> None:
     command = [sys.executable, "-m", "uvicorn", *FACTORY, "--workers", "2"]
     _, said = failure([*command, "--port", str(free_port())], folder)  # uvicorn's code is 0
     assert "start them with `mlflow server --app-name flowgauge`" in said
+
+
+def test_several_workers_of_gunicorn_are_refused(folder: Path) -> None:
+    """Nor could they know of each other: each scrape would show another one's numbers."""
+    options = ("--workers", "2", "--worker-class", "uvicorn.workers.UvicornWorker")
+    command = [python_tool("gunicorn"), *options, "--bind", f"{LOOPBACK}:{free_port()}"]
+    code, said = failure([*command, "flowgauge.server:create_app()"], folder)
+    assert code == 3
+    assert "several workers need a folder to share their metrics in" in said

@@ -107,7 +107,8 @@ def check_rules_command(
         sources,
         read_unit_tests(tests, sources),
         find(promtool),
-        vocabulary=_vocabulary(sources, pages, ours=ours),
+        # Some of our rules read what others record.
+        vocabulary=_vocabulary(read_sources(()) if ours and rules else sources, pages, ours=ours),
         timing=Timing(scrape_interval or (_OUR_SCRAPE_INTERVAL if ours else None), retention),
         runbooks=runbooks or (asset("runbooks") if ours else None),
         links=AS_WRITTEN if ours else None,
@@ -129,8 +130,6 @@ def _vocabulary(sources: Sequence[Source], pages: Sequence[Path], *, ours: bool)
     known: list[Known] = [of_page(page) for page in pages]
     if ours:
         known.append(of_metrics((*ALL_METRICS, *MLFLOW_METRICS)))
-        # Some of our rules read what others record.
-        sources = read_sources(())
     groups = [group for source in sources for group in source.file.groups]
     return Vocabulary(groups, reduce(Known.__or__, known) if known else None)
 

@@ -13,6 +13,7 @@ from flowgauge.environment.values import (
     Image,
     KubernetesName,
     NonEmpty,
+    Objective,
     Quantity,
     ScrapeInterval,
     SecretFile,
@@ -272,6 +273,9 @@ class Environment(_Section):
     """Rate limits by key, such as mlflow_api."""
     alerts: dict[str, AlertOverride] = Field(default_factory=dict)
     """Alerts by name."""
+    objective: Objective = 99.5
+    """How many percent of the requests to MLflow are to be served. The others are the error budget,
+    which the alerts MLflowErrorBudgetBurn* and the dashboards' budget are about."""
     urls: Urls = Field(default_factory=Urls)
     receivers: dict[ReceiverName, Receiver] = Field(default_factory=dict)
     """`page` is told of critical alerts, `ticket` of warnings; without one they are only shown.

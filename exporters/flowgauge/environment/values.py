@@ -22,6 +22,7 @@ __all__ = [
     "Image",
     "KubernetesName",
     "NonEmpty",
+    "Objective",
     "Quantity",
     "ScrapeInterval",
     "SecretFile",
@@ -49,6 +50,8 @@ _LABELS_OF_OURS = {"alertname", "severity", "environment"}
 _FASTEST_SCRAPE_SECONDS = 10
 # With more, a drained pool would be told later than two minutes after the third time-out.
 _SLOWEST_SCRAPE_SECONDS = 30
+_LOWEST_OBJECTIVE = 95
+_HIGHEST_OBJECTIVE = 99.99
 
 
 def seconds(duration: str) -> float:
@@ -123,6 +126,16 @@ def _as_scrape_interval(value: str) -> str:
     return value
 
 
+def _as_objective(value: float) -> float:
+    if not _LOWEST_OBJECTIVE <= value <= _HIGHEST_OBJECTIVE:
+        raise ValueError(
+            f"must be a percentage from {_LOWEST_OBJECTIVE} to {_HIGHEST_OBJECTIVE}: with a lower "
+            "one no outage is fast enough for MLflowErrorBudgetBurn1h, with a higher one the first "
+            "outage spends all of the budget before anybody is told"
+        )
+    return value
+
+
 def _as_host_port(value: str) -> str:
     match = _HOST_PORT.fullmatch(value)
     if not match or not 0 < int(match["port"]) < 2**16:
@@ -167,6 +180,11 @@ NonEmpty = Annotated[str, AfterValidator(_non_empty), _shown(r".*\S.*")]
 Duration = Annotated[str, AfterValidator(_as_duration), _shown(r"(?:\d+(?:ms|[ywdhms]))+")]
 AlertLabel = Annotated[str, AfterValidator(_as_alert_label), _shown(_LABEL.pattern)]
 ScrapeInterval = Annotated[str, AfterValidator(_as_scrape_interval), _shown(r"[12]\ds|30s")]
+Objective = Annotated[
+    float,
+    AfterValidator(_as_objective),
+    Field(json_schema_extra={"minimum": _LOWEST_OBJECTIVE, "maximum": _HIGHEST_OBJECTIVE}),
+]
 HostPort = Annotated[str, AfterValidator(_as_host_port), _shown(r".+:\d+")]
 SecretFile = Annotated[str, AfterValidator(_as_secret_file), _shown("/.+")]
 Image = Annotated[str, AfterValidator(_as_image)]

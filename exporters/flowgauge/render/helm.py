@@ -36,6 +36,7 @@ def helm_values(name: str, environment: Environment) -> str:
             name: alert.model_dump(by_alias=True, exclude_defaults=True)
             for name, alert in environment.alerts.items()
         },
+        "objective": environment.objective,
         "urls": environment.urls.model_dump(exclude_none=True),
     }
     return _HEAD.format(namespace=settings.namespace) + to_yaml(_said(**values))

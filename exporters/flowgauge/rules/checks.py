@@ -1,8 +1,9 @@
 """All that `flowgauge check-rules` checks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from flowgauge.links import Links
@@ -50,13 +51,16 @@ def check_rules(
 
     Rules that link to *links* are held to the style of flowgauge's own.
     """
-    findings = [
-        *_promtool(sources, tests, promtool, jobs),
-        *lint(sources, vocabulary, timing),
-        *(house_style(sources, vocabulary, links) if links else ()),
-        *(_untested(sources, tests) if tests else ()),
-        *(_unexplained(sources, runbooks) if runbooks else ()),
-    ]
+    with ThreadPoolExecutor(jobs) as pool:
+        judgements = _promtool(sources, tests, promtool, pool)
+        # It takes the longest: all else is done meanwhile.
+        ours = [
+            *lint(sources, vocabulary, timing),
+            *(house_style(sources, vocabulary, links) if links else ()),
+            *(_untested(sources, tests) if tests else ()),
+            *(_unexplained(sources, runbooks) if runbooks else ()),
+        ]
+        findings = [*chain.from_iterable(one.result() for one in judgements), *ours]
     return Checked(
         alerts=len(alert_names(sources)),
         records=sum(rule.record is not None for one in sources for rule in one.file.rules),
@@ -66,16 +70,16 @@ def check_rules(
 
 
 def _promtool(
-    sources: Sequence[Source], tests: Sequence[UnitTests], promtool: Promtool, jobs: int
-) -> Iterator[Finding]:
+    sources: Sequence[Source],
+    tests: Sequence[UnitTests],
+    promtool: Promtool,
+    pool: ThreadPoolExecutor,
+) -> Sequence[Future[list[Finding]]]:
     resources = {source.path: source.text for source in sources if source.is_resource}
     # The longest first: else the last one is waited for alone.
     longest = sorted(tests, key=lambda one: one.path.stat().st_size, reverse=True)
-    with ThreadPoolExecutor(jobs) as pool:
-        tested = [pool.submit(_tested, one, resources, promtool) for one in longest]
-        checked = pool.submit(_refused, sources, promtool)
-        yield from checked.result()
-        yield from filter(None, (one.result() for one in tested))
+    tested = [pool.submit(_tested, one, resources, promtool) for one in longest]
+    return [pool.submit(_refused, sources, promtool), *tested]
 
 
 def _refused(sources: Sequence[Source], promtool: Promtool) -> list[Finding]:
@@ -99,7 +103,7 @@ def _valid(source: Source, promtool: Promtool) -> Finding | None:
     return Finding(source.path, "", "promtool", failure) if failure else None
 
 
-def _tested(tests: UnitTests, resources: Mapping[Path, str], promtool: Promtool) -> Finding | None:
+def _tested(tests: UnitTests, resources: Mapping[Path, str], promtool: Promtool) -> list[Finding]:
     if resources.keys().isdisjoint(tests.rule_files):
         failure = promtool.test(tests.path)
     else:
@@ -108,7 +112,7 @@ def _tested(tests: UnitTests, resources: Mapping[Path, str], promtool: Promtool)
         with scratch_folder({**files, tests.path: tests.path.read_text()}) as folder:
             failure = promtool.test(inside(folder, tests.path))
             failure = failure and failure.replace(str(folder), "")
-    return Finding(tests.path, "", "test", failure) if failure else None
+    return [Finding(tests.path, "", "test", failure)] if failure else []
 
 
 def _untested(sources: Sequence[Source], tests: Sequence[UnitTests]) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from sqlalchemy.pool import NullPool
 
 from flowgauge import metrics
 from flowgauge.errors import UsageError
+from flowgauge.redact import quote
 from flowgauge.server.inventory_questions import COUNTED, Row, answers
 from flowgauge.server.metrics_folder import INVENTORY, INVENTORY_DRAFT, INVENTORY_LOCK
 
@@ -73,8 +74,8 @@ def inventory_seconds() -> int:
     said = os.environ.get(INTERVAL_VARIABLE) or str(_EVERY_SECONDS)
     if not (said.isascii() and said.isdecimal()):
         raise UsageError(
-            f"{INTERVAL_VARIABLE} is {said!r}: give a whole number of seconds, how often to count "
-            "what is in MLflow's database at most, or 0 for never"
+            f"{INTERVAL_VARIABLE} is {quote(said)!r}: give a whole number of seconds, how often to "
+            "count what is in MLflow's database at most, or 0 for never"
         )
     return int(said)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.redact import quote
+from flowgauge.redact import quote, redact_text
 
 if TYPE_CHECKING:
     from requests import Response as Answer
@@ -104,8 +104,15 @@ class Name:
             return False
         try:
             reduce(getattr, self.attribute.split("."), importlib.import_module(self.where))
-        except (ImportError, AttributeError):
+        except AttributeError:
             return True
+        except ImportError as error:
+            if f"{self.where}.".startswith(f"{error.name}."):
+                return True
+            raise UsageError(
+                f"MLflow's {self.where} does not load ({type(error).__name__}: "
+                f"{quote(str(error))}): install what it lacks beside MLflow"
+            ) from None
         except Exception as error:  # noqa: BLE001 - a login's configuration fails as it likes
             raise UsageError(
                 f"MLflow's {self.where} does not load ({type(error).__name__}: "
@@ -328,7 +335,7 @@ def bootstrap_basic_auth() -> None:
         try:
             auth.bootstrap_admin_user()
         except MlflowException as error:
-            raise FlowgaugeError(error.message) from error
+            raise FlowgaugeError(redact_text(error.message)) from error
         os.environ[environment_variables._MLFLOW_AUTH_ADMIN_BOOTSTRAPPED.name] = "true"  # noqa: SLF001
     if hasattr(environment_variables, "_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"):
         token = environment_variables._MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN  # noqa: SLF001

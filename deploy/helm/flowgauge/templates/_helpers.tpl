@@ -84,7 +84,7 @@ FLOWGAUGE_WEB_CONFIG_FILE: /etc/flowgauge/web/web-config.yml
 {{- $text -}}
 {{- end }}
 
-{{/* A file of rules with what `alerts` changes: (list $ path). */}}
+{{/* A file of rules with what `alerts` and `objective` change: (list $ path). */}}
 {{- define "flowgauge.rules" -}}
 {{- $overrides := (index . 0).Values.alerts -}}
 {{- $text := include "flowgauge.linked" . -}}
@@ -93,6 +93,7 @@ FLOWGAUGE_WEB_CONFIG_FILE: /etc/flowgauge/web/web-config.yml
 {{- else -}}
   {{- $text = regexReplaceAll "environment=\"ENVIRONMENT\",? ?| *environment: ENVIRONMENT\n" $text "" | replace "{}" "" -}}
 {{- end -}}
+{{- $text = replace "99.5" (printf "%v" (index . 0).Values.objective) $text -}}
 {{- $file := fromYaml $text -}}
 {{- range $group := $file.groups }}
   {{- $rules := list }}
