@@ -139,7 +139,7 @@ def failure(command: Sequence[str], folder: Path, **env: str) -> tuple[int, str]
         (
             (),
             {"FLOWGAUGE_METRICS_TOKEN_FILE": "nowhere"},
-            "FLOWGAUGE_METRICS_TOKEN_FILE is 'nowhere', which cannot be read, No such file",
+            "FLOWGAUGE_METRICS_TOKEN_FILE is '***', which cannot be read, No such file",
         ),
         ((), {"FLOWGAUGE_METRICS_ADDRESS": "9100"}, "FLOWGAUGE_METRICS_ADDRESS is '9100': give"),
         ((), {"FLOWGAUGE_METRICS_ADDRESS": ":0"}, "port 0 is one that nobody knows: choose"),
