@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 JOBS   ?= 3
 # Programs to take from Debian sid instead of from this machine: make incidents NEWER=prometheus
 NEWER  ?=
+# Where `make test-charts` puts the charts of others, or finds them unpacked: official, community, airflow.
+CHARTS ?= .run/charts
 
 empty :=
 export PATH := $(subst $(empty) ,,$(NEWER:%=$(CURDIR)/.run/programs/%/bin:))$(PATH)
@@ -57,6 +59,13 @@ test-fast: $(VENV)/.ready ## run what needs no server: half a minute, for while 
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --quiet \
 	    -k 'not redis and not postgresql' $(FAST)
 
+# The fast tests have seen little of what only a server shows: TESTS=tests takes all, and an hour.
+.PHONY: coverage
+coverage: $(VENV)/.ready ## say which lines the fast tests run; TESTS=tests/store for others; pages in build/coverage
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --quiet --cov \
+	    --cov-report=term:skip-covered --cov-report=html:build/coverage \
+	    $(or $(TESTS),-k 'not redis and not postgresql' $(FAST))
+
 .PHONY: faults
 faults: setup ## kill log calls at every line of theirs: nothing may be lost or doubled
 	@$(BIN)/python -m stack.faults $(ARGS)
@@ -80,6 +89,17 @@ test-oidc: setup .run/oidc/.ready ## test the server app around mlflow-oidc-auth
 .run/oidc/.ready: pyproject.toml scripts/oidc-packages
 	@PYTHON=$(or $(PYTHON_OIDC),python3.12) scripts/oidc-packages .run/oidc
 	@touch $@
+
+.PHONY: test-charts
+test-charts: $(VENV)/.ready ## render our values with the charts of MLflow, community-charts and Airflow; CHARTS=folder
+	@scripts/kubernetes-tools $(BIN)
+	@scripts/charts $(CHARTS)
+	@CHARTS=$(CHARTS) $(BIN)/python -m pytest --numprocesses $(JOBS) tests/deploy/charts.py
+
+.PHONY: test-victoria-metrics
+test-victoria-metrics: $(VENV)/.ready ## have VictoriaMetrics scrape, and vmalert evaluate, as docs/recipes.md says
+	@scripts/newer-programs victoria-metrics
+	@PATH=$(CURDIR)/.run/programs/victoria-metrics/bin:$$PATH $(BIN)/python -m pytest tests/deploy/victoria_metrics.py
 
 .PHONY: test-matrix
 test-matrix: setup ## test on the versions that users run (hours); ONLY=mlflow-3.9,airflow for some
@@ -142,10 +162,14 @@ render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is dep
 
 .PHONY: bench
 bench: setup ## measure what flowgauge costs, beside its peers (an hour)
-	@for benchmark in log_call rate_limit_acquire rate_limit_fleet rate_limit_crowd scrape mlflow_load \
+	@for benchmark in log_call walk budget backlog rate_limit_acquire rate_limit_fleet rate_limit_crowd scrape mlflow_load \
 	    store_scale store_load \
 	    redis_held server_app attribution; do \
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
+
+.PHONY: plain-site
+plain-site: setup ## show what a site of plain MLflow DAGs sees, panel by panel (AIRFLOW_PYTHON= for another Airflow)
+	@$(BIN)/python -m tests.airflow_versions.plain_site
 
 .PHONY: check-dashboards
 check-dashboards: $(VENV)/.ready ## check that the dashboards' JSON is what the definitions generate

@@ -1,6 +1,6 @@
 """What a log call costs a task: flowgauge on each store against MLflow's fluent API.
 
-    python -m benchmarks.log_call
+    python -m benchmarks.log_call [--trials 1]
 
 Every trial is a new process that has loaded what an Airflow task's process has loaded before the
 task's code begins. It logs one payload (cold: imports included), then 19 more (warm).
@@ -8,77 +8,21 @@ task's code begins. It logs one payload (cold: imports included), then 19 more (
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
+
+from benchmarks.first_call import FLUENT
 from stack.mlflow import mlflow_server
 from stack.postgres import postgres
 from stack.redis import redis_server
-
-_TRIALS = 5
-# With the first, what the rate limit allows a minute.
-_WARM_CALLS = 19
-_PAYLOAD = {"rows": 442, "null_rate": 0.01}
-_FACTS = {"checksum": "9f86d081", "source": "diabetes"}
-_TAGS = {"environment": "dev", "component": "etl"}
-
-
-def _now() -> None:
-    from flowgauge.airflow import log_with_mlflow  # noqa: PLC0415 - is measured
-
-    assert log_with_mlflow({**_PAYLOAD, **_FACTS}, "run", "benchmark", _TAGS)
-
-
-def _later() -> None:
-    from flowgauge.airflow import log_with_mlflow  # noqa: PLC0415 - is measured
-
-    log_with_mlflow({**_PAYLOAD, **_FACTS}, "run", "benchmark", _TAGS, delivery="later")
-
-
-def _fluent() -> None:
-    import mlflow  # noqa: PLC0415 - is measured
-
-    mlflow.set_experiment("benchmark")
-    with mlflow.start_run(run_name="run"):
-        for name, value in _FACTS.items():
-            mlflow.log_param(name, value)
-        for name, figure in _PAYLOAD.items():
-            mlflow.log_metric(name, figure)
-        for name, value in _TAGS.items():
-            mlflow.set_tag(name, value)
-
-
-_FLUENT = "fluent API"
-_WAYS: dict[str, Callable[[], None]] = {"now": _now, "later": _later, _FLUENT: _fluent}
-
-
-def _trial(way: str) -> dict[str, float]:
-    """Measure in this process: seconds of the first call, of a later one, and MB on top."""
-    import airflow.sdk.execution_time.task_runner  # noqa: F401, PLC0415 - what a task finds loaded
-
-    before = _peak_mb()
-    log = _WAYS[way]
-    started = time.perf_counter()
-    log()
-    cold = time.perf_counter() - started
-    warm = []
-    for _ in range(_WARM_CALLS):
-        started = time.perf_counter()
-        log()
-        warm.append(time.perf_counter() - started)
-    return {"cold": cold, "warm": statistics.median(warm), "megabytes": _peak_mb() - before}
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @contextmanager
@@ -92,7 +36,7 @@ def _stores(folder: Path) -> Iterator[Mapping[str, str]]:
         }
 
 
-def _compare(folder: Path) -> Mapping[tuple[str, str], Mapping[str, float]]:
+def _compare(folder: Path, number: int) -> Mapping[tuple[str, str], Mapping[str, float]]:
     """Return the medians by store and way; the fluent API has no store."""
     # The rate limit is not what is measured.
     (folder / "benchmark.yaml").write_text(
@@ -108,10 +52,10 @@ def _compare(folder: Path) -> Mapping[tuple[str, str], Mapping[str, float]]:
             "FLOWGAUGE_ENVIRONMENTS": str(folder),
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
-        measured = [("", _FLUENT), *((store, way) for store in stores for way in ("now", "later"))]
+        measured = [("", FLUENT), *((store, way) for store in stores for way in ("now", "later"))]
         trials: dict[tuple[str, str], list[dict[str, float]]] = {each: [] for each in measured}
         # In turn, so that what else the machine does hits all alike; the first round warms up.
-        for _ in range(_TRIALS + 1):
+        for _ in range(number + 1):
             for (store, way), results in trials.items():
                 own = {**env, "FLOWGAUGE_STORE": stores.get(store, stores["SQLite"])}
                 results.append(_in_new_process(way, own))
@@ -119,7 +63,7 @@ def _compare(folder: Path) -> Mapping[tuple[str, str], Mapping[str, float]]:
 
 
 def _in_new_process(way: str, env: Mapping[str, str]) -> Any:
-    command = [sys.executable, __file__, way]
+    command = [sys.executable, "-m", "benchmarks.first_call", way]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -131,11 +75,13 @@ def _medians(results: list[dict[str, float]]) -> dict[str, float]:
 _ROW = "{:22}{:>14}{:>8}{:>14}{:>8}{:>12}"
 
 
-def main() -> None:
+@click.command(context_settings={"show_default": True})
+@click.option("--trials", default=5, help="New processes for each store and way, beside a first.")
+def main(trials: int) -> None:
     """Run the comparison and print it as a table."""
     with tempfile.TemporaryDirectory() as folder:
-        medians = _compare(Path(folder))
-    theirs = medians["", _FLUENT]
+        medians = _compare(Path(folder), trials)
+    theirs = medians["", FLUENT]
     print(_ROW.format("", "first call", "", "later call", "", "memory"))
     for (store, way), ours in medians.items():
         figures = []
@@ -145,7 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(_trial(sys.argv[1])))
-    else:
-        main()
+    main()

@@ -34,6 +34,8 @@ from stack.postgres import postgres
 from stack.process import LOOPBACK, python_tool
 from stack.redis import redis_server
 
+__all__ = ["postgres_outbox", "redis_outbox", "sqlite_outbox"]
+
 _DAGS, _TASKS, _WINDOWS = 500, 100, 1000
 _SMALL, _LARGE = (1_000_000, 200), (100_000, 5_000)
 _SCRAPES, _STEPS = 5, 200
@@ -64,7 +66,8 @@ def _sqlite_owners(url: str) -> None:
             db.executemany(f"INSERT INTO counts VALUES ({number}, ?, ?)", rows)
 
 
-def _sqlite_outbox(url: str, number: int, size: int) -> None:
+def sqlite_outbox(url: str, number: int, size: int) -> None:
+    """Let the outbox hold *number* entries of *size* bytes, and nothing else."""
     with _sqlite(url) as db:
         db.execute("DELETE FROM outbox")
         db.executemany(
@@ -92,7 +95,8 @@ def _redis_owners(url: str) -> None:
     pipe.execute()
 
 
-def _redis_outbox(url: str, number: int, size: int) -> None:
+def redis_outbox(url: str, number: int, size: int) -> None:
+    """Let the outbox hold *number* entries of *size* bytes, and nothing else."""
     client: Any = redis.Redis.from_url(url)
     client.eval("redis.call('DEL', unpack(KEYS))", 3, *_redis_lists())
     at_once = 1000
@@ -130,7 +134,8 @@ def _postgres_owners(url: str) -> None:
                     copy.write_row((ids[kind, place], *row))
 
 
-def _postgres_outbox(url: str, number: int, size: int) -> None:
+def postgres_outbox(url: str, number: int, size: int) -> None:
+    """Let the outbox hold *number* entries of *size* bytes, and nothing else."""
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("TRUNCATE flowgauge.outbox")
         db.execute(
@@ -256,13 +261,13 @@ def main() -> None:
         folder.chmod(0o755)
         if "sqlite" in chosen:
             url = f"sqlite:///{folder}/store.db"
-            _measure("sqlite", folder, url, _sqlite_owners, _sqlite_outbox)
+            _measure("sqlite", folder, url, _sqlite_owners, sqlite_outbox)
         if "redis" in chosen:
             with redis_server(folder / "redis") as url:
-                _measure("redis", folder, url, _redis_owners, _redis_outbox)
+                _measure("redis", folder, url, _redis_owners, redis_outbox)
         if "postgresql" in chosen:
             with postgres(folder / "postgres") as server:
-                _measure("postgresql", folder, server.url, _postgres_owners, _postgres_outbox)
+                _measure("postgresql", folder, server.url, _postgres_owners, postgres_outbox)
 
 
 if __name__ == "__main__":

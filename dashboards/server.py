@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboards import alert_rules, budget, common
+from dashboards import alert_rules, budget, common, jobs
 from dashboards.grafana import (
     Panel,
     above,
@@ -86,6 +86,7 @@ def server() -> Any:
             *_workers(),
             *_work(),
             *_traces(),
+            *jobs.panels(),
             *_budget(),
         ],
         links=common.links(but=common.SERVER),

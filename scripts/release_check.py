@@ -3,7 +3,7 @@
 python scripts/release_check.py            checks what lies here
 python scripts/release_check.py v0.2.0     checks what the tag v0.2.0 would publish
 
-It runs in `.venv`; twine, zizmor and cyclonedx-py are those of `.run/release`.
+It runs in `.venv`; twine, zizmor, hadolint and cyclonedx-py are those of `.run/release`.
 """
 
 import argparse
@@ -61,6 +61,7 @@ def main() -> None:
     (_DIST / "notes.md").write_text(notes)
     _packages(version)
     _chart()
+    _run(_TOOLS / "hadolint", "deploy/Dockerfile")
     _run(_TOOLS / "zizmor", "--offline", "--quiet", ".github", "action.yml")
     sys.stdout.write(f"dist/ holds what {tag or version} would publish:\n")
     sys.stdout.writelines(f"  {path.name}\n" for path in sorted(_DIST.iterdir()))

@@ -52,7 +52,9 @@ class Airflow:
 def airflow_version(python: str = sys.executable) -> str:
     """Return the version of Airflow that is installed beside *python*."""
     code = "from importlib.metadata import version; print(version('apache-airflow'))"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=True, start_new_session=True
+    )
     return done.stdout.strip()
 
 
@@ -100,6 +102,7 @@ def airflow_home(
         capture_output=True,
         text=True,
         check=False,
+        start_new_session=True,
     )
     if migrated.returncode != 0:
         raise StackError(f"airflow db migrate failed:\n{migrated.stderr[-2000:]}")

@@ -24,7 +24,7 @@ import psutil
 from stack.airflow import airflow
 from stack.exporter import exporter
 from stack.mlflow import MlflowServer, mlflow_server
-from stack.process import LOOPBACK, StackError
+from stack.process import LOOPBACK, Interrupted, StackError, interruptible, pause
 from stack.prometheus import Prometheus, alertmanager, prometheus
 from stack.relay import relay
 from stack.rules import scaled_rules
@@ -105,11 +105,11 @@ class _Mlflow:
 def main(folder: Path, **ports: int) -> None:
     """Run the whole system on 127.0.0.1 until Ctrl-C."""
     chosen = _Ports(**{name.removesuffix("_port"): port for name, port in ports.items()})
-    with _alone(folder), _signals() as outages:
+    with interruptible(), _outages() as outages, _alone(folder):
         chosen.require_free()
         try:
             _run(folder, chosen, outages)
-        except KeyboardInterrupt:
+        except Interrupted:
             pass
         except StackError as error:
             raise click.ClickException(str(error)) from None
@@ -145,22 +145,13 @@ def _pid_file(folder: Path) -> Path:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Turn SIGTERM into Ctrl-C, and each SIGUSR1 into an element of the list that is yielded."""
+def _outages() -> Iterator[list[int]]:
+    """Turn each SIGUSR1 into an element of the list that is yielded."""
     outages: list[int] = []
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        # Whoever presses Ctrl-C twice still gets a clean stop.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        click.echo("\nStopping ...")
-        raise KeyboardInterrupt
 
     def outage(number: int, _frame: FrameType | None) -> None:
         outages.append(number)
 
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGUSR1, outage)
     yield outages
 
@@ -259,7 +250,7 @@ def _watch(monitor: Prometheus, mlflow: _Mlflow, outages: list[int]) -> None:
     back_at: float | None = None
     while True:
         click.echo(_live_line(monitor))
-        time.sleep(_LINE_SECONDS)
+        pause(_LINE_SECONDS)
         if back_at is None and outages:
             click.echo(f"MLflow is gone for {_OUTAGE_SECONDS} s; the DAGs go on.")
             mlflow.stop()

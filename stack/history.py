@@ -290,6 +290,12 @@ class _Day:
         server(metrics.RUNS, "active", "RUNNING").set(self._times(9))
         server(metrics.RUNS, "deleted", "FINISHED").set(1270)
         server(metrics.TRACES).set(round(3e6 - 200 * left))
+        scored = round(1440 - left)
+        for status, jobs in (("SUCCEEDED", scored - scored // 40), ("FAILED", scored // 40)):
+            server(metrics.JOBS, "run_online_trace_scorer", status).set(jobs)
+        server(metrics.JOBS, "run_online_trace_scorer", "RUNNING").set(1)
+        server(metrics.JOBS, "run_online_trace_scorer", "PENDING").set(1)
+        server(metrics.JOBS_OLDEST_PENDING, "run_online_trace_scorer").set(at - 20 - left % 40)
         server(metrics.REGISTERED_MODELS).set(31)
         for stage, versions in (("None", 410), ("Staging", 6), ("Production", 19)):
             server(metrics.MODEL_VERSIONS, stage).set(versions)

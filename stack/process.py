@@ -9,16 +9,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 import httpx
 import psutil
 
 __all__ = [
     "LOOPBACK",
+    "Interrupted",
     "StackError",
     "accepts",
     "answers",
     "free_port",
+    "interruptible",
+    "pause",
     "python_tool",
     "running",
     "wait_for",
@@ -26,10 +30,52 @@ __all__ = [
 
 LOOPBACK = "127.0.0.1"
 _GRACE_SECONDS = 15.0
+_GLANCE_SECONDS = 0.05
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_interruptions: list[int] = []
 
 
 class StackError(Exception):
     """A part did not start; the message ends with the last lines of its log."""
+
+
+class Interrupted(StackError):  # noqa: N818 - as KeyboardInterrupt, it is nobody's fault
+    """Somebody asked this process to stop, by Ctrl-C or SIGTERM."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM end what `pause` and `wait_for` wait for in the block, nothing else.
+
+    Python would raise KeyboardInterrupt wherever it is: also between the start of a process and the
+    line that sees to its end, and in code that is compiled, after which `python -m` ends by SIGINT
+    although the exception was caught. After the block both signals are ignored: for this process is
+    about to end, as it was asked to.
+    """
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        if not _interruptions:
+            os.write(sys.stdout.fileno(), b"\nStopping ...\n")  # Python may be writing just now
+        _interruptions.append(number)
+
+    for number in _ENDING:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def pause(seconds: float) -> None:
+    """Sleep for *seconds*; raise `Interrupted` once somebody has asked this process to stop."""
+    end = time.monotonic() + seconds
+    while not _interruptions:
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, _GLANCE_SECONDS))
+    raise Interrupted("stopped")
 
 
 def free_port() -> int:
@@ -65,12 +111,15 @@ def accepts(port: int) -> bool:
 def wait_for(
     condition: Callable[[], object], what: str, *, timeout: float = 60, interval: float = 0.05
 ) -> None:
-    """Return once *condition* holds; raise `StackError` naming *what* after *timeout* seconds."""
+    """Return once *condition* holds; raise `StackError` naming *what* after *timeout* seconds.
+
+    Raises `Interrupted` as `pause` does.
+    """
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
             raise StackError(f"{what}: not within {timeout:g} s")
-        time.sleep(interval)
+        pause(interval)
 
 
 @contextmanager
@@ -119,6 +168,8 @@ def _wait_until_ready(
     name = Path(command[0]).name
     try:
         wait_for(lambda: process.poll() is not None or ready(), f"{name} is ready", timeout=timeout)
+    except Interrupted:
+        raise
     except StackError as error:
         raise StackError(f"{error}; its log ends:\n{_tail(log)}") from None
     if process.poll() is not None:

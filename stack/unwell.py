@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from stack.http_server import serving
 from stack.process import LOOPBACK
 
-__all__ = ["CannedServer", "canned_server", "raw_server"]
+__all__ = ["CannedServer", "canned_server", "flooding_server", "raw_server"]
 
 
 class CannedServer(ThreadingHTTPServer):
@@ -75,6 +76,34 @@ def canned_server() -> Iterator[CannedServer]:
         yield server
         server.end.set()
         server.shutdown()
+
+
+@contextmanager
+def flooding_server(start: bytes) -> Iterator[tuple[str, list[int]]]:
+    """Answer each request with *start*, and then spaces as long as they are taken.
+
+    Yields the address, and how many bytes each connection has taken.
+    """
+    taken: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def _flood(self) -> None:
+            number = len(taken)
+            taken.append(0)
+            self.wfile.write(start)
+            part = b" " * 2**20
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(part)
+                    taken[number] += len(part)
+
+        do_GET = do_POST = _flood  # noqa: N815 - the names http.server calls
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Be silent."""
+
+    with serving(Handler) as url:
+        yield url, taken
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -86,11 +87,22 @@ def _group_of(nodeid: str) -> str:
 def _has_what_it_needs(item: pytest.Item) -> bool:
     if item.get_closest_marker("as_root") and os.geteuid() != 0:
         return False
+    if item.get_closest_marker("mounts") and not _may_mount():
+        return False
     return all(
         _is_new_enough(package.replace("_", "-"), Version(first))
         for mark in item.iter_markers("since")
         for package, first in mark.kwargs.items()
     )
+
+
+@cache
+def _may_mount() -> bool:
+    tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    try:
+        return subprocess.run(tried, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:  # this is no Linux
+        return False
 
 
 def _is_new_enough(package: str, first: Version) -> bool:

@@ -56,6 +56,12 @@ def test_an_address_of_another_machine_is_one_sentence(host: str, said: str) -> 
         listen(host, 0, OPTION)
 
 
+def test_an_address_is_told_as_it_was_given() -> None:
+    """An IPv6 host stands in brackets, else its end would be taken for the port."""
+    with pytest.raises(FlowgaugeError, match=r"cannot listen on \[2001:db8::1\]:80, "):
+        listen(*parse_address("[2001:db8::1]:80", OPTION), OPTION)
+
+
 def test_a_taken_port_is_one_sentence() -> None:
     """A port that something else listens on is named."""
     with listen("127.0.0.1", 0, OPTION) as taken:

@@ -222,6 +222,7 @@ def test_an_unknown_name_lists_those_that_exist(folder: Path, name: str) -> None
     """A name that is no environment, or tries to leave the folder, is answered with the list."""
     for known in ("prod", "dev"):
         (folder / f"{known}.yaml").write_text("domains: {mlflow: h}")
+    (folder / "gone.yaml").symlink_to("nowhere")
     with pytest.raises(UsageError, match="has dev, prod, choose one with ENV") as error:
         load_environment(name, folder)
     assert "\n" not in str(error.value)

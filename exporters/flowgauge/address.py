@@ -8,7 +8,7 @@ import socket
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.redact import quote
 
-__all__ = ["listen", "parse_address"]
+__all__ = ["join_address", "listen", "parse_address"]
 
 _ADDRESS = re.compile(
     r"(?:\[(?P<ipv6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^:\[\]\s/@]*)):(?P<port>\d{1,5})", re.ASCII
@@ -27,6 +27,11 @@ def parse_address(text: str, setting: str) -> tuple[str, int]:
             f"{setting} is {quote(text)!r}: give HOST:PORT, or :PORT for all interfaces"
         )
     return match["ipv6"] or match["host"] or "", int(match["port"])
+
+
+def join_address(host: str, port: int) -> str:
+    """Return HOST:PORT, of which `parse_address` makes the two again: an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def listen(host: str, port: int, setting: str, *, shared: bool = False) -> socket.socket:
@@ -77,4 +82,5 @@ def _reason(error: Exception) -> str:
 
 
 def _cannot(host: str, port: int, reason: str, setting: str) -> str:
-    return f"cannot listen on {host}:{port}, {reason}: choose another address with {setting}"
+    place = join_address(host, port)
+    return f"cannot listen on {place}, {reason}: choose another address with {setting}"

@@ -171,9 +171,7 @@ def next_hop(http: httpx.Client, url: str) -> tuple[str, int]:
 
 
 def json_object(answer: httpx.Response) -> dict[str, Any] | None:
-    """Return the JSON object in *answer*, empty for an empty body, None if it holds none."""
-    if not answer.content.strip():
-        return {}
+    """Return the JSON object in *answer*, None if it holds none."""
     try:
         found = answer.json()
     except (ValueError, RecursionError):

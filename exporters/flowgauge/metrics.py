@@ -184,6 +184,18 @@ EXPERIMENTS = Metric(
 )
 RUNS = Metric("mlflow_runs", "gauge", "Runs in MLflow's database.", ("lifecycle_stage", "status"))
 TRACES = Metric("mlflow_traces", "gauge", "Traces in MLflow's database.")
+JOBS = Metric(
+    "mlflow_jobs",
+    "gauge",
+    "Jobs in MLflow's database (scorers, evaluations, prompt optimizations, ...).",
+    ("job_name", "status"),
+)
+JOBS_OLDEST_PENDING = Metric(
+    "mlflow_jobs_oldest_pending_timestamp_seconds",
+    "gauge",
+    "Since when the job that has been pending the longest is, in Unix time.",
+    ("job_name",),
+)
 REGISTERED_MODELS = Metric("mlflow_registered_models", "gauge", "Registered models.")
 MODEL_VERSIONS = Metric(
     "mlflow_model_versions", "gauge", "Versions of registered models.", ("stage",)
@@ -238,6 +250,8 @@ SERVER_METRICS: tuple[Metric, ...] = (
     EXPERIMENTS,
     RUNS,
     TRACES,
+    JOBS,
+    JOBS_OLDEST_PENDING,
     REGISTERED_MODELS,
     MODEL_VERSIONS,
     MODEL_ALIASES,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from mlflow import MlflowClient
 
 from flowgauge.airflow.connection import connect
+from flowgauge.airflow.late_runs import LATE_RUN
 from flowgauge.airflow.outbox import flush
 from flowgauge.metrics import DAG_LOG_FAILURES, DAG_LOGS, DAG_LOGS_DEFERRED
 from flowgauge.store import Store, open_store
@@ -84,7 +85,8 @@ def settle_all(
 
         def is_empty() -> bool:
             flush(store, connect(mlflow_url), seconds=20)
-            return store.outbox.state().entries == 0
+            # Looks for a second run are due when all is over.
+            return all(entry.reason == LATE_RUN for entry in store.outbox.entries(10_000))
 
         wait_for(is_empty, "the outbox is empty", timeout=240, interval=1)
         return _look(experiment, calls, mlflow_url, store)

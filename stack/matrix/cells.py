@@ -71,7 +71,10 @@ def choose(only: str) -> list[Cell]:
 
 _REQUESTS = tuple(
     f"tests/server/test_server_{concern}.py"
-    for concern in ("client", "containment", "health", "host", "page", "requests", "routes")
+    for concern in (
+        *("client", "containment", "dags", "health", "host"),
+        *("inventory", "page", "requests", "routes"),
+    )
 )
 _PROCESSES = tuple(
     f"tests/server/test_server_{concern}.py"

@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from flowgauge.airflow.connection import connect
+from flowgauge.airflow.late_runs import LATE_RUN
 from flowgauge.airflow.outbox import Flushed, flush
 from flowgauge.store import OutboxEntry, open_store
 from stack.mlflow import MlflowServer
@@ -43,9 +44,9 @@ class Surroundings:
         return list(client.search_runs([experiment.experiment_id], max_results=1000))
 
     def outbox(self) -> list[OutboxEntry]:
-        """Return what waits, and what was set aside."""
+        """Return the payloads that wait, and those set aside."""
         with closing(open_store()) as store:
-            return list(store.outbox.entries(1000))
+            return [each for each in store.outbox.entries(1000) if each.reason != LATE_RUN]
 
     def pairs(self) -> list[Pair]:
         """Return what was counted."""

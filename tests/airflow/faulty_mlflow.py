@@ -10,7 +10,14 @@ import httpx
 from stack.http_server import serving
 from stack.process import LOOPBACK
 
-__all__ = ["answering", "faulty_mlflow", "losing_answers", "respond", "silent_server"]
+__all__ = [
+    "answering",
+    "faulty_mlflow",
+    "losing_answers",
+    "respond",
+    "silent_server",
+    "withholding",
+]
 
 
 Fault = Callable[[BaseHTTPRequestHandler, httpx.Response], bool]
@@ -23,14 +30,7 @@ def faulty_mlflow(mlflow_url: str, endpoint: str, fault: Fault) -> Iterator[str]
 
     class Proxy(BaseHTTPRequestHandler):
         def _pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            answer = httpx.request(
-                self.command,
-                mlflow_url + self.path,
-                content=body,
-                headers={"Content-Type": "application/json"},
-                timeout=30,
-            )
+            answer = _passed_on(self, mlflow_url)()
             if self.path.partition("?")[0].endswith(endpoint) and fault(self, answer):
                 return
             respond(self, answer.status_code, answer.content)
@@ -42,6 +42,47 @@ def faulty_mlflow(mlflow_url: str, endpoint: str, fault: Fault) -> Iterator[str]
 
     with serving(Proxy) as url:
         yield url
+
+
+@contextmanager
+def withholding(
+    mlflow_url: str, endpoint: str
+) -> Iterator[tuple[str, list[Callable[[], httpx.Response]]]]:
+    """Pass everything on to MLflow, but keep back what is asked of *endpoint*, and break off.
+
+    Yields the address, and what lets each request through that was kept back.
+    """
+    kept: list[Callable[[], httpx.Response]] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def _pass_on(self) -> None:
+            request = _passed_on(self, mlflow_url)
+            if self.path.partition("?")[0].endswith(endpoint):
+                kept.append(request)
+                self.connection.close()
+                return
+            answer = request()
+            respond(self, answer.status_code, answer.content)
+
+        do_GET = do_POST = _pass_on  # noqa: N815 - the names http.server calls
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    with serving(Proxy) as url:
+        yield url, kept
+
+
+def _passed_on(handler: BaseHTTPRequestHandler, mlflow_url: str) -> Callable[[], httpx.Response]:
+    """Return what asks MLflow what *handler* was asked."""
+    body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+    return lambda: httpx.request(
+        handler.command,
+        mlflow_url + handler.path,
+        content=body,
+        headers={"Content-Type": "application/json"},
+        timeout=30,
+    )
 
 
 def respond(

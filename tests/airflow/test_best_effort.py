@@ -15,7 +15,7 @@ from flowgauge.airflow import best_effort
 from flowgauge.errors import UsageError
 from flowgauge.metrics import DAG_BEST_EFFORT_FAILURES
 from flowgauge.store import open_store
-from stack.unwell import raw_server
+from stack.unwell import flooding_server, raw_server
 from tests.airflow.conftest import Surroundings
 
 _NOBODY = "http://127.0.0.1:9"
@@ -78,6 +78,20 @@ def test_the_task_goes_on_when_mlflow_is_away(
     assert said.startswith("MLflow failed, and the task goes on without")
     assert _settings() == before
     assert requests.Session.send is send
+
+
+def test_an_answer_without_end_is_not_read(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What answers with gigabytes costs the task neither its memory nor its time."""
+    start = b"HTTP/1.1 200 OK\r\nContent-Length: 6000000000\r\n\r\n"
+    with flooding_server(start) as (url, sent):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        with best_effort(budget_seconds=20), mlflow.start_run(experiment_id="0"):
+            pytest.fail("that is not MLflow")
+    assert _failures() == 1
+    # Beside what was read there is what the sockets hold.
+    assert sum(sent) < 200_000_000
 
 
 def test_what_mlflow_takes_is_logged(surroundings: Surroundings) -> None:

@@ -1,6 +1,9 @@
 """One run each, whatever the order; and what is said of a failure is true."""
 
 import json
+import subprocess
+import sys
+import time
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from threading import Event
@@ -11,12 +14,20 @@ from mlflow import MlflowClient
 
 from flowgauge.airflow import connection, log_with_mlflow
 from flowgauge.airflow.entry import Entry
+from flowgauge.airflow.outbox import flush
 from flowgauge.airflow.spool import spool
-from flowgauge.store import open_store
+from flowgauge.store import Store, open_store
 from flowgauge.store.outbox import Lease
+from flowgauge.store.sqlite import SqliteEngine
 from stack.process import wait_for
 from tests.airflow.conftest import Surroundings
-from tests.airflow.faulty_mlflow import answering, faulty_mlflow, losing_answers, respond
+from tests.airflow.faulty_mlflow import (
+    answering,
+    faulty_mlflow,
+    losing_answers,
+    respond,
+    withholding,
+)
 
 _NOBODY = "http://127.0.0.1:9"
 _LONG = {"metrics": {f"m{number}": number for number in range(2000)}}
@@ -219,3 +230,47 @@ def test_a_file_beside_an_entry_that_arrived_counts_nothing(
     assert len(surroundings.runs()) == 1
     (pair,) = surroundings.pairs()
     assert (pair.logs, pair.rows) == (1, 7)
+
+
+def _flush_minutes_later(surroundings: Surroundings, minutes: int, url: str | None = None) -> None:
+    """Send what the outbox holds by then."""
+    store_url = f"sqlite:///{surroundings.folder}/store.db"
+    engine = SqliteEngine(store_url, timeout_seconds=5, clock=lambda: time.time() + 61 * minutes)
+    with closing(Store(engine)) as store:
+        assert flush(store, connection.connect(url), seconds=20).problem is None
+
+
+def test_a_run_that_comes_late_goes_again(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request for a run that was given up, and arrives once its payload has one, leaves none."""
+    with withholding(surroundings.mlflow_url, "runs/create") as (url, withheld):
+        _defer(surroundings, monkeypatch, url)
+        assert surroundings.flush().sent == 1
+        withheld[0]()
+    assert len(surroundings.runs()) == 2
+    _flush_minutes_later(surroundings, 1)
+    (run,) = surroundings.runs()
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"rows": 7})
+    assert (surroundings.pairs()[0].logs, surroundings.failures()) == (1, {"unreachable": 1})
+
+
+def test_a_search_that_lags_doubles_no_killed_call(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run of a call that was killed may be found late: then it is one again, counted once."""
+    program = (
+        "import os\n"
+        "from flowgauge.airflow import log_with_mlflow, sending\n"
+        "sending.push_run_link = lambda *_: os.kill(os.getpid(), 9)\n"
+        "sending.tell_store = lambda *_: None\n"
+        f"log_with_mlflow({{'rows': 7}}, experiment={surroundings.experiment!r})\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=False)
+    assert len(surroundings.runs()) == 1
+    with faulty_mlflow(surroundings.mlflow_url, "runs/search", _finds_nothing) as url:
+        _flush_minutes_later(surroundings, 1, url)
+    assert len(surroundings.runs()) == 2
+    _flush_minutes_later(surroundings, 2)
+    assert len(surroundings.runs()) == 1
+    assert (surroundings.pairs()[0].logs, surroundings.failures()) == (1, {"killed": 1})

@@ -50,6 +50,16 @@ def test_a_parameter_without_a_default_is_no_error(param: dict[str, Any], enable
     assert _callback_of(dag) == Task(dag_id="etl", run_id="manual__1", mlflow_enable=enabled)
 
 
+@pytest.mark.since(apache_airflow="2")
+@pytest.mark.parametrize("dag", [None, {"dag_id": "etl"}, types.SimpleNamespace(dag_id="etl")])
+def test_a_context_of_another_form_is_none(dag: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an Airflow to come, or somebody's provider, calls a context ends no task of ours."""
+    import airflow  # noqa: F401, PLC0415 - as above
+
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "told")
+    assert _callback_of(dag) == Task(dag_id="told")
+
+
 @pytest.mark.parametrize(
     ("environ", "task"),
     [
@@ -59,6 +69,7 @@ def test_a_parameter_without_a_default_is_no_error(param: dict[str, Any], enable
         # As a template of Airflow writes it for a task that is not mapped.
         ({"FLOWGAUGE_MAP_INDEX": "-1"}, Task()),
         ({"FLOWGAUGE_MLFLOW_ENABLE": "False"}, Task(mlflow_enable=False)),
+        ({"FLOWGAUGE_MLFLOW_ENABLE": ""}, Task()),
     ],
 )
 def test_incomplete_surroundings_are_no_error(environ: dict[str, str], task: Task) -> None:

@@ -64,7 +64,6 @@ def test_a_payload_is_added_to_a_run(
 
 def test_inside_a_run_it_is_a_child(surroundings: Surroundings) -> None:
     """In `mlflow.start_run()` a payload is a child of that run, beside it, and leaves it open."""
-    mlflow.set_tracking_uri(surroundings.mlflow_url)
     mlflow.set_experiment(surroundings.experiment)
     with mlflow.start_run() as parent:
         child = log_with_mlflow({"rows": 1})
@@ -124,6 +123,19 @@ def test_a_try_after_the_payload_was_sent_later_is_no_more(
     surroundings.flush()
     assert len(surroundings.runs()) == 2
     assert (surroundings.pairs()[0].logs, surroundings.outbox()) == (2, [])
+
+
+def test_the_tries_of_a_task_add_once(surroundings: Surroundings, try_number: Mock) -> None:
+    """With once="task" what a task adds to a run is there once, and counted once."""
+    run_id = log_with_mlflow({}, experiment=surroundings.experiment, status="RUNNING")
+    assert run_id
+    for number in (1, 2):
+        try_number.return_value = number
+        for loss in (3.0, 2.0):
+            log_with_mlflow({"loss": loss}, run_id=run_id, once="task", step=number)
+    history = MlflowClient(surroundings.mlflow_url).get_metric_history(run_id, "loss")
+    assert sorted((point.step, point.value) for point in history) == [(1, 2), (1, 3)]
+    assert sum(pair.logs for pair in surroundings.pairs()) == 3
 
 
 def test_options_that_are_wrong_cost_themselves(surroundings: Surroundings) -> None:

@@ -22,6 +22,13 @@ from tests.counting import pairs
 _FOREVER = 600.0
 
 
+_AT_EXIT = """
+import atexit
+from flowgauge.airflow import log_with_mlflow
+atexit.register(lambda: log_with_mlflow({"rows": 1}, experiment="e"))
+"""
+
+
 def _environ(folder: Path) -> dict[str, str]:
     return {"AIRFLOW_HOME": str(folder)}
 
@@ -155,3 +162,21 @@ print(spool_state(environ).waiting, len(store.outbox.entries(10)))
         )
     assert done.stdout == "1 2\n"
     assert "cannot be moved into the outbox" in done.stderr
+
+
+def test_a_first_call_at_the_interpreters_exit_is_kept(folder: Path) -> None:
+    """Python does not load everything any more by then; here neither Redis nor MLflow is there."""
+    environ = {
+        "FLOWGAUGE_STORE": "redis://127.0.0.1:9",
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
+        **_environ(folder),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _AT_EXIT],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "defect" not in done.stderr
+    assert spool_state(environ).waiting == 1

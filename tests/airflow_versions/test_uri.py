@@ -74,11 +74,17 @@ def test_a_connection_is_read_as_airflows_http_hook_reads_it(folder: Path) -> No
         _connection(conn_type="http", host="mlflow", schema="https", port=443),
         _connection(conn_type="http", host="https://mlflow/prefix/", login="me"),
         _connection(conn_type="mlflow", host="mlflow", port=5000, login="me", password="p/w"),
+        {"AIRFLOW_CONN_MLFLOW_DEFAULT": "http://me:p@[2001:db8::1]:5000/prefix"},
+        _connection(conn_type="mlflow", host="::1"),
+        _connection(conn_type="mlflow", host="mlflow:5000"),
         _connection(conn_type="http"),
     )
     assert [value for value, _ in answers] == [
         "https://mlflow:443",
         "https://me@mlflow/prefix",
         "http://me:p%2Fw@mlflow:5000",
+        "http://me:p@[2001:db8::1]:5000/prefix",
+        "http://[::1]",
+        "http://mlflow:5000",
         "https://file.example.com",
     ]

@@ -13,7 +13,7 @@ import pytest
 from stack.exporter import exporter
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.redis import LASTING, redis_server
-from stack.unwell import canned_server
+from stack.unwell import canned_server, raw_server
 from tests.cli.checking import NOWHERE, check, run_check
 
 
@@ -148,19 +148,26 @@ def test_the_environment_file_and_the_flag_are_sources(folder: Path) -> None:
 
 @pytest.mark.since(apache_airflow="2.11")
 @pytest.mark.parametrize(
-    ("told", "value", "shown"),
+    ("home", "told", "value", "shown"),
     [
-        ("AIRFLOW_VAR_MLFLOW_TRACKING_URI", NOWHERE, f"{NOWHERE}, from the Airflow Variable"),
+        ("", "AIRFLOW_VAR_MLFLOW_TRACKING_URI", NOWHERE, f"{NOWHERE}, from the Airflow Variable"),
         (
+            "ours",
             "AIRFLOW_CONN_MLFLOW_DEFAULT",
             NOWHERE.replace("://", "://me:s3cret@"),
             f"{NOWHERE.replace('://', '://me:***@')}, from the Airflow Connection mlflow_default",
         ),
     ],
 )
-def test_airflow_is_a_source(folder: Path, told: str, value: str, shown: str) -> None:
-    """Where Airflow is set up its Variable or Connection is found, as the tasks would find it."""
-    answer = check(folder, AIRFLOW_HOME=str(folder), **{told: value})
+def test_airflow_is_a_source(folder: Path, home: str, told: str, value: str, shown: str) -> None:
+    """Where Airflow is set up its Variable or Connection is found, as the tasks would find it.
+
+    It is set up where AIRFLOW_HOME says, or, without that, in ~/airflow.
+    """
+    if not home:
+        (folder / "airflow").mkdir()
+        (folder / "airflow" / "airflow.cfg").touch()
+    answer = check(folder, AIRFLOW_HOME=home and str(folder / home), **{told: value})
     assert shown in answer.message("tracking URI")
 
 
@@ -232,6 +239,13 @@ def test_an_exporter_that_is_unwell_is_named(
         answer = check(folder, "--mlflow-uri", NOWHERE, "--exporter-url", server.url)
     assert answer.status("exporter") == "failed"
     assert said in answer.message("exporter")
+
+
+def test_an_exporter_that_wants_tls_may_be_one_that_hangs_up(folder: Path) -> None:
+    """Whoever asked without TLS is told that it may be that."""
+    with raw_server(b"", hang_up=True) as url:
+        answer = check(folder, "--mlflow-uri", NOWHERE, "--exporter-url", url)
+    assert answer.message("exporter").endswith("see its log, or give https://")
 
 
 def test_a_proxy_is_not_asked_for_an_exporter_on_this_machine(folder: Path) -> None:

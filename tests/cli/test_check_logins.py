@@ -102,12 +102,14 @@ def test_a_login_in_the_uri_is_not_shown(guarded: GuardedMlflow, folder: Path) -
         (500, "<h1>Internal Server Error</h1>", "cannot answer now (500"),
         (200, "<form><input type='password'></form>", "a page where people log in"),
         (200, "<h1>Welcome to nginx!</h1>", "is not MLflow (200"),
+        (200, "", "is not MLflow (200"),
+        (200, "{}", "is not MLflow (no experiment"),
     ],
 )
 def test_what_is_no_login_is_not_blamed_on_it(
     folder: Path, status: int, body: str, said: str
 ) -> None:
-    """A wrong path, a fault, a page for people: each is told as what it is, at the step before."""
+    """A wrong path, a fault, a page for people, an empty one: each is told, at the step before."""
     with canned_server() as server:
         server.status, server.body = status, body
         answer = check(folder, "--mlflow-uri", server.url)

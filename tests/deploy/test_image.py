@@ -65,7 +65,7 @@ def test_the_base_may_end_with_any_user() -> None:
             user = argument
         elif instruction == "RUN":
             by.append(user)
-    assert by == ["root"]
+    assert by == ["0"]
 
 
 @pytest.mark.parametrize("user", [f"{os.getuid()}:{os.getgid()}", f"{os.getuid()}"])

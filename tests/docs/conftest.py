@@ -25,6 +25,7 @@ from tests.documents import Block, blocks
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = DOCS / "guide.md"
+GUIDE_IN_SPANISH = DOCS / "guide.es.md"
 INSTALL = DOCS / "install.md"
 OPERATE = DOCS / "operate.md"
 README = DOCS.parent / "README.md"

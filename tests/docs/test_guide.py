@@ -1,18 +1,28 @@
 """Whoever does what the guide and the install page say gets what they say."""
 
 import re
+import sys
 from functools import partial
-from importlib.metadata import metadata
+from importlib.metadata import metadata, packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
 from sklearn import datasets
 
+import flowgauge.airflow
 from flowgauge.environment import Environment
 from stack.process import wait_for
-from tests.docs.conftest import DOCS, GUIDE, INSTALL, OPERATE, README, System
-from tests.documents import Block, blocks, check_links, check_names, check_shell
+from tests.docs.conftest import (
+    DOCS,
+    GUIDE,
+    GUIDE_IN_SPANISH,
+    INSTALL,
+    OPERATE,
+    README,
+    System,
+)
+from tests.documents import Block, blocks, check_links, check_names, check_shell, commands
 
 # The first test waits for all servers and DAGs, which take their time on a busy machine.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.whole_system(seconds=70)]
@@ -61,6 +71,52 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_command_can_be_read(block: Block) -> None:
     """Bash reads the commands, and ours have those names and options."""
     check_shell(block.text)
+
+
+def test_the_guide_in_spanish_is_the_same_guide() -> None:
+    """It has the same blocks in the same order, the same sections, tables and links to pages."""
+    english, spanish = (
+        [(block.checked, block.language, block.text) for block in blocks(page)]
+        for page in (GUIDE, GUIDE_IN_SPANISH)
+    )
+    assert spanish == english
+    for what in (r"^#+(?= )", r"^\|(?=.*\|$)", r"^(?:\d\.|-) ", r"\]\(([^#)][^)]*)\)"):
+        there, here = (
+            re.findall(what, _prose(page), re.MULTILINE) for page in (GUIDE, GUIDE_IN_SPANISH)
+        )
+        assert sorted(here) == sorted(there), what
+
+
+def _prose(page: Path) -> str:
+    text = page.read_text()
+    for block in blocks(page):
+        text = text.replace(block.text, "")
+    return re.sub(r"^\*.*guide(\.es)?\.md.*\n", "", text, flags=re.MULTILINE)
+
+
+def test_the_guide_says_what_its_dags_need() -> None:
+    """What a DAG imports comes with Python, Airflow, flowgauge, or the guide's `pip install`."""
+    imported = {
+        name
+        for block in blocks(GUIDE, language="python")
+        for name in re.findall(r"^ *(?:from|import) (\w+)", block.text, re.MULTILINE)
+    }
+    installed = {
+        module
+        for block in blocks(GUIDE, language="bash")
+        for words in commands(block.text, "pip")
+        for module, packages in packages_distributions().items()
+        if set(packages) & set(words)
+    }
+    assert {"mlflow", "sklearn"} <= installed
+    assert imported <= installed | sys.stdlib_module_names | {"airflow", "flowgauge"}
+
+
+@pytest.mark.parametrize("page", [GUIDE, GUIDE_IN_SPANISH], ids=lambda page: page.name)
+def test_the_guide_names_all_that_is_public(page: Path) -> None:
+    """Every name that DAGs may import is shown or explained."""
+    named = set(re.findall(r"\w+", page.read_text()))
+    assert set(flowgauge.airflow.__all__) <= named
 
 
 def test_every_extra_exists() -> None:

@@ -26,6 +26,7 @@ _SHELL = [block.text for block in blocks(README, language="sh") if block.text in
 [_SERVER] = [text for text in _SHELL if "mlflow server" in text]
 [_EXPORTER] = [text for text in _SHELL if "flowgauge exporter" in text]
 [_RELAY] = [text for text in _SHELL if "flowgauge relay" in text]
+[_RENDER] = [text for text in _SHELL if "flowgauge render" in text]
 [_IMPORT] = [text for text in _SHELL if "dashboards import" in text]
 _URI = re.findall(r"--backend-store-uri (\S+)", _SERVER)[0]
 
@@ -33,7 +34,10 @@ _URI = re.findall(r"--backend-store-uri (\S+)", _SERVER)[0]
 pytestmark = [pytest.mark.timeout(400), pytest.mark.whole_system(seconds=30)]
 
 
-def _brought_by(requirement: Requirement, known: frozenset[tuple[str, str]]) -> set[tuple[str, str]]:
+_Known = frozenset[tuple[str, str]]
+
+
+def _brought_by(requirement: Requirement, known: _Known) -> set[tuple[str, str]]:
     """What pip installs for *requirement* beside what is *known*: names with their extras."""
     name = str(canonicalize_name(requirement.name))
     found = {(name, extra) for extra in ("", *requirement.extras)} - known
@@ -49,7 +53,7 @@ def test_what_is_installed_has_the_databases_driver() -> None:
     """The README's `pip install` brings the Python module that its database URI names."""
     [[command, *packages]] = commands(_SERVER, "pip")
     assert command == "install"
-    brought: frozenset[tuple[str, str]] = frozenset()
+    brought: _Known = frozenset()
     for package in packages:
         brought |= _brought_by(Requirement(package), brought)
     driver = make_url(_URI).get_dialect().driver
@@ -113,6 +117,16 @@ def test_prometheus_takes_the_configuration(folder: Path) -> None:
     (folder / "alerts").symlink_to(asset("alerts"))
     (folder / "prometheus.yml").write_text(blocks(README, language="yaml")[0].text)
     subprocess.run(["promtool", "check", "config", folder / "prometheus.yml"], check=True)
+
+
+def test_an_empty_folder_gets_the_rules(folder: Path) -> None:
+    """The README's environment file, rendered where there is nothing else, loads every rule."""
+    path = f"{Path(python_tool('flowgauge')).parent}:/usr/bin:/bin"
+    subprocess.run(["bash", "-euc", _RENDER], cwd=folder, env={"PATH": path}, check=True)
+    rendered = folder / "build" / "prod" / "prometheus"
+    names = {rules.name for rules in asset("alerts").glob("*.yaml")}
+    assert {rules.name for rules in (rendered / "rules").iterdir()} == names
+    subprocess.run(["promtool", "check", "config", rendered / "prometheus.yml"], check=True)
 
 
 def test_the_dashboards_are_imported(folder: Path) -> None:

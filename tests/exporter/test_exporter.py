@@ -50,8 +50,12 @@ def served(guarded: GuardedMlflow, tmp_path_factory: pytest.TempPathFactory) -> 
         _log_runs(client)
     store = f"sqlite:///{folder}/store.db"
     with exporter(folder, mlflow_uri=guarded.url, store=store, env=environ) as url:
-        # The first look at the runs may take several scrapes.
-        wait_for(lambda: _sample(url, "mlflow_dag_runs_limited") == 0, "all runs have been read")
+        # The first look at the runs may take several scrapes, and MLflow a second for a password.
+        wait_for(
+            lambda: _sample(url, "mlflow_dag_runs_limited") == 0,
+            "all runs have been read",
+            timeout=150,
+        )
         yield Exporter(url, folder / "exporter.log")
 
 
@@ -158,6 +162,11 @@ def test_mlflow_comes_hangs_and_goes(folder: Path) -> None:
             processes += processes[0].children(recursive=True)
             for process in processes:
                 process.suspend()
+            # A Prometheus that waits less than the probe has the rest of the page.
+            impatient = {"X-Prometheus-Scrape-Timeout-Seconds": "0.5"}
+            page = httpx.get(f"{url}/metrics", headers=impatient, timeout=60).text
+            assert 'flowgauge_collector_success{collector="tracking"} 0.0' in page
+            assert 'flowgauge_collector_success{collector="store"} 1.0' in page
             assert _sample(url, "mlflow_up") == 0
             for process in processes:
                 process.resume()

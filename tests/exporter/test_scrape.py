@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector as Registry
 
 from flowgauge.errors import FlowgaugeError
 from flowgauge.exporter.collector import Family
@@ -36,7 +37,7 @@ def _failing() -> Iterator[Family]:
     raise FlowgaugeError("the source is gone")
 
 
-def _samples(scrape: Scrape) -> dict[str, float]:
+def _samples(scrape: Registry) -> dict[str, float]:
     text = generate_latest(scrape).decode()
     return {
         f"{sample.name}{''.join(sample.labels.values())}": sample.value
@@ -81,6 +82,25 @@ def test_a_hung_collector_costs_one_thread_and_no_time() -> None:
     assert _samples(scrape)["flowgauge_collector_successhung"] == 1
 
 
+def test_a_scrape_ends_when_its_own_time_does() -> None:
+    """Whoever waits less has what was found by then; a later scrape joins, and has the rest."""
+    release = threading.Event()
+    runs = []
+
+    def slow() -> Iterator[Family]:
+        runs.append(1)
+        yield family(UP, {(): 1})
+        release.wait(60)
+        yield family(OUTBOX_ENTRIES, {(): 3})
+
+    scrape = Scrape([_Collector("slow", slow)])
+    assert _samples(scrape.within(0.1)) == {"mlflow_up": 1, "flowgauge_collector_successslow": 0}
+    release.set()
+    found = {"mlflow_up": 1, "mlflow_outbox_entries": 3, "flowgauge_collector_successslow": 1}
+    assert _samples(scrape.within(60)) == found
+    assert len(runs) <= 2
+
+
 def test_all_collectors_run_at_the_same_time() -> None:
     """A scrape takes as long as its slowest collector, not as all of them together."""
     meeting = threading.Barrier(3, timeout=60)
@@ -120,8 +140,8 @@ def test_a_scrape_joins_a_run_that_is_under_way() -> None:
     scrapes = [threading.Thread(target=lambda: found.append(_samples(scrape))) for _ in range(2)]
     for thread in scrapes:
         thread.start()
-    # One reading starts the run, then one for each scrape that is about to wait for it.
-    wait_for(lambda: clock.readings >= 3, "both scrapes wait")
+    # One for each scrape that begins, one that starts the run, one for each that is about to wait.
+    wait_for(lambda: clock.readings >= 5, "both scrapes wait")
     release.set()
     for thread in scrapes:
         thread.join(60)

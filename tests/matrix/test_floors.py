@@ -1,5 +1,6 @@
-"""What pyproject.toml promises is what the matrix ran."""
+"""What pyproject.toml and the page on installation promise is what the matrix ran."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from packaging.version import Version
 
 from stack.matrix.results import Row, read
 
-_PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+_CHECKOUT = Path(__file__).parents[2]
+_PROJECT = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text())["project"]
 
 _DAGS = "DAG side, in every place where DAG code runs"
 
@@ -58,3 +60,25 @@ def test_the_lower_bounds_are_those_that_ran() -> None:
     assert {name: Version(version) for name, version in ran.items()} == {
         Requirement(each).name: _floor(each) for each in _PROJECT["dependencies"]
     }
+
+
+@pytest.mark.parametrize(
+    ("program", "part", "suite"),
+    [
+        ("Python", "python", "store"),
+        ("MLflow, for the server app", "mlflow", "server app"),
+        ("MLflow, for exporter and DAG side", "mlflow", "exporter"),
+        ("Airflow", "airflow", _DAGS),
+        ("Prometheus", "prometheus", "rules and their tests"),
+        ("Redis, if the store is Redis", "redis", "store"),
+        ("PostgreSQL, if the store is PostgreSQL", "postgresql", "store"),
+    ],
+)
+def test_the_page_on_installation_begins_where_it_passed(
+    program: str, part: str, suite: str
+) -> None:
+    """The oldest version that docs/install.md asks for is the oldest that passed."""
+    page = (_CHECKOUT / "docs" / "install.md").read_text()
+    [told] = re.findall(rf"^\| {program} \| ([\d.]+) or newer", page, re.MULTILINE)
+    floor = Version(told).release
+    assert min(_passed(part, suite)).release[: len(floor)] == floor

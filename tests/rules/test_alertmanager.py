@@ -41,6 +41,7 @@ _SUFFERING = {
     "MLflowArtifactUploadsFailing",
     "MLflowGatewayFailing",
     "MLflowTraceIngestionFailing",
+    "MLflowJobsFailing",
     "MLflowDagLoggingFailing",
     "MLflowDagRequestsFailing",
     "MLflowDagStoppedLogging",

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import multiprocessing
 import os
 import shutil
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flowgauge.errors import UsageError
-from flowgauge.server.metrics_folder import claim, join
+from flowgauge.server.metrics_folder import claim, join, keep
 from stack.process import free_port, python_tool
 from tests.server.conftest import APP
 from tests.server.test_server_start import failure
@@ -43,6 +45,12 @@ def _claim(folder: Path, user: int = ME) -> Path:
     """Claim *folder* in a process that ends at once."""
     with a_process(user) as process:
         return process.submit(claim, folder).result()
+
+
+def _join(folder: Path) -> Path:
+    """Join *folder* in a process that ends at once."""
+    with a_process() as process:
+        return process.submit(join, folder).result()
 
 
 def _give_away(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,6 +128,21 @@ def test_a_folder_that_is_not_ours_is_refused_and_left_as_it_is(
     assert reason in str(refused.value)
     assert "set PROMETHEUS_MULTIPROC_DIR to an empty folder" in str(refused.value)
     assert _everything(folder) == before
+
+
+@pytest.mark.parametrize("code", [errno.EBADF, errno.ENOLCK])
+def test_a_file_system_that_locks_nothing_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """NFS is, as Linux answers for it; the file system of a test locks."""
+
+    def flock(_descriptor: int, _kind: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    for take in (claim, join):
+        with pytest.raises(UsageError, match=r"file system locks no folders .*: set PROMETHEUS_M"):
+            take(folder)
 
 
 def test_uvicorn_alone_refuses_a_folder_that_is_not_its_own(folder: Path) -> None:
@@ -219,7 +242,7 @@ def test_a_start_removes_what_an_earlier_server_left(folder: Path) -> None:
     ):
         (ours / name).touch()
     assert _claim(named) == ours
-    assert list(ours.iterdir()) == []
+    assert [file.name for file in ours.iterdir()] == ["command"]
 
 
 def test_a_folder_of_version_0_1_is_adopted(folder: Path) -> None:
@@ -256,7 +279,19 @@ def test_a_second_server_is_refused_until_the_firsts_last_process_is_dead(folder
         assert _everything(folder) == before
         _kill(worker)
         assert _claim(folder) == ours
-    assert list(ours.iterdir()) == []
+    assert [file.name for file in ours.iterdir()] == ["command"]
+
+
+def test_a_server_without_a_command_is_no_worker_of_one_that_has(folder: Path) -> None:
+    """Started by uvicorn alone, it is refused the folder of a server that runs, and no other."""
+    with a_process() as command, a_process() as worker:
+        ours = command.submit(claim, folder).result()
+        before = _everything(folder)
+        with pytest.raises(UsageError, match="is using it"):
+            _join(folder)
+        assert worker.submit(join, ours).result() == ours
+        assert _everything(folder) == before
+    assert _join(folder) == ours
 
 
 def test_a_worker_makes_the_folder_again_that_a_cleaner_took(folder: Path) -> None:
@@ -266,6 +301,21 @@ def test_a_worker_makes_the_folder_again_that_a_cleaner_took(folder: Path) -> No
     with a_process() as worker:
         assert worker.submit(join, ours).result() == ours
     assert stat.S_IMODE(ours.stat().st_mode) == 0o700
+
+
+def test_a_worker_that_runs_makes_it_again_too(folder: Path) -> None:
+    """The folder is its server's as before: nobody else may claim it."""
+    with a_process() as worker:
+        ours = worker.submit(join, folder / "metrics").result()
+        for _ in range(2):
+            shutil.rmtree(folder / "metrics")
+            worker.submit(keep, ours).result()
+            inode = ours.stat().st_ino
+            worker.submit(keep, ours).result()
+            assert ours.stat().st_ino == inode
+            assert stat.S_IMODE(ours.stat().st_mode) == 0o700
+            with pytest.raises(UsageError, match="is using it"):
+                _claim(folder / "metrics")
 
 
 def test_workers_of_uvicorn_alone_share_a_folder(folder: Path) -> None:

@@ -131,6 +131,19 @@ def test_guesses_keep_nobody_out_who_was_let_in() -> None:
     asyncio.run(besieged())
 
 
+def test_a_login_that_fails_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A login that cannot look into its database lets nobody in, and leaves no traceback."""
+
+    def failing(_request: Request) -> Response | None:
+        raise ConnectionError("the password is hunter2")
+
+    refused = ask(MetricsPage(CollectorRegistry(), failing), "/metrics")
+    assert (refused.status_code, refused.text) == (503, "MLflow's login failed, see its log.\n")
+    [line] = caplog.records
+    assert line.getMessage() == "/metrics is refused: MLflow's login failed, ConnectionError."
+    assert line.exc_info is None
+
+
 @pytest.mark.parametrize("accept", ["application/openmetrics-text;version=abc", ",;=", "\x7f" * 99])
 def test_an_odd_wish_is_no_error(accept: str) -> None:
     """Whatever format a client wishes for, it gets one that Prometheus reads."""

@@ -1,5 +1,6 @@
 """Whatever stands in MLflow's slot for an application is measured, and stays what it was."""
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from flowgauge.server.apps import application, check_arguments, load, measured_a
 from flowgauge.server.logins import keep_login
 from stack.mlflow import mlflow_server
 from stack.process import LOOPBACK, answers, free_port, running
+from tests.cli.checking import check
 from tests.server.apps import PASSWORD, install
 from tests.server.scrape import ask, parse
 from tests.server.test_server_start import failure
@@ -54,7 +56,10 @@ def test_what_is_no_app_is_one_sentence(apps: Path) -> None:
 
 @pytest.mark.whole_system(seconds=25)
 def test_the_app_of_the_variable_keeps_its_login(folder: Path) -> None:
-    """FLOWGAUGE_MLFLOW_APP's app answers as without flowgauge, and its `/metrics` is refused."""
+    """FLOWGAUGE_MLFLOW_APP's app answers as without flowgauge, and its `/metrics` is refused.
+
+    Nobody could scrape it, and `flowgauge check` says so to a task, which need not.
+    """
     env = {"FLOWGAUGE_MLFLOW_APP": "wsgi-object", "PYTHONPATH": str(install(folder / "site"))}
     with mlflow_server(folder, options=("--app-name", "flowgauge"), env=env) as server:
         assert httpx.get(f"{server.url}{API}").status_code == 401
@@ -63,6 +68,10 @@ def test_the_app_of_the_variable_keeps_its_login(folder: Path) -> None:
         assert refused.status_code == 403
         assert "set FLOWGAUGE_METRICS_TOKEN_FILE" in refused.text
         assert server.log.read_text().count("/metrics is refused to everybody") == 1
+        task = check(folder, "--mlflow-uri", server.url, FLOWGAUGE_MLFLOW_HEADERS=json.dumps(LOGIN))
+    assert task.status("login") == "ok"
+    assert task.status("server app") == "failed"
+    assert "everybody, Prometheus too: set FLOWGAUGE_METRICS_TOKEN" in task.message("server app")
 
 
 @pytest.mark.whole_system(seconds=20)
@@ -184,6 +193,34 @@ def test_no_login_is_taken_away(setting: str, login: str) -> None:
     assert setting in str(refusal.value)
     assert "a secret value" not in str(refusal.value)
     keep_login(login, environ)
+
+
+@pytest.mark.parametrize("vault", ["AWS_PARAMETER_STORE", "AWS_SECRETS", "K8S_SECRETS"])
+def test_a_login_in_a_vault_is_not_taken_away(vault: str) -> None:
+    """Mlflow-oidc-auth may have all its settings there; of them only that is in the environment."""
+    setting = f"CONFIG_{vault}_ENABLED"
+    with pytest.raises(UsageError, match=f"{setting} is set, .*--app-name oidc-auth"):
+        keep_login(None, {setting: "True"})
+    keep_login(None, {setting: "false"})
+
+
+def test_a_login_in_a_file_is_not_taken_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The `.env` that mlflow-oidc-auth would find is read as well, where that is installed."""
+    file = folder / ".env"
+    file.write_text("OIDC_CLIENT_ID = mlflow\nOIDC_CLIENT_SECRET = hunter2\n")
+    keep_login(None, {})
+    package = folder / "lib" / "mlflow_oidc_auth"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(package.parent)
+    with pytest.raises(UsageError, match=f"OIDC_CLIENT_ID is set in {file}, .*oidc-auth") as said:
+        keep_login(None, {})
+    assert "hunter2" not in str(said.value)
+    keep_login("oidc-auth", {})
+    file.write_bytes(b"OIDC_CLIENT_ID=\xff")
+    keep_login(None, {})
+    file.write_text("OIDC_CLIENT_ID=")
+    keep_login(None, {})
 
 
 def test_what_is_no_login_is_none() -> None:

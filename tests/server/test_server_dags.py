@@ -114,6 +114,25 @@ def test_what_airflow_would_not_is_other(sent: tuple[bytes, bytes]) -> None:
     assert pair_of(*sent) == (OTHER, OTHER)
 
 
+def test_when_a_file_is_taken_away_counting_begins_anew(
+    folder: Path, contained: Containment, clock: Clock
+) -> None:
+    """A cleaner costs what was counted before, as a restart does, and nothing after it."""
+    dags = DagRequests(folder, 10, contained, clock)
+    for pattern in ("*", "*.counts", "*.places"):
+        _count(dags, "early")
+        for file in folder.glob(pattern):
+            file.unlink()
+        dags.look()
+        for dag_id in ("b", "a", "a"):
+            _count(dags, dag_id)
+        dags.look()
+        assert _shown(dags).items() >= {("a", "t"): 2, ("b", "t"): 1}.items()
+        for file in folder.iterdir():
+            file.unlink()
+        dags.look()
+
+
 def test_a_request_is_counted_for_its_task(four: MlflowServer) -> None:
     """Requests, failures, time, runs and bytes; who sends no headers is not in these metrics."""
     ours = dag_headers("counted", "load")

@@ -51,6 +51,18 @@ def test_a_name_that_is_gone_is_one_sentence(
     assert "\n" not in str(said.value)
 
 
+def test_a_package_that_is_not_there_is_not_a_wrong_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A login whose own package is missing says which, as MLflow does; no version is blamed."""
+    (tmp_path / "lacking_login.py").write_text("raise ImportError('pip install mlflow[auth]')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(mlflow_host, "NAMES", (Name("lacking_login", "app", "…"),))
+    with pytest.raises(UsageError, match=r"ImportError: pip install mlflow\[auth\]") as said:
+        supported(None)
+    assert str(said.value).endswith("install what it lacks beside MLflow")
+
+
 def test_a_module_that_does_not_load_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,9 +1,12 @@
 """What is in MLflow's database, as the server counts it."""
 
+import importlib
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.entities import RunStatus
@@ -14,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from flowgauge.errors import UsageError
 from flowgauge.server.inventory import InventoryPage, count, inventory_seconds
+from flowgauge.server.mlflow_host import JOB_STATUSES
 from stack.mlflow import MlflowServer
 from stack.process import wait_for
 from tests.server.scrape import scrape
@@ -31,6 +35,13 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def uri(empty: Path, folder: Path) -> str:
     """A database of the test's own."""
     return f"sqlite:///{shutil.copy(empty, folder / 'mlflow.db')}"
+
+
+@pytest.fixture
+def jobs(uri: str) -> Any:
+    """MLflow's own door to its jobs, which the oldest versions lack."""
+    store = importlib.import_module("mlflow.store.jobs.sqlalchemy_store")
+    return store.SqlAlchemyJobStore(uri)
 
 
 @pytest.fixture
@@ -122,6 +133,52 @@ def test_aliases_of_strangers_do_not_fill_the_labels(uri: str, folder: Path) -> 
     assert len(aliases) == 21
     assert aliases["other"] == 5
     assert aliases["alias0"] == 2
+
+
+@pytest.mark.since(mlflow="3.9")
+def test_jobs_are_counted_by_name_and_status(jobs: Any, uri: str, folder: Path) -> None:
+    """Every status that there is, also those of no job; and since when one is pending."""
+    ended, failed, *waiting = (jobs.create_job("score", "{}").job_id for _ in range(4))
+    jobs.start_job(ended)
+    jobs.finish_job(ended, "{}")
+    jobs.start_job(failed)
+    jobs.fail_job(failed, "no such model")
+    shown = _shown(folder, {"tracking": uri})
+    counted = {
+        status: shown.get_sample_value("mlflow_jobs", {"job_name": "score", "status": status})
+        for status in JOB_STATUSES
+    }
+    assert counted == {
+        **dict.fromkeys(JOB_STATUSES, 0), "PENDING": 2, "SUCCEEDED": 1, "FAILED": 1
+    }  # fmt: skip
+    oldest = "mlflow_jobs_oldest_pending_timestamp_seconds"
+    since = jobs.get_job(waiting[0]).creation_time / 1000
+    assert shown.get_sample_value(oldest, {"job_name": "score"}) == since
+    jobs.start_job(waiting[0])
+    jobs.cancel_job(waiting[1])
+    assert _shown(folder, {"tracking": uri}).get_sample_value(oldest, {"job_name": "score"}) is None
+
+
+@pytest.mark.since(mlflow="3.9")
+@pytest.mark.parametrize(
+    ("change", "known"),
+    [
+        ("ALTER TABLE jobs RENAME COLUMN job_name TO function_fullname", True),
+        ("DROP TABLE jobs", False),
+    ],
+)
+def test_an_older_mlflow_knows_jobs_by_their_function_or_none(
+    jobs: Any, uri: str, folder: Path, change: str, known: bool
+) -> None:
+    """What it lacks costs nothing else."""
+    jobs.create_job("score", "{}")
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        database.execute("DROP TABLE IF EXISTS job_locks")
+        database.execute(change)
+    shown = _shown(folder, {"tracking": uri})
+    pending = shown.get_sample_value("mlflow_jobs", {"job_name": "score", "status": "PENDING"})
+    assert pending == (1 if known else None)
+    assert shown.get_sample_value("mlflow_traces") == 0
 
 
 def test_what_is_no_database_is_not_counted(folder: Path) -> None:

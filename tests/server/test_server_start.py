@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from stack.mlflow import MlflowServer, mlflow_server
-from stack.process import LOOPBACK, answers, free_port, python_tool, running
+from stack.process import LOOPBACK, answers, free_port, python_tool, running, wait_for
 from tests.server.conftest import APP
 from tests.server.scrape import scrape
 
@@ -18,13 +19,26 @@ pytestmark = pytest.mark.whole_system(seconds=110)
 
 API = "/api/2.0/mlflow"
 REQUESTS = "mlflow_http_requests_total"
+JOB = """
+import time
+
+from mlflow.server.jobs import job
+
+@job(name="chore", max_workers=1)
+def chore(what: str) -> str:
+    if what == "break":
+        raise ValueError(what)
+    time.sleep(600 if what == "wait" else 0)
+    return what
+"""
 FACTORY = ("--factory", "flowgauge.server:create_app", "--host", LOOPBACK)
 
 
 @pytest.mark.since(mlflow="3.12")  # before, there is no API below the prefix
 @pytest.mark.timeout(300)  # MLflow's job consumers are eight processes to start and to stop
 def test_one_worker_below_a_prefix_with_jobs(folder: Path) -> None:
-    """One worker with --static-prefix and MLflow's jobs counts the same routes and stops clean."""
+    """One worker with --static-prefix counts the same routes, counts MLflow's jobs, stops clean."""
+    (folder / "chores.py").write_text(JOB)
     port = free_port()
     url = f"http://{LOOPBACK}:{port}/ml"
     temporary = folder / "tmp"
@@ -32,7 +46,13 @@ def test_one_worker_below_a_prefix_with_jobs(folder: Path) -> None:
     with mlflow_server(
         folder,
         options=(*APP, "--static-prefix", "/ml"),
-        env={"TMPDIR": str(temporary)},
+        env={
+            "TMPDIR": str(temporary),
+            "PYTHONPATH": str(folder),
+            "_MLFLOW_SUPPORTED_JOB_FUNCTION_LIST": "chores.chore",
+            "_MLFLOW_ALLOWED_JOB_NAME_LIST": "chore",
+            "FLOWGAUGE_INVENTORY_SECONDS": "1",
+        },
         port=port,
         jobs=True,
         ready=lambda: answers(f"{url}/health"),
@@ -47,7 +67,25 @@ def test_one_worker_below_a_prefix_with_jobs(folder: Path) -> None:
         assert page.value(REQUESTS, route="/") == 1
         assert page.value("mlflow_artifact_uploads_total") == 1
         assert list(temporary.glob("flowgauge-*"))
+        _one_job_of_each_kind_is_counted(url)
         _stop_and_expect_nothing_left(server, temporary)
+
+
+def _one_job_of_each_kind_is_counted(url: str) -> None:
+    """One that succeeds, one that fails, one that runs, and one that waits for it."""
+    for what in ("work", "break", "wait", "wait"):
+        job = {"job_name": "chore", "params": {"what": what}}
+        httpx.post(f"{url}/ajax-api/3.0/jobs/", json=job, timeout=30).raise_for_status()
+    wanted = dict.fromkeys(("CANCELED", "NEEDS_RECOVERY", "TIMEOUT"), 0.0)
+    wanted |= dict.fromkeys(("SUCCEEDED", "FAILED", "RUNNING", "PENDING"), 1.0)
+
+    def all_are_counted() -> bool:
+        jobs = scrape(url).series("mlflow_jobs", job_name="chore")
+        return {labels["status"]: value for labels, value in jobs} == wanted
+
+    wait_for(all_are_counted, "each job has come to where it stays", timeout=120)
+    since = scrape(url).value("mlflow_jobs_oldest_pending_timestamp_seconds", job_name="chore")
+    assert time.time() - 120 < since < time.time()
 
 
 def _stop_and_expect_nothing_left(server: MlflowServer, temporary: Path) -> None:
@@ -200,6 +238,15 @@ def test_a_version_that_is_not_supported_is_one_sentence(folder: Path) -> None:
     assert "needs MLflow 3.3 or newer and this is 3.1.4: upgrade MLflow, or run it with" in said
 
 
+def test_a_prometheus_client_that_lacks_a_name_is_one_sentence(folder: Path) -> None:
+    """The command ends and says what would work, before any worker starts."""
+    env = _hook(folder, "from prometheus_client import values; del values.MutexValue")
+    code, said = failure(_server(folder), folder, **env)
+    assert code == 2
+    assert "lacks prometheus_client.values.MutexValue, which flowgauge's server app needs" in said
+    assert said.count("Error: ") == 1
+
+
 def test_the_command_pays_nothing_for_finding_the_app() -> None:
     """Importing the package, as `mlflow server` does first, loads no metrics and no MLflow."""
     heavy = {"prometheus_client", "starlette", "fastapi", "mlflow", "sqlalchemy"}
@@ -215,3 +262,12 @@ def test_several_workers_of_uvicorn_alone_are_refused(folder: Path) -> None:
     command = [sys.executable, "-m", "uvicorn", *FACTORY, "--workers", "2"]
     _, said = failure([*command, "--port", str(free_port())], folder)  # uvicorn's code is 0
     assert "start them with `mlflow server --app-name flowgauge`" in said
+
+
+def test_several_workers_of_gunicorn_are_refused(folder: Path) -> None:
+    """Nor could they know of each other: each scrape would show another one's numbers."""
+    options = ("--workers", "2", "--worker-class", "uvicorn.workers.UvicornWorker")
+    command = [python_tool("gunicorn"), *options, "--bind", f"{LOOPBACK}:{free_port()}"]
+    code, said = failure([*command, "flowgauge.server:create_app()"], folder)
+    assert code == 3
+    assert "several workers need a folder to share their metrics in" in said

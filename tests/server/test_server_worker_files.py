@@ -245,6 +245,17 @@ def test_foreign_files_are_neither_read_nor_removed(folder: Path) -> None:
     assert sorted(folder.iterdir()) == sorted([*before, folder / "lock"])
 
 
+def test_a_link_in_the_place_of_the_lock_is_not_followed(folder: Path) -> None:
+    """What it leads to stays as it is, no page breaks, and what cannot be folded counts."""
+    precious = folder / "precious"
+    precious.write_bytes(b"not ours")
+    (folder / "lock").symlink_to(precious)
+    _leave_a_dead_workers(folder, NO_PID)
+    WorkerFiles(folder).bury_the_dead()
+    assert _shown(folder)["hits_total", frozenset()] == 2.0
+    assert precious.read_bytes() == b"not ours"
+
+
 def test_a_folder_that_was_taken_away_breaks_no_page_and_no_worker(folder: Path) -> None:
     """A cleaner that removes the folder takes the numbers, not the server."""
     gone = folder / "gone"

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import chain
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from threading import Event
 
 import httpx
 import psutil
@@ -21,8 +22,9 @@ import pytest
 from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
 from flowgauge.store.log_calls import Logged, ended
 from flowgauge.store.sqlite import recover
+from flowgauge.store.sqlite.file import SqliteFile
 from stack.exporter import exporter
-from stack.process import LOOPBACK
+from stack.process import LOOPBACK, wait_for
 from tests.counting import defer, pairs
 
 _FORK = multiprocessing.get_context("fork")
@@ -177,9 +179,11 @@ def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
 
 
 def test_a_folder_in_place_of_the_file_is_told(folder: Path) -> None:
-    """A path that names a folder cannot be opened."""
-    with pytest.raises(StoreError, match="cannot be opened: check the folder and its permissions"):
+    """A path that names a folder is told as one, and no disk is blamed."""
+    with pytest.raises(StoreError, match="is a folder: name a file in it"):
         _count(_open(folder), 1)
+    with pytest.raises(StoreError, match="is a folder: name a file in it"):
+        _open(folder).about()
 
 
 def test_a_disk_that_takes_no_more_is_told_and_recovers(folder: Path) -> None:
@@ -340,3 +344,18 @@ def test_a_database_of_another_program_is_refused(folder: Path, make: str) -> No
             use()
     assert path.read_bytes() == content
     assert list(folder.iterdir()) == [path]
+
+
+def test_a_disk_that_hangs_holds_up_nobody(folder: Path) -> None:
+    """Who uses the store goes on without it in time, and has it again when the disk goes on."""
+    over = Event()
+
+    def hang(_: object) -> None:
+        over.wait(60)
+
+    file = SqliteFile(folder / "store.db", timeout_seconds=0.2)
+    for use in (file.write, file.read):
+        with pytest.raises(StoreUnavailableError, match="see whether its disk hangs"):
+            use(hang)
+    over.set()
+    wait_for(lambda: file.write(lambda _: True), "the store answers")

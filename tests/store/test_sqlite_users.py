@@ -24,6 +24,7 @@ _GROUP, _OTHER = 61011, 61012
 # Everything is imported before the user is changed: the tests' own folders may be closed to others.
 _PRELUDE = """
 import os, sys
+from flowgauge.diagnosis.store import ask_store
 from flowgauge.store import open_store, StoreError
 from flowgauge.store.log_calls import Logged, ended
 from flowgauge.store.sqlite import SqliteEngine
@@ -313,6 +314,32 @@ def test_another_user_who_would_write_is_refused(shared: Path) -> None:
     assert "2770" in said
     assert said.endswith("False")
     assert list(shared.iterdir()) == [path]
+
+
+@pytest.mark.as_root
+def test_who_cannot_write_is_told_before_a_task_fails(shared: Path) -> None:
+    """`flowgauge check` names the folder in which no store can be made, and a store to read only.
+
+    A user without a home, as containers have, would else be told that all is well.
+    """
+    told = """
+        try:
+            print(ask_store(sys.argv[1]))
+        except StoreError as error:
+            print(error)
+    """
+    path = shared / "home" / "s.db"
+    said = _User(path, _EXPORTER, _OTHER, 0).run(told)
+    assert f"is not there yet, and this user cannot make it in {shared}: run this as the" in said
+    assert list(shared.iterdir()) == []
+    path.parent.mkdir(0o755)
+    os.chown(path.parent, _TASKS, _GROUP)
+    tasks = _User(path, _TASKS, _GROUP, 0)
+    assert "can only read" not in tasks.run(told)
+    tasks.run("count()")
+    path.chmod(0o644)
+    assert ", which this user can only read" in _User(path, _EXPORTER, _OTHER, 0).run(told)
+    assert "can only read" not in tasks.run(told)
 
 
 @pytest.mark.as_root

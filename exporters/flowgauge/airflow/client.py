@@ -7,8 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.deadline import Deadline, OutOfTimeError
-from flowgauge.airflow.delivery import Attempt, Experiment, FoundRun, deliver
+from flowgauge.airflow.delivery import Experiment, FoundRun, deliver
 from flowgauge.airflow.entry import Entry, Point
 from flowgauge.background import in_background
 from flowgauge.redact import quote, redact_url
@@ -147,6 +148,10 @@ class _ClientTracking:
     def delete_run(self, run_id: str) -> None:
         """Move a run to MLflow's trash."""
         self._client.delete_run(run_id)
+
+    def has_tag(self, run_id: str, name: str) -> bool:
+        """Return whether a run has a tag of that name."""
+        return name in self._client.get_run(run_id).data.tags
 
     def log_batch(
         self, run_id: str, points: Sequence[Point], params: Mapping[str, str], time_ms: int

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.host.services import Connection
@@ -19,9 +20,16 @@ _SECONDS = 60.0
 
 def ask_airflow_command(environ: Mapping[str, str] = os.environ) -> TrackingUri | None:
     """Return the URI that a task would find in Airflow's Connection or Variable."""
-    if not environ.get("AIRFLOW_HOME") or not shutil.which("airflow"):
+    if not _is_set_up(environ) or not shutil.which("airflow"):
         return None
     return ask_airflow(Deadline(_SECONDS), environ, _read_connection, _read_variable)
+
+
+def _is_set_up(environ: Mapping[str, str]) -> bool:
+    if environ.get("AIRFLOW_HOME"):
+        return True
+    # Where it is by default. If it is not there, the command would make it.
+    return Path(environ.get("HOME") or "/", "airflow/airflow.cfg").is_file()
 
 
 def _read_connection(conn_id: str, seconds: float) -> Connection | None:

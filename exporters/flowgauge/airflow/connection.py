@@ -6,8 +6,8 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Protocol
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.client import ClientConnection
-from flowgauge.airflow.delivery import Attempt
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.rest import RestConnection
 from flowgauge.airflow.uri import find_tracking_uri

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +69,7 @@ def current_task(environ: Mapping[str, str] = os.environ) -> Task:
 
     A callback or a listener counts as the task that it is called for.
     """
-    context = running_context()
-    return _from_environment(environ) if context is None else _from_context(context)
+    return _from_airflow() or _from_environment(environ)
 
 
 def current_pair(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
@@ -77,13 +77,11 @@ def current_pair(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
 
     Both are empty outside Airflow, and where `mlflow_enable` is off.
     """
-    context = running_context()
-    if context is not None:
-        task = _from_context(context)
+    if task := _from_airflow():
         return (task.dag_id, task.task_id) if task.mlflow_enable else ("", "")
     # Only what is needed: to read a variable takes a microsecond.
     dag_id = environ.get(_DAG_ID, "")
-    if not dag_id or not _is_on(environ.get(_MLFLOW_ENABLE, True)):
+    if not dag_id or not _is_on(environ.get(_MLFLOW_ENABLE) or True):
         return "", ""
     return dag_id, environ.get(_TASK_ID, "")
 
@@ -92,6 +90,14 @@ def tell_programs(task: Task, environ: MutableMapping[str, str] = os.environ) ->
     """Leave in *environ*, for the programs that *task* starts, what Airflow does not tell them."""
     environ[_MAP_INDEX] = "" if task.map_index is None else str(task.map_index)
     environ[_MLFLOW_ENABLE] = str(task.mlflow_enable).lower()
+
+
+def _from_airflow() -> Task | None:
+    context = running_context()
+    # One that no Airflow we know has, found in the hands of a provider's code, say, is none.
+    with suppress(Exception):
+        return None if context is None else _from_context(context)
+    return None
 
 
 def _from_context(context: Mapping[str, Any]) -> Task:
@@ -126,7 +132,7 @@ def _from_environment(environ: Mapping[str, str]) -> Task:
         run_id=environ.get(_RUN_ID, ""),
         map_index=_number(environ.get(_MAP_INDEX, "")),
         try_number=_number(environ.get(_TRY_NUMBER, "")),
-        mlflow_enable=_is_on(environ.get(_MLFLOW_ENABLE, True)),
+        mlflow_enable=_is_on(environ.get(_MLFLOW_ENABLE) or True),
     )
 
 

@@ -5,7 +5,10 @@ from collections.abc import Callable
 
 from flowgauge.errors import FlowgaugeError
 
-__all__ = ["Deadline", "OutOfTimeError"]
+__all__ = ["BUDGET_SECONDS", "Deadline", "OutOfTimeError"]
+
+BUDGET_SECONDS = 10.0
+"""What a log call has, unless told otherwise."""
 
 # A request that is given less would only be cut short.
 _SHORTEST_SECONDS = 0.1
@@ -16,12 +19,17 @@ class OutOfTimeError(FlowgaugeError):
 
 
 class Deadline:
-    """Ends *seconds* from now, on *clock*."""
+    """Ends *seconds* from when it *began*, by default now, on *clock*."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        began: float | None = None,
+    ) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._start = clock()
+        self._start = clock() if began is None else began
 
     @property
     def left(self) -> float:

@@ -1,14 +1,13 @@
 """Bringing an entry into MLflow as one finished run, once."""
 
-import re
 import sys
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice, zip_longest
 from typing import NamedTuple, Protocol, TypeVar
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.deadline import OutOfTimeError
 from flowgauge.airflow.entry import Entry, Point
 from flowgauge.airflow.mlflow_limits import METRICS_PER_BATCH, PARAMS_PER_BATCH, TAGS_PER_BATCH
@@ -16,40 +15,16 @@ from flowgauge.tracking.errors import (
     TrackingError,
     TrackingRejectedError,
     TrackingTimedOutError,
+    TrackingUnauthorizedError,
 )
+from flowgauge.tracking.tags import LOG_ID_TAG
 
-__all__ = ["Attempt", "Experiment", "FoundRun", "Tracking", "deliver"]
+__all__ = ["Experiment", "FoundRun", "Tracking", "deliver"]
 
 # How far MLflow's clock and a worker's may be apart.
 _CLOCKS_MS = 3_600_000
-_NOTE = re.compile(r" \(run ([^\s,]+), (\d+) batches sent\)$")
 
 _T = TypeVar("_T")
-
-
-@dataclass
-class Attempt:
-    """How far a payload has come on its way, kept up to date while it is sent.
-
-    `is_first` says that nobody has tried before. `run_id` is its run once MLflow has named it,
-    `batches` how much of the payload is there. `was_complete` says that all of it was found there.
-    """
-
-    is_first: bool = False
-    run_id: str | None = None
-    batches: int = 0
-    was_complete: bool = False
-
-    @classmethod
-    def after(cls, note: str | None) -> "Attempt":
-        """Return where an attempt stopped that left *note*."""
-        match = _NOTE.search(note or "")
-        return cls(run_id=match[1], batches=int(match[2])) if match else cls()
-
-    def note(self, reason: str) -> str:
-        """Return *reason*, with what the next attempt should know."""
-        where = f" (run {self.run_id}, {self.batches} batches sent)" if self.run_id else ""
-        return f"{reason}{where}"
 
 
 class Experiment(NamedTuple):
@@ -86,6 +61,9 @@ class Tracking(Protocol):
 
     def delete_run(self, run_id: str) -> None:
         """Move a run to MLflow's trash."""
+
+    def has_tag(self, run_id: str, name: str) -> bool:
+        """Return whether a run has a tag of that name."""
 
     def log_batch(
         self, run_id: str, points: Sequence[Point], params: Mapping[str, str], time_ms: int
@@ -134,10 +112,7 @@ def _deliver(
     attempt: Attempt,
 ) -> str:
     if entry.run_id is not None:
-        attempt.run_id = entry.run_id
-        for tags in _chunks(entry.tags.items(), TAGS_PER_BATCH):
-            tracking.tag_run(entry.run_id, dict(tags))
-        return _complete(tracking, entry, attempt, entry.run_id)
+        return _add(tracking, entry, attempt, entry.run_id)
     if attempt.run_id is not None:
         try:
             return _complete(tracking, entry, attempt, attempt.run_id)
@@ -146,13 +121,42 @@ def _deliver(
                 raise
             attempt.run_id, attempt.batches = None, 0
     experiment = _experiment(tracking, entry, experiments)
+    if entry.only_looks:
+        return _remove_late(tracking, experiment, entry)
     if attempt.is_first:
-        attempt.run_id = tracking.create_run(experiment.experiment_id, entry)
+        attempt.run_id = _create(tracking, experiment, entry, attempt)
     else:
         attempt.run_id = _the_one_run(tracking, experiment, entry, attempt)
     if attempt.was_complete:
         return attempt.run_id
     return _complete(tracking, entry, attempt, attempt.run_id)
+
+
+def _add(tracking: Tracking, entry: Entry, attempt: Attempt, run_id: str) -> str:
+    """Add *entry* to a run that is not its own."""
+    attempt.run_id = run_id
+    # Another try of the task has another time, by which MLflow would take its figures for new ones.
+    mark = f"{LOG_ID_TAG}.{entry.log_id}"
+    attempt.was_complete = entry.once and tracking.has_tag(run_id, mark)
+    if attempt.was_complete:
+        return run_id
+    for tags in _chunks(entry.tags.items(), TAGS_PER_BATCH):
+        tracking.tag_run(run_id, dict(tags))
+    _complete(tracking, entry, attempt, run_id)
+    if entry.once:
+        tracking.tag_run(run_id, {mark: "added"})
+    return run_id
+
+
+def _create(tracking: Tracking, experiment: Experiment, entry: Entry, attempt: Attempt) -> str:
+    was_in_doubt, attempt.is_in_doubt = attempt.is_in_doubt, True
+    try:
+        run_id = tracking.create_run(experiment.experiment_id, entry)
+    except (OutOfTimeError, TrackingRejectedError, TrackingUnauthorizedError):
+        attempt.is_in_doubt = was_in_doubt
+        raise
+    attempt.is_in_doubt = was_in_doubt
+    return run_id
 
 
 def _complete(tracking: Tracking, entry: Entry, attempt: Attempt, run_id: str) -> str:
@@ -177,21 +181,42 @@ def _experiment(
 
 
 def _the_one_run(tracking: Tracking, experiment: Experiment, entry: Entry, attempt: Attempt) -> str:
-    found = tracking.find_runs([experiment.experiment_id], entry.log_id)
-    if not found and experiment.created_ms > entry.logged_ms - _CLOCKS_MS:
-        # An experiment of this name may have been renamed since an earlier attempt.
-        found = tracking.find_runs(tracking.all_experiments(), entry.log_id)
-    # Its status is the last thing a run gets. Whoever closes stale runs says that they are killed.
-    ended = {entry.status} & {"FINISHED", "FAILED"}
-    complete = {run.run_id for run in found if run.status in ended}
+    found = _find(tracking, experiment, entry)
+    complete = _complete_ones(entry, found)
     attempt.was_complete = bool(complete)
     run_ids = {run.run_id for run in found}
     if not run_ids:
         # Its own id is known, also where a search lags behind.
-        run_ids.add(tracking.create_run(experiment.experiment_id, entry))
+        run_ids.add(_create(tracking, experiment, entry, attempt))
         # A request given up long ago may still have been waiting in the server for a lock.
         late = tracking.find_runs([experiment.experiment_id], entry.log_id)
         run_ids.update(run.run_id for run in late)
+    return _keep_one(tracking, run_ids, complete)
+
+
+def _remove_late(tracking: Tracking, experiment: Experiment, entry: Entry) -> str:
+    """Leave one run of *entry*, if there is one that has all of it; return its id or nothing."""
+    found = _find(tracking, experiment, entry)
+    complete = _complete_ones(entry, found)
+    # An empty one may not be told from a full one that is still RUNNING.
+    return _keep_one(tracking, {run.run_id for run in found}, complete) if complete else ""
+
+
+def _find(tracking: Tracking, experiment: Experiment, entry: Entry) -> Sequence[FoundRun]:
+    found = tracking.find_runs([experiment.experiment_id], entry.log_id)
+    if not found and experiment.created_ms > entry.logged_ms - _CLOCKS_MS:
+        # An experiment of this name may have been renamed since an earlier attempt.
+        found = tracking.find_runs(tracking.all_experiments(), entry.log_id)
+    return found
+
+
+def _complete_ones(entry: Entry, found: Iterable[FoundRun]) -> set[str]:
+    # Its status is the last thing a run gets. Whoever closes stale runs says that they are killed.
+    ended = {entry.status} & {"FINISHED", "FAILED"}
+    return {run.run_id for run in found if run.status in ended}
+
+
+def _keep_one(tracking: Tracking, run_ids: set[str], complete: set[str]) -> str:
     # The order is the same for everybody who looks, so all keep the same one.
     kept, *surplus = sorted(run_ids, key=lambda run_id: (run_id not in complete, run_id))
     for run_id in surplus:

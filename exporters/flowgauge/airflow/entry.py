@@ -59,7 +59,8 @@ class Entry:
 
     It is added to the run `run_id`, if there is one; `status` is what the run becomes in the end,
     empty if it is not for us to end it. `experiment_id` is where its parent is. `artifacts` are
-    files in base64, by the names that they get.
+    files in base64, by the names that they get. `only_looks` says that it is none: it looks, later,
+    whether one that has arrived has got a second run.
     """
 
     dag_id: str
@@ -84,6 +85,7 @@ class Entry:
     step: int = field(default=0, metadata=_SINCE_2)
     once: bool = field(default=False, metadata=_SINCE_2)
     artifacts: Mapping[str, str] | None = field(default=None, metadata=_SINCE_2)
+    only_looks: bool = field(default=False, metadata=_SINCE_2)
 
     def to_json(self) -> str:
         """Return it as the outbox keeps it."""

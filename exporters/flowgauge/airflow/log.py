@@ -1,14 +1,18 @@
 """The log call's door: light enough for a DAG file, which Airflow parses every few seconds."""
 
+# Once the interpreter ends Python loads it no more, and others need it: a first call may come then.
+import concurrent.futures.thread  # noqa: F401
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from typing import Any
 
-__all__ = ["BUDGET_SECONDS", "log_with_mlflow"]
+from flowgauge.airflow.deadline import BUDGET_SECONDS
 
-BUDGET_SECONDS = 10.0
+__all__ = ["log_with_mlflow"]
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +58,7 @@ def log_with_mlflow(
     DAG run. The DAG parameter `mlflow_enable: false` turns the call off. No more than 20 payloads
     a minute are sent, all tasks together (rate limit `mlflow_api`).
     """
+    began = time.monotonic()
     # Loads the HTTP client and the store: for the task, not for the parser.
     from flowgauge.airflow.payload import PayloadError  # noqa: PLC0415
 
@@ -70,6 +75,7 @@ def log_with_mlflow(
             delivery=delivery,
             strict=strict,
             options=RunOptions(run_id, status, start_time, end_time, step, once, artifacts),
+            began=began,
         )
     except PayloadError:
         raise

@@ -10,10 +10,9 @@ from typing import Any
 from uuid import uuid4
 
 from flowgauge.airflow.context import Task, current_task
-from flowgauge.airflow.deadline import Deadline
+from flowgauge.airflow.deadline import BUDGET_SECONDS, Deadline
 from flowgauge.airflow.entry import Entry, make_entry
 from flowgauge.airflow.host import stats
-from flowgauge.airflow.log import BUDGET_SECONDS
 from flowgauge.airflow.payload import PayloadError, read_payload
 from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.run_link import note_kept_payload
@@ -45,9 +44,13 @@ def log_payload(
     delivery: str | None,
     strict: bool,
     options: RunOptions,
+    began: float,
 ) -> str | None:
-    """See `log_with_mlflow`, which calls this and keeps from the task what else it raises."""
-    deadline = Deadline(_seconds(budget_seconds))
+    """See `log_with_mlflow`, which calls this and keeps from the task what else it raises.
+
+    The call *began* before this was loaded, at a time of `time.monotonic`.
+    """
+    deadline = Deadline(_seconds(budget_seconds), began=began)
     task = current_task()
     if not task.mlflow_enable:
         _log.info("Logging to MLflow is turned off by the DAG parameter mlflow_enable")

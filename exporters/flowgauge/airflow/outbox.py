@@ -3,11 +3,12 @@
 import logging
 from dataclasses import dataclass
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.connection import Connection
 from flowgauge.airflow.deadline import Deadline, OutOfTimeError
-from flowgauge.airflow.delivery import Attempt
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.failures import reason_for
+from flowgauge.airflow.late_runs import leave_look
 from flowgauge.airflow.permit import wait_for_permit
 from flowgauge.airflow.rate_limiter import RateLimitExceeded
 from flowgauge.airflow.reasons import Reason
@@ -101,7 +102,9 @@ def flush(
         except RateLimitExceeded as error:
             flushed.problem = error
         else:
-            sender.send_oldest(deadline.left)
+            # The store may have taken its time over it.
+            if deadline.left > _TOO_SHORT_SECONDS:
+                sender.send_oldest(deadline.left)
     return flushed
 
 
@@ -126,7 +129,8 @@ class Sender:
             except ValueError as error:
                 self._set_aside(kept, Reason.UNREADABLE, error)
             else:
-                self._send(kept, entry, min(seconds, _SEND_SECONDS))
+                send = self._look if entry.only_looks else self._send
+                send(kept, entry, min(seconds, _SEND_SECONDS))
 
     def _send(self, kept: OutboxEntry, entry: Entry, seconds: float) -> None:
         attempt = Attempt.after(kept.reason)
@@ -145,10 +149,23 @@ class Sender:
             # By an earlier try of its task, or by way of the store, which had it all the same.
             is_counted = (entry.once or entry.spooled) and attempt.was_complete
             counts = () if is_counted else arrived(entry.logged(0.0))
+            leave_look(self._store, entry, attempt)
             self._store.outbox.settle(kept.entry_id, counts)
             self._refusals.clear()
             self.flushed.sent += 1
             _log.info("Sent the payload %s from the outbox, as run %s", kept.entry_id, run_id)
+
+    def _look(self, kept: OutboxEntry, entry: Entry, seconds: float) -> None:
+        try:
+            self._connection.send(entry, Attempt(), seconds=seconds)
+        except TrackingRejectedError as error:
+            _log.info("Not looked for a late run of %s: %s", entry.log_id, redact_text(str(error)))
+        # As above; and nothing is counted, for nothing is to be sent.
+        except Exception as error:  # noqa: BLE001
+            self._store.outbox.release(kept.entry_id, self._owner, kept.reason or "")
+            self.flushed.problem = error
+            return
+        self._store.outbox.settle(kept.entry_id)
 
     def _give_back(self, kept: OutboxEntry, attempt: Attempt, error: Exception) -> None:
         if not (isinstance(error, TrackingRejectedError) and error.is_for_content):

@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite, isnan
 from typing import Any, TypeVar
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.deadline import Deadline
-from flowgauge.airflow.delivery import Attempt, Experiment, FoundRun, deliver
+from flowgauge.airflow.delivery import Experiment, FoundRun, deliver
 from flowgauge.airflow.entry import Entry, Point
 from flowgauge.dag_headers import dag_headers
 from flowgauge.tracking.client import TrackingClient
@@ -151,6 +152,12 @@ class _RestTracking:
     def delete_run(self, run_id: str) -> None:
         """Move a run to MLflow's trash."""
         self._post("runs/delete", run_id=run_id)
+
+    def has_tag(self, run_id: str, name: str) -> bool:
+        """Return whether a run has a tag of that name."""
+        run = self._part(self._call("GET", "runs/get", {"run_id": run_id}), "run")
+        tags = run.get("data", {}).get("tags", [])
+        return any(tag.get("key") == name for tag in tags)
 
     def log_batch(
         self, run_id: str, points: Sequence[Point], params: Mapping[str, str], time_ms: int

@@ -2,10 +2,10 @@
 
 import logging
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.connection import connect
 from flowgauge.airflow.context import Task
 from flowgauge.airflow.deadline import Deadline, OutOfTimeError
-from flowgauge.airflow.delivery import Attempt
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.failures import reason_for
 from flowgauge.airflow.host import stats

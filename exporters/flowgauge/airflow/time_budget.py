@@ -22,6 +22,9 @@ _BOUNDS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
 }
 _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+# MLflow's own answers are pages of up to some MB; what it reads as a stream is not bounded.
+_LONGEST_ANSWER = 64 * 2**20
+_PART = 2**16
 _budget: ContextVar["_Budget | None"] = ContextVar("flowgauge_mlflow_budget", default=None)
 _lock = Lock()
 _open_blocks = 0
@@ -54,18 +57,41 @@ class _Budget:
     def __init__(self, seconds: float) -> None:
         self.left = seconds
 
-    def spend(self, request: Callable[[], _T]) -> _T:
-        from requests.exceptions import ReadTimeout  # noqa: PLC0415 - costs a task 0.1 s
-
+    def spend(self, request: Callable[[Deadline], _T]) -> _T:
         deadline = Deadline(self.left)
         try:
             if deadline.left:
-                return in_background(request, "mlflow-request").result(deadline.left)
+                asking = in_background(lambda: request(deadline), "mlflow-request")
+                return asking.result(deadline.left)
         except TimeoutError:
             pass
         finally:
             self.left = deadline.left
-        raise ReadTimeout("the time budget for MLflow is used up")
+        raise _used_up()
+
+
+def _used_up() -> Exception:
+    from requests.exceptions import ReadTimeout  # noqa: PLC0415 - costs a task 0.1 s
+
+    return ReadTimeout("the time budget for MLflow is used up")
+
+
+def _read(answer: Any, deadline: Deadline) -> Any:
+    """Read an *answer* that is being streamed, up to a length, and none that nobody waits for."""
+    from requests.exceptions import RequestException  # noqa: PLC0415 - see above
+
+    content = bytearray()
+    for part in answer.iter_content(_PART):
+        content += part
+        if len(content) > _LONGEST_ANSWER:
+            answer.close()
+            raise RequestException(f"an answer is longer than {_LONGEST_ANSWER // 2**20} MiB")
+        if not deadline.left:
+            answer.close()
+            raise _used_up()
+    # requests has no other way to say that what was streamed is all there is.
+    answer._content = bytes(content)  # noqa: SLF001
+    return answer
 
 
 def _called_by_mlflow() -> bool:
@@ -99,7 +125,12 @@ def _watch(bounds: Mapping[str, str]) -> None:
             budget = _budget.get()
             if budget is None or not _called_by_mlflow():
                 return send(session, *arguments, **options)
-            return budget.spend(lambda: send(session, *arguments, **options))
+
+            def request(deadline: Deadline) -> Any:
+                answer = send(session, *arguments, **{**options, "stream": True})
+                return answer if options.get("stream") else _read(answer, deadline)
+
+            return budget.spend(request)
 
         Session.send = send_in_time  # type: ignore[assignment, method-assign]
 

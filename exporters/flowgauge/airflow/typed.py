@@ -14,7 +14,7 @@ _TEXTS = ("dag_id", "task_id", "experiment", "status", "log_id")
 _OPTIONAL_TEXTS = ("run_name", "run_id", "experiment_id")
 _INTEGERS = ("logged_ms", "step")
 _OPTIONAL_INTEGERS = ("start_ms", "end_ms")
-_FLAGS = ("altered", "invalid", "spooled", "once")
+_FLAGS = ("altered", "invalid", "spooled", "once", "only_looks")
 # It stands in a search of MLflow's.
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 # What becomes a float, and, of times and steps, what a database takes.

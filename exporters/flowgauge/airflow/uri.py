@@ -114,4 +114,6 @@ def _uri(connection: Connection) -> str:
         login += f":{quote(connection.password, safe='')}"
     port = f":{connection.port}" if connection.port else ""
     host, slash, rest = address.partition("/")
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"  # Airflow takes the brackets of a URL away
     return f"{scheme}://{login}{login and '@'}{host}{port}{slash}{rest}{path}".rstrip("/")

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Sequence
 from uuid import uuid4
 
+from flowgauge.airflow.attempt import SENDING
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.reasons import Reason
 from flowgauge.store.counts import Count
@@ -36,7 +37,7 @@ class WriteAhead:
     def put(self, store: Store) -> None:
         """Put the entry into the outbox, leased; raise `StoreError`."""
         killed = abandoned(self._entry.logged(0.0, Reason.KILLED))
-        store.outbox.put(self._entry.to_keep(None), lease=self._lease, lapsed=killed)
+        store.outbox.put(self._entry.to_keep(SENDING), lease=self._lease, lapsed=killed)
         self.is_there = True
 
     def settle(self, store: Store, counts: Sequence[Count]) -> None:

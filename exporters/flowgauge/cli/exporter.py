@@ -133,7 +133,7 @@ def exporter(
     )
     chosen = [name for name in COLLECTORS if collectors[f"collector_{name}"]]
     scrape = Scrape(make_collectors(context, chosen))
-    app = web_app(scrape, _checks(uri.value, context), metrics_path, _PAGE)
+    app = web_app(scrape.within, _checks(uri.value, context), metrics_path, _PAGE)
     config = WebConfigFile(web_config)
     tls = ServerTls(config.tls)
     with listen(host, port, "--web.listen-address") as listener:

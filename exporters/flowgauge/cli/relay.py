@@ -88,7 +88,9 @@ def relay(
     config = WebConfigFile(web_config)
     tls = ServerTls(config.tls)
     with closing(open_store(store, timeout_seconds=_STORE_SECONDS)) as opened:
-        app = web_app(registry, {"store": opened.outbox.is_due}, metrics_path, _PAGE)
+        app = web_app(
+            lambda _seconds: registry, {"store": opened.outbox.is_due}, metrics_path, _PAGE
+        )
         sending = Relay(opened, lambda: connect(uri.value), _Metrics(registry), stop)
         thread = Thread(target=sending.run, name="flowgauge-relay", daemon=True)
         with listen(host, port, "--web.listen-address") as listener:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from flowgauge.address import join_address
 from flowgauge.airflow.command import ask_airflow_command
 from flowgauge.background import in_background
 from flowgauge.compatibility import remark
@@ -28,6 +29,8 @@ _SECONDS = 10.0
 # What MLflow's --expose-prometheus counts.
 _STOCK_HTTP_REQUESTS = "mlflow_http_request_total"
 _PORTS = {"http": 80, "https": 443}
+# The server app names it to those whom it refuses because it knows no login to let them in by.
+_TOKEN_VARIABLE = "FLOWGAUGE_METRICS_TOKEN_FILE"  # noqa: S105 - where the token is
 
 
 class MlflowPath:
@@ -60,7 +63,7 @@ class MlflowPath:
         parts = urlsplit(self._client.address)
         own = parts.hostname, parts.port or _PORTS[parts.scheme]
         self._proxied = (self._host, self._port) != own
-        via = f", through the proxy {self._host}:{self._port}" if self._proxied else ""
+        via = f", through the proxy {self._place}" if self._proxied else ""
         return f"{redact_url(uri.value)}, from {uri.source}{via}"
 
     def resolve(self) -> str:
@@ -80,7 +83,7 @@ class MlflowPath:
 
     def connect(self) -> str:
         """Open a TCP connection to the next host."""
-        place = f"{self._host}:{self._port}"
+        place = self._place
         try:
             socket.create_connection((self._host, self._port), timeout=_SECONDS).close()
         except TimeoutError:
@@ -96,14 +99,24 @@ class MlflowPath:
         return f"{place} accepts connections"
 
     @property
+    def _place(self) -> str:
+        return join_address(self._host, self._port)
+
+    @property
     def _named_in(self) -> str:
         return "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY" if self._proxied else "the tracking URI"
 
     def ask(self) -> str:
         """See that what answers API calls is MLflow, whether it likes the login or not."""
         with suppress(TrackingUnauthorizedError):
-            self._mlflow.probe()
+            if not self._mlflow.probe():
+                self._ask_for_what_is_not_there()
         return f"MLflow's API answers at {self._client.address}"
+
+    def _ask_for_what_is_not_there(self) -> None:
+        """See that MLflow answers, not what says the same to every question."""
+        with suppress(TrackingRejectedError):
+            self._mlflow.experiment_id("flowgauge check: nothing is called so")
 
     def log_in(self) -> str:
         """See that an API call is allowed."""
@@ -133,7 +146,12 @@ class MlflowPath:
             page = self._client.text("/metrics")
         except (TrackingNotMlflowError, TrackingRejectedError):
             raise FlowgaugeError(f"MLflow has no metrics page here: {advice}") from None
-        except TrackingUnauthorizedError:
+        except TrackingUnauthorizedError as refusal:
+            if _TOKEN_VARIABLE in str(refusal):
+                raise FlowgaugeError(
+                    "MLflow's metrics page is refused to everybody, Prometheus too: set "
+                    f"{_TOKEN_VARIABLE} or FLOWGAUGE_METRICS_ADDRESS where MLflow runs"
+                ) from None
             return (
                 "MLflow's metrics page is for its admins, as it should be: "
                 "Prometheus needs a login, tasks do not"

@@ -90,6 +90,8 @@ class Site:
                 )
             case httpx.ReadTimeout(), _:
                 said = f"did not answer within {_SECONDS:g} s: see its log"
+            case _ if self.url.strip().startswith("http:"):
+                said = f"broke off without an answer ({told}): see its log, or give https://"
             case _:
                 said = f"broke off without an answer ({told}): see its log"
         return FlowgaugeError, said

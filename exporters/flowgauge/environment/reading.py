@@ -66,9 +66,9 @@ def environment_file(name: str, folder: Path | None = None) -> Path:
             "line will do, domains: {mlflow: HOST}"
         )
     if not _NAME.fullmatch(name) or not file.is_file():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
+        known = sorted(path.stem for path in folder.glob("*.yaml") if path.is_file())
         raise UsageError(
             f"the environment {quote(name, longest=80)!r} does not exist: "
-            f"{folder} has {known}, choose one with ENV or add a file"
+            f"{folder} has {', '.join(known) or 'none'}, choose one with ENV or add a file"
         )
     return file

@@ -1,9 +1,12 @@
 """One scrape: all collectors at once, none of which can hold up or break another."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
+
+from prometheus_client.registry import Collector as Registry
 
 from flowgauge.background import in_background
 from flowgauge.complaint import Complaint
@@ -25,24 +28,42 @@ class Scrape:
     """
 
     def __init__(self, collectors: Sequence[Collector], clock: Clock = time.monotonic) -> None:
+        self._clock = clock
         self._supervised = [_Supervised(collector, clock) for collector in collectors]
+
+    def within(self, seconds: float) -> Registry:
+        """Return what answers within *seconds* too, with what was found until then."""
+        return _Within(self, seconds)
 
     def describe(self) -> Iterable[Family]:
         """Return nothing: registering must not scrape."""
         return ()
 
-    def collect(self) -> Iterator[Family]:
+    def collect(self, seconds: float = math.inf) -> Iterator[Family]:
         """Run every collector and yield what they found, then how they fared."""
+        begun = self._clock()
         runs = [(supervised, supervised.begin()) for supervised in self._supervised]
-        outcomes = {supervised.collector.name: supervised.finish(run) for supervised, run in runs}
+        outcomes = {
+            supervised.collector.name: supervised.finish(run, begun, seconds)
+            for supervised, run in runs
+        }
         success: dict[Labels, float] = {}
-        seconds: dict[Labels, float] = {}
+        durations: dict[Labels, float] = {}
         for name, outcome in outcomes.items():
             yield from outcome.families
             success[name,] = outcome.success
-            seconds[name,] = outcome.seconds
+            durations[name,] = outcome.seconds
         yield family(COLLECTOR_SUCCESS, success)
-        yield family(COLLECTOR_DURATION, seconds)
+        yield family(COLLECTOR_DURATION, durations)
+
+
+@dataclass(frozen=True)
+class _Within:
+    scrape: Scrape
+    seconds: float
+
+    def collect(self) -> Iterator[Family]:
+        return self.scrape.collect(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -92,21 +113,25 @@ class _Supervised:
                 self._run = _Run(self.collector, self._clock)
             return self._run
 
-    def finish(self, run: _Run) -> _Outcome:
-        """Wait for *run* for what is left of its time, none if it hangs since an earlier scrape."""
+    def finish(self, run: _Run, begun: float, seconds: float) -> _Outcome:
+        """Wait for *run* for what is left of its time, none if it hangs since an earlier scrape.
+
+        A scrape that has *begun* then waits *seconds* at most.
+        """
         limit = self.collector.time_limit_seconds
-        left = run.started + limit - self._clock()
-        if left <= 0 and not run.future.done():
+        now = self._clock()
+        if run.started + limit <= now and not run.future.done():
             # What it found, it found for that earlier scrape.
             return _Outcome((), success=False, seconds=run.seconds)
-        success = self._succeeds(run, left)
+        left = min(run.started + limit, begun + seconds) - now
+        success = self._succeeds(run, left, min(limit, seconds))
         return _Outcome(tuple(run.families), success, run.seconds)
 
-    def _succeeds(self, run: _Run, left: float) -> bool:
+    def _succeeds(self, run: _Run, left: float, limit: float) -> bool:
         try:
             run.future.result(max(left, 0))
         except TimeoutError:
-            self._complaint.raise_(f"it took over {self.collector.time_limit_seconds:g} s")
+            self._complaint.raise_(f"it took over {limit:.2g} s")
         except FlowgaugeError as error:
             self._complaint.raise_(str(error))
         except Exception as error:  # noqa: BLE001 - no collector may break another

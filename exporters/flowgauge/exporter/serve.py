@@ -1,7 +1,6 @@
 """The process: listening until it is told to stop."""
 
 import asyncio
-import resource
 import signal
 import socket
 
@@ -9,14 +8,12 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flowgauge.exporter.connections import BoundedServer
+from flowgauge.connections import BoundedServer, most_connections
 from flowgauge.exporter.tls import ServerTls
 
 __all__ = ["serve"]
 
 _MOST_CONNECTIONS = 256
-# What of the descriptors is for connections: the rest is for MLflow, the store and our own files.
-_SHARE = 3
 
 
 def serve(app: ASGIApp, listener: socket.socket, tls: ServerTls) -> None:
@@ -34,7 +31,7 @@ def serve(app: ASGIApp, listener: socket.socket, tls: ServerTls) -> None:
         ws="none",
     )
     config.load()
-    server = BoundedServer(config, tls, _most_connections())
+    server = BoundedServer(config, most_connections(_MOST_CONNECTIONS), tls.context)
 
     def stop(_number: int, _frame: object) -> None:
         server.should_exit = True
@@ -44,13 +41,6 @@ def serve(app: ASGIApp, listener: socket.socket, tls: ServerTls) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     server.run(sockets=[listener])
-
-
-def _most_connections() -> int:
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if descriptors == resource.RLIM_INFINITY:
-        return _MOST_CONNECTIONS
-    return min(max(descriptors // _SHARE, 1), _MOST_CONNECTIONS)
 
 
 def _ends_in_peace(app: ASGIApp) -> ASGIApp:

@@ -23,7 +23,7 @@ from flowgauge.redact import quote, spell
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["Check", "Page", "web_app"]
+__all__ = ["Check", "Page", "Scraped", "web_app"]
 
 _READY_SECONDS = 5.0
 _SHARED_SECONDS = 2.0
@@ -31,6 +31,13 @@ _MOST_PAGES = 8
 
 Check = Callable[[], object]
 """Returns if something the exporter needs answers, else raises `FlowgaugeError`."""
+
+Scraped = Callable[[float], Collector]
+"""Returns what is shown within these seconds."""
+
+# Prometheus says how long it waits; the rest is for writing the page and the way.
+_TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+_SHARE_FOR_COLLECTING = 0.8
 
 _T = TypeVar("_T")
 
@@ -60,14 +67,16 @@ class Page:
 
 
 def web_app(
-    collector: Collector, checks: Mapping[str, Check], metrics_path: str, page: Page
+    scraped: Scraped, checks: Mapping[str, Check], metrics_path: str, page: Page
 ) -> Starlette:
-    """Return the application: *page* at `/`, *collector*'s *metrics_path*, `/healthz`, `/readyz`.
+    """Return the application: *page* at `/`, *scraped* at *metrics_path*, `/healthz`, `/readyz`.
 
-    Those who ask at about the same time share one answer: strangers may ask as often as they like.
-    `/healthz` answers 200 as long as the process does. `/readyz` runs *checks*, by the name of
-    what they ask, and answers 503 with a sentence for each that fails; an orchestrator that stops
-    scraping an unready exporter should ask `/healthz`, or nobody sees `mlflow_up` 0.
+    Prometheus has what was found when its patience ends, be the rest late: a scrape that fails
+    shows nothing. Those who ask at about the same time share one answer of `/readyz`: strangers may
+    ask as often as they like. `/healthz` answers 200 as long as the process does. `/readyz` runs
+    *checks*, by the name of what they ask, and answers 503 with a sentence for each that fails; an
+    orchestrator that stops scraping an unready exporter should ask `/healthz`, or nobody sees
+    `mlflow_up` 0.
     Raises `UsageError` for a *metrics_path* that is no path, or taken.
     """
     taken = {"/", "/healthz", "/readyz"}
@@ -87,6 +96,7 @@ def web_app(
 
     async def metrics(request: Request) -> Response:
         async with room:
+            collector = scraped(_seconds_for_collecting(request))
             return await _beside(lambda: exposition(collector, request), "scrape")
 
     async def health(_request: Request) -> Response:
@@ -105,6 +115,14 @@ def web_app(
             Route("/readyz", readiness),
         ]
     )
+
+
+def _seconds_for_collecting(request: Request) -> float:
+    try:
+        seconds = float(request.headers.get(_TIMEOUT_HEADER, "inf"))
+    except ValueError:
+        return math.inf
+    return seconds * _SHARE_FOR_COLLECTING if seconds > 0 else math.inf
 
 
 class _Shared:

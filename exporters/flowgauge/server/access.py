@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from flowgauge.address import parse_address
 from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.redact import quote
 from flowgauge.server.mlflow_host import BASIC_AUTH, admins_only
 
 if TYPE_CHECKING:
@@ -91,22 +92,27 @@ class TokenFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def _shown(self) -> str:
+        # People write the token itself there, too.
+        return quote(str(self._path)) if self._path.is_absolute() else "***"
+
     def read(self) -> bytes:
         """Return the token; raise `UsageError` if the file cannot be read or has not one."""
         try:
             token = self._path.read_bytes().strip()
         except OSError as error:
             raise UsageError(
-                f"{_TOKEN_VARIABLE} is {str(self._path)!r}, which cannot be read, "
+                f"{_TOKEN_VARIABLE} is {self._shown!r}, which cannot be read, "
                 f"{error.strerror}: name a readable file that holds the token"
             ) from error
         if not token:
             raise UsageError(
-                f"{_TOKEN_VARIABLE} is {str(self._path)!r}, which is empty: write the token to it"
+                f"{_TOKEN_VARIABLE} is {self._shown!r}, which is empty: write the token to it"
             )
         if len(token.split()) > 1:
             raise UsageError(
-                f"{_TOKEN_VARIABLE} is {str(self._path)!r}, which holds more than one word: "
+                f"{_TOKEN_VARIABLE} is {self._shown!r}, which holds more than one word: "
                 "write one token to it and nothing else"
             )
         return token

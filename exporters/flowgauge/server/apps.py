@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.redact import quote
 from flowgauge.server.mlflow_host import BASIC_AUTH, from_wsgi
 
 if TYPE_CHECKING:
@@ -77,12 +78,12 @@ def measured_app(named: str | None, variable: str | None) -> str | None:
     wanted = OURS.get(variable, variable) if variable else None
     if variable and not wanted:
         raise UsageError(
-            f"{APP_VARIABLE} is {variable!r}, flowgauge itself: name the MLflow app that flowgauge "
-            "is to measure, or leave it out"
+            f"{APP_VARIABLE} is {quote(variable)!r}, flowgauge itself: name the MLflow app that "
+            "flowgauge is to measure, or leave it out"
         )
     if named and wanted and named != wanted:
         raise UsageError(
-            f"{APP_VARIABLE} is {variable!r}, and the command names {named!r}: "
+            f"{APP_VARIABLE} is {quote(wanted)!r}, and the command names {quote(named)!r}: "
             "flowgauge measures one MLflow app, so leave one of the two out"
         )
     return named or wanted
@@ -100,9 +101,9 @@ def load(name: str) -> Any:
     except Exception as error:
         # What is missing stays missing; the rest may pass, such as the absence of its database.
         kind = UsageError if isinstance(error, ImportError) else FlowgaugeError
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        said = quote(f"{type(error).__name__}: {error}")
         raise kind(
-            f"the MLflow app {name!r} ({entry.value}) cannot be imported, {said}: "
+            f"the MLflow app {quote(name)!r} ({entry.value}) cannot be imported, {said}: "
             "repair its installation, or leave it out"
         ) from error
 
@@ -117,8 +118,8 @@ def _entry_point(name: str) -> EntryPoint:
         return app
     known = ", ".join(sorted({app.name for app in apps} - OURS.keys()))
     raise UsageError(
-        f"there is no MLflow app {name!r}: install the package that brings it, or name one of "
-        f"those that are here ({known})"
+        f"there is no MLflow app {quote(name)!r}: install the package that brings it, or name one "
+        f"of those that are here ({known})"
     )
 
 

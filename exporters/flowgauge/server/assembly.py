@@ -18,6 +18,7 @@ from flowgauge.server.dag_requests import DagRequests
 from flowgauge.server.event_loop import EventLoopLag
 from flowgauge.server.instruments import Instruments
 from flowgauge.server.inventory import InventoryPage, inventory_seconds, keep_inventory
+from flowgauge.server.metrics_folder import keep
 from flowgauge.server.middleware import MetricsMiddleware
 from flowgauge.server.mlflow_host import (
     databases,
@@ -29,6 +30,7 @@ from flowgauge.server.mlflow_host import (
 from flowgauge.server.page import MetricsPage
 from flowgauge.server.pool import PoolWatch
 from flowgauge.server.port import serve_page
+from flowgauge.server.reserved import settle_all
 from flowgauge.server.routes import Routes
 from flowgauge.server.worker_files import WorkerFiles
 from flowgauge.server.worker_processes import WorkerProcesses
@@ -51,6 +53,7 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     """
     prometheus_files.supported()
     prometheus_files.require_files()
+    prometheus_files.use_reserved_files()
     files = WorkerFiles(folder)
     files.bury_the_dead()
     serve_by_uvicorn()
@@ -61,7 +64,14 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     pools = PoolWatch(instruments, contained)
     pools.install()
     lag = EventLoopLag()
-    _publish_forever(contained, pools.publish, lambda: instruments.event_loop_lag.set(lag.worst()))
+    _publish_forever(
+        contained,
+        pools.publish,
+        lambda: instruments.event_loop_lag.set(lag.worst()),
+        lambda: keep(folder),
+        settle_all,
+        dags.look,
+    )
     instruments.worker_starts.inc()
     app = application(load(name)) if name else plain_app()
     prefix = static_prefix()

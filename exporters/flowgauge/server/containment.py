@@ -1,8 +1,11 @@
 """What goes wrong in measuring stays in measuring."""
 
 import logging
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from flowgauge.redact import spell
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,8 +43,9 @@ class Containment:
             self._logged = True
             _log.error(
                 "flowgauge failed to measure; MLflow goes on. Further faults of this worker are "
-                "only counted, by flowgauge_server_measuring_failed_total.",
-                exc_info=error,
+                "only counted, by flowgauge_server_measuring_failed_total.\n%s",
+                # Not as exc_info: what an exception says may hold the address of a database.
+                spell("".join(traceback.format_exception(error))),
             )
         with suppress(Exception):
             self._failed.inc()

@@ -15,6 +15,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from flowgauge.server.metrics_folder import DAG_COUNTS_FILE, dag_counts_file, entries
+from flowgauge.server.reserved import is_gone, reserve
 
 __all__ = ["Column", "Counts", "column", "read_counts", "row"]
 
@@ -45,14 +46,22 @@ class Counts:
     def __init__(self, folder: Path, places: int) -> None:
         self.places = places
         size = places * _COLUMNS * _DOUBLE
-        file = _take(folder)
+        # The file stays open, and so locked, until this process ends.
+        self._file, self._path = _take(folder)
         try:
-            _reserve(file, size)
-            # The file stays open, and so locked, until this process ends.
-            self._numbers = memoryview(mmap.mmap(file, size)).cast("d")
+            reserve(self._file, size)
+            self._numbers = memoryview(mmap.mmap(self._file, size)).cast("d")
         except OSError:
-            os.close(file)
+            self.close()
             raise
+
+    def is_gone(self) -> bool:
+        """Return whether somebody took the file away."""
+        return is_gone(self._file, self._path)
+
+    def close(self) -> None:
+        """Leave the file to the next worker."""
+        os.close(self._file)
 
     def add(self, place: int, amounts: Sequence[float], now: float) -> None:
         """Add *amounts*, a number for each column but SEEN, to *place*."""
@@ -90,19 +99,8 @@ def row(counts: "Sequence[array[float]]", place: int) -> list[float]:
     return [sum(values) for values in itertools.zip_longest(*rows, fillvalue=0.0)]
 
 
-def _reserve(file: int, size: int) -> None:
-    """Make *file* *size* bytes long, or longer; raise `OSError` if the disk has no room for it.
-
-    Else a full disk would end the process when it uses the file's memory.
-    """
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, 0, size)
-    elif os.fstat(file).st_size < size:  # macOS
-        os.ftruncate(file, size)
-
-
-def _take(folder: Path) -> int:
-    """Open the first file of counts that no living worker has."""
+def _take(folder: Path) -> tuple[int, Path]:
+    """Open the first file of counts that no living worker has; return where it is, too."""
     for number in itertools.count():
         name = folder / dag_counts_file(number)
         file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -111,5 +109,5 @@ def _take(folder: Path) -> int:
         except BlockingIOError:
             os.close(file)
         else:
-            return file
+            return file, name
     raise AssertionError

@@ -25,8 +25,10 @@ from typing import TYPE_CHECKING
 
 from flowgauge.dag_headers import Pair
 from flowgauge.errors import UsageError
+from flowgauge.redact import quote
 from flowgauge.server.dag_counts import Column, column, read_counts, row
 from flowgauge.server.metrics_folder import DAG_PLACES
+from flowgauge.server.reserved import is_gone
 
 if TYPE_CHECKING:
     from array import array
@@ -57,8 +59,8 @@ def max_pairs() -> int:
     text = os.environ.get(LIMIT_VARIABLE) or str(_DEFAULT)
     if not (text.isascii() and text.isdecimal() and int(text) <= _MOST):
         raise UsageError(
-            f"{LIMIT_VARIABLE} is {text!r}: give a whole number from 0 to {_MOST:,}, how many "
-            "pairs of DAG and task have labels of their own"
+            f"{LIMIT_VARIABLE} is {quote(text)!r}: give a whole number from 0 to {_MOST:,}, how "
+            "many pairs of DAG and task have labels of their own"
         )
     return int(text)
 
@@ -109,6 +111,14 @@ class Places:
         self._file = _open(folder, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         self._list = _List(self._file)
         self._not_before = {False: 0.0, True: 0.0}
+
+    def is_gone(self) -> bool:
+        """Return whether somebody took the list away."""
+        return is_gone(self._file, self._folder / DAG_PLACES)
+
+    def close(self) -> None:
+        """Read it no more."""
+        os.close(self._file)
 
     def of(self, pair: Pair, now: float, *, logs: bool) -> int:
         """Return the place of *pair*, which gets one if it can; *logs* says what it does now."""

@@ -49,6 +49,7 @@ class DagRequests(Collector):
         # Made with the first request of a task.
         self._places: Places | None = None
         self._counts: Counts | None = None
+        self._is_gone = False
 
     def count(
         self, headers: Iterable[tuple[bytes, bytes]], work: Work, *, failed: bool, seconds: float
@@ -58,6 +59,8 @@ class DagRequests(Collector):
         if pair is None:
             return
         now = self._clock()
+        if self._is_gone:
+            self._begin_anew()
         if self._counts is None:
             self._counts = Counts(self._folder, 1 + self._most)
         if self._places is None:
@@ -66,6 +69,19 @@ class DagRequests(Collector):
         place = self._places.of(pair, now, logs=work.logged) if named else OTHERS
         amounts = (1, failed, seconds, work.started_run, work.artifact_bytes, work.logged)
         self._counts.add(place, amounts, now)
+
+    def look(self) -> None:
+        """Notice, in another thread than `count`, whether somebody took a file away."""
+        counts, places = self._counts, self._places
+        self._is_gone = bool((counts and counts.is_gone()) or (places and places.is_gone()))
+
+    def _begin_anew(self) -> None:
+        # Counts are of no use without the list that says whose they are, and the other way round.
+        for each in (self._counts, self._places):
+            if each:
+                each.close()
+        self._counts = self._places = None
+        self._is_gone = False
 
     def collect(self) -> Iterator[Family]:
         """Yield every metric, summed over the living and the dead workers."""

@@ -20,18 +20,17 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from flowgauge import metrics
-from flowgauge.dag_headers import OTHER
 from flowgauge.errors import UsageError
+from flowgauge.redact import quote
+from flowgauge.server.inventory_questions import COUNTED, Row, answers
 from flowgauge.server.metrics_folder import INVENTORY, INVENTORY_DRAFT, INVENTORY_LOCK
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from flowgauge.server.containment import Containment
 
 __all__ = ["INTERVAL_VARIABLE", "InventoryPage", "count", "inventory_seconds", "keep_inventory"]
@@ -40,37 +39,7 @@ INTERVAL_VARIABLE = "FLOWGAUGE_INVENTORY_SECONDS"
 _EVERY_SECONDS = 60
 _SHARE = 0.01
 _RAREST_SECONDS = 3600.0
-# Of one question: where it takes longer, there is other work to do.
-_PATIENCE_SECONDS = 20
 _DATABASE = re.compile(r"(postgresql|mysql|sqlite|mssql)(\+\w+)?:")
-_MOST = 20
-
-# MLflow keeps prompts among the registered models.
-_OF_MODELS = """ WHERE name NOT IN (
-    SELECT tag.name FROM registered_model_tags AS tag
-    WHERE tag.key = 'mlflow.prompt.is_prompt' AND tag.value = 'true')"""
-_QUESTIONS: Mapping[str, Mapping[metrics.Metric, str]] = {
-    "tracking": {
-        metrics.EXPERIMENTS: "SELECT lifecycle_stage, count(*) FROM experiments"
-        " GROUP BY lifecycle_stage",
-        metrics.RUNS: "SELECT lifecycle_stage, status, count(*) FROM runs"
-        " GROUP BY lifecycle_stage, status",
-        metrics.TRACES: "SELECT count(*) FROM trace_info",
-    },
-    "registry": {
-        metrics.REGISTERED_MODELS: "SELECT count(*) FROM registered_models WHERE {of_models}",
-        metrics.MODEL_VERSIONS: "SELECT current_stage, count(*) FROM model_versions"
-        " WHERE current_stage <> 'Deleted_Internal' AND {of_models} GROUP BY current_stage",
-        metrics.MODEL_ALIASES: "SELECT alias, count(*) FROM registered_model_aliases"
-        " WHERE {of_models} GROUP BY alias ORDER BY count(*) DESC, alias",
-    },
-    "auth": {metrics.USERS: "SELECT count(*) FROM users"},
-}
-# MLflow keeps prompts among the registered models.
-_OF_MODELS = """name NOT IN (
-    SELECT tag.name FROM registered_model_tags AS tag
-    WHERE tag.key = 'mlflow.prompt.is_prompt' AND tag.value = 'true')"""
-_METRICS = [metric for questions in _QUESTIONS.values() for metric in questions]
 
 
 @dataclass(frozen=True)
@@ -85,7 +54,7 @@ class InventoryPage(Collector):
             kept: Mapping[str, Any] = json.loads((self.folder / INVENTORY).read_bytes())
         except (OSError, ValueError):  # nothing was counted yet, or somebody took the folder away
             kept = {"counts": {}}
-        for metric in _METRICS:
+        for metric in COUNTED:
             family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
             for *labels, value in kept["counts"].get(metric.name, ()):
                 family.add_metric(labels, value)
@@ -105,8 +74,8 @@ def inventory_seconds() -> int:
     said = os.environ.get(INTERVAL_VARIABLE) or str(_EVERY_SECONDS)
     if not (said.isascii() and said.isdecimal()):
         raise UsageError(
-            f"{INTERVAL_VARIABLE} is {said!r}: give a whole number of seconds, how often to count "
-            "what is in MLflow's database at most, or 0 for never"
+            f"{INTERVAL_VARIABLE} is {quote(said)!r}: give a whole number of seconds, how often to "
+            "count what is in MLflow's database at most, or 0 for never"
         )
     return int(said)
 
@@ -139,30 +108,12 @@ def count(folder: Path, databases: Mapping[str, str]) -> None:
 
     MLflow may keep things elsewhere too, which are not counted. Raises SQLAlchemy's errors.
     """
-    counts = {}
+    counts: dict[str, list[Row]] = {}
     for name, uri in databases.items():
         if _DATABASE.match(uri):
             # A connection of its own: those of MLflow's pool are for its users.
             with create_engine(uri, poolclass=NullPool).connect() as connection:
-                for metric, sql in _QUESTIONS[name].items():
-                    counts[metric.name] = _first(_rows(connection, sql), _MOST)
+                counts.update(answers(connection, name))
     draft = folder / INVENTORY_DRAFT
     draft.write_text(json.dumps({"at": time.time(), "counts": counts}))
     draft.replace(folder / INVENTORY)
-
-
-def _rows(connection: "Connection", sql: str) -> list[list[Any]]:
-    """Return rows of label values and a number."""
-    with connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text(f"SET LOCAL statement_timeout = '{_PATIENCE_SECONDS}s'"))
-        found = connection.execute(text(sql.replace("{of_models}", _OF_MODELS)))
-        return [[*map(str, labels), float(value)] for *labels, value in found]
-
-
-def _first(rows: list[list[Any]], most: int) -> list[list[Any]]:
-    """Return the first *most* rows, and the sum of the others: anybody may name an alias."""
-    if len(rows) <= most:
-        return rows
-    others = [OTHER] * (len(rows[0]) - 1)
-    return [*rows[:most], [*others, sum(row[-1] for row in rows[most:])]]

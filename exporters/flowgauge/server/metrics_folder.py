@@ -17,10 +17,11 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flowgauge.errors import UsageError
+from flowgauge.redact import quote
 
 __all__ = [
     "ADDITIVE",
@@ -38,6 +39,7 @@ __all__ = [
     "dag_counts_file",
     "entries",
     "join",
+    "keep",
 ]
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -74,11 +76,15 @@ INVENTORY, INVENTORY_DRAFT, INVENTORY_LOCK = (
 )
 """The file that says what is in MLflow's database, while it is written, and who counts."""
 
+# `mlflow server` locks it as long as it runs.
+_OF_COMMAND = "command"
 _OTHERS_OF_OURS = re.compile(
-    rf"{LOCK}|inventory\.(?:json|draft|lock)|{re.escape(DAG_PLACES)}|{DAG_COUNTS_FILE.pattern}|(?:{_ADDITIVE})_dead\.(?:db|draft)|{FOLDED_FILE.pattern}\.malformed",
+    rf"{LOCK}|{_OF_COMMAND}|inventory\.(?:json|draft|lock)|{re.escape(DAG_PLACES)}|{DAG_COUNTS_FILE.pattern}|(?:{_ADDITIVE})_dead\.(?:db|draft)|{FOLDED_FILE.pattern}\.malformed",
     re.ASCII,
 )
 _FOLDER = re.compile(r"flowgauge-\d+", re.ASCII)
+# Of this process, as long as it lives.
+_held: dict[Path, int] = {}
 _CURE = f"set {FOLDER_VARIABLE} to an empty folder of this user's, or leave it out"
 
 
@@ -105,6 +111,7 @@ def claim(named: Path) -> Path:
             _remove(_check_entries(own, folder), own)
             _remove(left_by_0_1, around)
             _make_private(around, named)
+            _lock_as_commands(own, folder)
             _hold(own, folder)
     return folder
 
@@ -115,18 +122,35 @@ def join(named: Path) -> Path:
     A server that no command of ours started has claimed none; its workers share the one in
     *named*, which may hold nothing else, as they find it.
 
-    Raises `UsageError` for a folder that is not safe or is being claimed by another server, and
-    `OSError` where it cannot be written.
+    Raises `UsageError` for a folder that is not safe, is being claimed or belongs to a running
+    command of another server, and `OSError` where it cannot be written.
     """
     folder = named.absolute()
-    if folder.name != _folder_name():
+    is_claimed = folder.name == _folder_name()
+    if not is_claimed:
         with _opened(named) as around:
             _check_around(around, named)
             _check_entries(around, named)
         folder /= _folder_name()
     with _own(folder) as own:
         _hold(own, folder)
+        if not is_claimed:
+            _check_that_no_command_has(own, folder)
     return folder
+
+
+def keep(folder: Path) -> None:
+    """Join *folder* again, which `join` or `claim` returned, if it is not the one that was joined.
+
+    Raises what `join` raises.
+    """
+    held = _held.get(folder)
+    try:
+        if held is not None and os.path.samestat(os.fstat(held), folder.lstat()):
+            return
+    except OSError:
+        pass
+    join(folder)
 
 
 def dag_counts_file(number: int) -> str:
@@ -222,12 +246,33 @@ def _lock(descriptor: int, kind: int, folder: Path) -> None:
         raise _refusal(
             folder, "another MLflow server, or a worker that one left behind, is using it"
         ) from None
+    except OSError as error:
+        reason = f"its file system locks no folders ({error.strerror}), as that of a network"
+        raise _refusal(folder, reason) from None
 
 
 def _hold(descriptor: int, folder: Path) -> None:
     """Share the lock on *folder* until this process ends."""
     _lock(descriptor, fcntl.LOCK_SH, folder)
-    os.dup(descriptor)  # never closed
+    before = _held.pop(folder, None)
+    _held[folder] = os.dup(descriptor)
+    if before is not None:
+        os.close(before)
+
+
+def _lock_as_commands(own: int, folder: Path) -> None:
+    """Say, until this process ends, that a command claimed *folder*."""
+    file = os.open(_OF_COMMAND, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=own)
+    _lock(file, fcntl.LOCK_EX, folder)  # never closed
+
+
+def _check_that_no_command_has(own: int, folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        file = os.open(_OF_COMMAND, os.O_RDWR | os.O_NOFOLLOW, dir_fd=own)
+        try:
+            _lock(file, fcntl.LOCK_SH, folder)
+        finally:
+            os.close(file)
 
 
 def _remove(names: Iterable[str], descriptor: int) -> None:
@@ -237,8 +282,9 @@ def _remove(names: Iterable[str], descriptor: int) -> None:
 
 
 def _holds(folder: Path, stranger: str) -> UsageError:
-    return _refusal(folder, f"it holds {stranger!r}, which flowgauge did not make")
+    return _refusal(folder, f"it holds {quote(stranger)!r}, which flowgauge did not make")
 
 
 def _refusal(folder: Path, reason: str) -> UsageError:
-    return UsageError(f"the workers' metrics cannot be kept in {str(folder)!r}: {reason}: {_CURE}")
+    shown = quote(str(folder))
+    return UsageError(f"the workers' metrics cannot be kept in {shown!r}: {reason}: {_CURE}")

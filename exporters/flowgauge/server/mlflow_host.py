@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.redact import quote
+from flowgauge.redact import quote, redact_text
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import QueuePool
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BASIC_AUTH",
     "EXPOSE_VARIABLE",
+    "JOB_NAMES",
+    "JOB_STATUSES",
     "NAMES",
     "Name",
     "admins_only",
@@ -53,6 +55,14 @@ BASIC_AUTH = "basic-auth"
 
 EXPOSE_VARIABLE = "prometheus_multiproc_dir"
 """How `mlflow server --expose-prometheus` tells its workers to collect, and where to."""
+
+JOB_STATUSES = (
+    "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "TIMEOUT", "CANCELED", "NEEDS_RECOVERY"
+)  # fmt: skip
+"""What the column `status` of its table `jobs` means, 0 first."""
+
+JOB_NAMES = ("job_name", "function_fullname")
+"""What that table calls a job's name: in the first versions it is the name of a function."""
 
 Version = tuple[int, int]
 
@@ -81,8 +91,15 @@ class Name:
             return False
         try:
             reduce(getattr, self.attribute.split("."), importlib.import_module(self.where))
-        except (ImportError, AttributeError):
+        except AttributeError:
             return True
+        except ImportError as error:
+            if f"{self.where}.".startswith(f"{error.name}."):
+                return True
+            raise UsageError(
+                f"MLflow's {self.where} does not load ({type(error).__name__}: "
+                f"{quote(str(error))}): install what it lacks beside MLflow"
+            ) from None
         except Exception as error:  # noqa: BLE001 - a login's configuration fails as it likes
             raise UsageError(
                 f"MLflow's {self.where} does not load ({type(error).__name__}: "
@@ -116,7 +133,7 @@ NAMES: tuple[Name, ...] = (
     Name("mlflow.server", "ARTIFACTS_ONLY_ENV_VAR, BACKEND_STORE_URI_ENV_VAR, "
          "REGISTRY_STORE_URI_ENV_VAR", "tells workers where the databases are", asked=False),
     Name(_AUTH, "auth_config.database_uri", "the database of users", app=BASIC_AUTH, asked=False),
-    Name("MLflow's databases", "experiments, runs, trace_info, registered_models, "
+    Name("MLflow's databases", "experiments, runs, trace_info, jobs, registered_models, "
          "registered_model_tags, registered_model_aliases, model_versions, users",
          "the tables that are counted", asked=False),
     Name("mlflow.store", "*_store", "modules a pool is named after", asked=False),
@@ -269,7 +286,7 @@ def bootstrap_basic_auth() -> None:
         try:
             auth.bootstrap_admin_user()
         except MlflowException as error:
-            raise FlowgaugeError(error.message) from error
+            raise FlowgaugeError(redact_text(error.message)) from error
         os.environ[environment_variables._MLFLOW_AUTH_ADMIN_BOOTSTRAPPED.name] = "true"  # noqa: SLF001
     if hasattr(environment_variables, "_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"):
         token = environment_variables._MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN  # noqa: SLF001

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,8 @@ __all__ = ["Guard", "MetricsPage"]
 
 Guard = Callable[[Request], Response | None]
 """Returns the refusal for a request that may not see the page, else None."""
+
+_log = logging.getLogger(__name__)
 
 _MOST_WAITING = 10
 _MOST_LOGINS = 100
@@ -54,7 +57,11 @@ class MetricsPage:
     async def _respond(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("Use GET.\n", 405, {"Allow": "GET, HEAD"})
-        refusal = await self._refusal(request, self._guard) if self._guard else None
+        try:
+            refusal = await self._refusal(request, self._guard) if self._guard else None
+        except Exception as error:  # noqa: BLE001 - a login fails as it likes, say without its database
+            _log.warning("/metrics is refused: MLflow's login failed, %s.", type(error).__name__)
+            return PlainTextResponse("MLflow's login failed, see its log.\n", 503)
         if refusal:
             return refusal
         loop = asyncio.get_running_loop()

@@ -8,16 +8,20 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from flowgauge.address import listen
+from flowgauge.connections import BoundedServer, most_connections
 from flowgauge.server.access import ADDRESS_VARIABLE
 
 __all__ = ["serve_page"]
+
+_MOST_CONNECTIONS = 64
 
 
 def serve_page(page: ASGIApp, path: str, address: tuple[str, int]) -> None:
     """Serve *page* at *path* of *address*, in a thread of this worker, as long as it lives.
 
     Every worker listens there, and the kernel gives each scrape to one of the living: nobody has
-    to notice that another died. Raises `FlowgaugeError` if somebody else listens there.
+    to notice that another died. Strangers take no more of a worker's descriptors, which are
+    MLflow's, than a few connections do. Raises `FlowgaugeError` if somebody else listens there.
     """
     config = uvicorn.Config(
         Starlette(routes=[Route(path, page)]),
@@ -30,7 +34,7 @@ def serve_page(page: ASGIApp, path: str, address: tuple[str, int]) -> None:
         ws="none",
     )
     listener = listen(*address, ADDRESS_VARIABLE, shared=True)
-    server = uvicorn.Server(config)
+    server = BoundedServer(config, most_connections(_MOST_CONNECTIONS), lambda: None)
     threading.Thread(
         target=server.run, args=([listener],), name="flowgauge-metrics-port", daemon=True
     ).start()

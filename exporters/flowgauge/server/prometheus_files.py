@@ -16,12 +16,23 @@ from prometheus_client import values as value_classes
 from prometheus_client.metrics_core import Metric
 
 from flowgauge.errors import UsageError
+from flowgauge.server.reserved import ReservedDict
 
-__all__ = ["NAMES", "MalformedFileError", "merge", "read", "require_files", "supported", "write"]
+__all__ = [
+    "NAMES",
+    "MalformedFileError",
+    "merge",
+    "read",
+    "require_files",
+    "supported",
+    "use_reserved_files",
+    "write",
+]
 
 NAMES = (
     ("prometheus_client.mmap_dict", "MmapedDict.read_all_values_from_file"),
     ("prometheus_client.multiprocess", "MultiProcessCollector.merge"),
+    ("prometheus_client.values", "MmapedDict"),
     ("prometheus_client.values", "MutexValue"),
     ("prometheus_client.values", "ValueClass"),
 )
@@ -63,6 +74,11 @@ def require_files() -> None:
             "where /metrics would not find them: set PROMETHEUS_MULTIPROC_DIR to an empty folder "
             "before the server starts"
         )
+
+
+def use_reserved_files() -> None:
+    """Have prometheus_client keep its values by `ReservedDict` from now on."""
+    value_classes.MmapedDict = ReservedDict  # type: ignore[attr-defined, assignment]
 
 
 def merge(files: Sequence[Path]) -> Iterable[Metric]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowgauge.errors import FlowgaugeError, UsageError
+from flowgauge.redact import quote
 from flowgauge.server import metrics_folder
 from flowgauge.server.apps import (
     APP_VARIABLE,
@@ -114,10 +115,12 @@ def _check(app: str | None) -> None:
     if app:
         load(app)
     # Not at the top: it rests on starlette, which `mlflow server` has loaded by now.
+    from flowgauge.server import prometheus_files  # noqa: PLC0415
     from flowgauge.server.access import check_access  # noqa: PLC0415
     from flowgauge.server.dag_places import max_pairs  # noqa: PLC0415
     from flowgauge.server.inventory import inventory_seconds  # noqa: PLC0415
 
+    prometheus_files.supported()
     max_pairs()
     inventory_seconds()
     warning = check_access(app)
@@ -173,14 +176,15 @@ def _join_workers() -> None:
     """Make sure that there is a folder all workers share, and that MLflow's collector is off.
 
     A single worker that uvicorn was asked for directly gets a folder of its own. Several workers
-    cannot agree on one by themselves.
+    cannot agree on one by themselves; gunicorn's, which it forks, do not know how many they are.
     """
     exposed = os.environ.pop(EXPOSE_VARIABLE, None)
     named = os.environ.get(FOLDER_VARIABLE) or exposed
     if named:
         _share(metrics_folder.join, named)
         return
-    if multiprocessing.parent_process() is not None:
+    of_gunicorn = os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn/")
+    if of_gunicorn or multiprocessing.parent_process() is not None:
         raise UsageError(
             "several workers need a folder to share their metrics in; start them with "
             f"`mlflow server --app-name flowgauge`, or set {FOLDER_VARIABLE} to an empty folder"
@@ -205,7 +209,7 @@ def _share(take: "Callable[[Path], Path]", named: str) -> None:
         os.environ[FOLDER_VARIABLE] = str(take(Path(named)))
     except OSError as error:
         raise FlowgaugeError(
-            f"the workers' metrics cannot be written to {named!r}: {error.strerror}: "
+            f"the workers' metrics cannot be written to {quote(named)!r}: {error.strerror}: "
             f"set {FOLDER_VARIABLE} to a folder that the server may write"
         ) from error
 

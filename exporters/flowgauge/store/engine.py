@@ -33,7 +33,10 @@ class Engine(Protocol):
         """Does a step, or raises `StoreError`."""
 
     def about(self) -> str:
-        """Return the engine and its version, as in `Redis 7.0.15`."""
+        """Return the engine and its version, as in `Redis 7.0.15`, and what bars this user, if so.
+
+        Raises `StoreError` for a store that is not there yet, and that this user cannot make.
+        """
 
     def risks(self) -> Sequence[Risk]:
         """Return every risk that this engine may have, whether the store has it or not."""

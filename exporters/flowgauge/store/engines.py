@@ -22,7 +22,7 @@ class Engine:
         """Return its class, which is called with a URL and `timeout_seconds`.
 
         It is imported only here: most installations have one engine, and need not pay for the
-        others. Raises `StoreError` if its client is not installed.
+        others. Raises `StoreError` if its client is not installed, or cannot be loaded.
         """
         module, _, name = self.path.partition(":")
         try:
@@ -32,6 +32,11 @@ class Engine:
                 f"a store such as {self.example} needs {error.name}, which is not installed:"
                 f" pip install 'flowgauge[{self.extra}]'"
             ) from None
+        # Packages do as they like when they are loaded, and a task goes on without its store.
+        except Exception as error:
+            raise StoreError(
+                f"what a store such as {self.example} needs cannot be loaded: {error}"
+            ) from error
         return loaded
 
 

@@ -54,9 +54,12 @@ class Queries:
         self._limit = limit
         self._headers = headers
 
-    def probe(self) -> None:
-        """Make a real call: `/health` is fine even without a database."""
-        self._call("GET", "experiments/search", {"max_results": 1})
+    def probe(self) -> bool:
+        """Make a real call: `/health` is fine even without a database.
+
+        Return whether an experiment was found. MLflow shows none to who may see none.
+        """
+        return bool(self._call("GET", "experiments/search", {"max_results": 1}).get("experiments"))
 
     def version(self) -> str:
         """Return the server's version; a managed MLflow may have no such page, or a login on it."""
@@ -71,7 +74,13 @@ class Queries:
     def experiment_id(self, name: str) -> str:
         """Return the id of the experiment *name*; `TrackingRejectedError` says there is none."""
         answer = self._call("GET", "experiments/get-by-name", {"experiment_name": name})
-        return str(answer["experiment"]["experiment_id"])
+        try:
+            return str(answer["experiment"]["experiment_id"])
+        except (KeyError, TypeError):
+            raise TrackingNotMlflowError(
+                f"what answers at {self._client.address} is not MLflow (no experiment in what it "
+                "says of one): correct the tracking URI"
+            ) from None
 
     def experiments(self) -> Found:
         """Find the active experiments, those that changed last first."""

@@ -15,6 +15,7 @@ from flowgauge.exporter.runs.review import RECENT, STALE, Missing, Review, Round
 from flowgauge.exporter.runs.run import DAY_MS, RUNNING, Run
 from flowgauge.exporter.runs.search import FoundRuns, RunSearch
 from flowgauge.tracking.client import TrackingClient
+from flowgauge.tracking.errors import TrackingError
 from flowgauge.tracking.queries import Queries
 
 __all__ = ["RunReader"]
@@ -62,6 +63,7 @@ class RunReader:
         often: list[Review] = [recent, Trash()]
         self._turns: deque[Review] = deque([stale, unfinished, *often, *often, *often])
         self._known: dict[str, Run] = {}
+        self._out_of_time = False
 
     @property
     def complete(self) -> bool:
@@ -80,13 +82,22 @@ class RunReader:
 
     def look(self, now_ms: int, seconds: float) -> None:
         """Ask MLflow, for *seconds* at most; raises `TrackingError`."""
+        self._deadline = self._clock() + seconds
+        try:
+            self._look(now_ms)
+        except TrackingError:
+            self._out_of_time = self._seconds_left() == 0
+            raise
+        self._out_of_time = False
+
+    def _look(self, now_ms: int) -> None:
         began = self._clock()
-        self._deadline = began + seconds
         self._experiments.read(
             Queries(self._client, seconds_left=self._seconds_left, limit=_EXPERIMENTS)
         )
         day = now_ms - DAY_MS
-        if self._known:
+        # Where MLflow is so slow that the news left no time for more, the rest has the next look.
+        if self._known and not self._out_of_time:
             self._read_news(now_ms)
         if self.complete:
             self._go_on_with_reviews(day)

@@ -17,7 +17,7 @@ from flowgauge.background import in_background
 from flowgauge.redact import redact_url
 from flowgauge.store.engine import DURABLE_STEPS
 from flowgauge.store.errors import StoreError
-from flowgauge.store.postgres.client import Client, PostgresError, PostgresTimeoutError
+from flowgauge.store.postgres.client import Client, PostgresError, PostgresTimeoutError, resolved
 from flowgauge.store.postgres.risks import RISKS_SQL, read_risks
 from flowgauge.store.postgres.sentences import refusal
 from flowgauge.store.risks import Risk
@@ -166,7 +166,9 @@ class PostgresEngine:
 
     def _connect_to(self, conninfo: str, deadline: float) -> Client:
         # Looking up the host's name is nothing that can be given up: it is done beside us.
-        connecting = in_background(lambda: Client(conninfo, deadline), "flowgauge-postgres")
+        connecting = in_background(
+            lambda: Client(resolved(conninfo), deadline), "flowgauge-postgres"
+        )
         try:
             return connecting.result(deadline - time.monotonic())
         except StillRunning:

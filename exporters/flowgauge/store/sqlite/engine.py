@@ -90,7 +90,9 @@ class SqliteEngine:
 
     def about(self) -> str:
         """See `Engine.about`."""
-        return self._file.read(lambda _: f"SQLite {sqlite3.sqlite_version}")
+        said = self._file.read(lambda _: f"SQLite {sqlite3.sqlite_version}")
+        may_write = self._file.may_be_written()
+        return said if may_write else f"{said}, which this user can only read, as tasks cannot do"
 
     def risks(self) -> Sequence[Risk]:
         """See `Engine.risks`."""

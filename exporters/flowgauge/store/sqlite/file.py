@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from flowgauge.store.errors import StoreError, StoreUnavailableError
+from flowgauge.background import Workers
+from flowgauge.store.errors import StoreBusyError, StoreError, StoreUnavailableError
 from flowgauge.store.sqlite import schema
 from flowgauge.store.sqlite.at_fork import close_before_forks, within_sqlite
 from flowgauge.store.sqlite.place import Place
@@ -25,6 +26,11 @@ Db = sqlite3.Connection
 # SQLite itself waits longer and longer between its tries for a lock, up to 0.1 s: among many
 # writers that is too few tries within the time-out. So it waits this long, and is asked again.
 _TRY_SECONDS = 0.01
+# What a step, which itself ends in time, is given beyond that: only a disk that hangs takes it.
+_GRACE_SECONDS = 0.1
+
+
+_workers = Workers("flowgauge-sqlite")
 
 
 @dataclass
@@ -41,9 +47,11 @@ class _Opened:
 class SqliteFile:
     """Transactions on *path*, which is made by the first that writes.
 
-    Every thread of every process gets a connection of its own. A file that was moved, or replaced
-    by another, is noticed. Who reads another user's file that is not shared by a group leaves no
-    trace beside it. Network file systems are not supported: SQLite's WAL mode needs shared memory.
+    A transaction is done beside its caller, who goes on without it when the disk hangs; it may be
+    done all the same, later. Every thread that does them gets a connection of its own. A file that
+    was moved, or replaced by another, is noticed. Who reads another user's file that is not shared
+    by a group leaves no trace beside it. Network file systems are not supported: SQLite's WAL mode
+    needs shared memory.
     """
 
     def __init__(self, path: Path, timeout_seconds: float) -> None:
@@ -56,8 +64,12 @@ class SqliteFile:
 
     def read(self, action: Callable[[Db], _T]) -> _T:
         """Return what *action* reads in one consistent state of the file; it may be repeated."""
-        with self._step() as deadline:
-            return _patiently(deadline, self._read, action, deadline)
+
+        def step() -> _T:
+            with self._step() as deadline:
+                return _patiently(deadline, self._read, action, deadline)
+
+        return self._in_time(step)
 
     def write(self, action: Callable[[Db], _T], *, durable: bool = False) -> _T:
         """Do *action*, alone; with *durable*, what it wrote survives a power failure.
@@ -65,20 +77,37 @@ class SqliteFile:
         Without it, a power failure may take the last commits, a killed process never does
         (https://www.sqlite.org/pragma.html#pragma_synchronous).
         """
-        with self._step() as deadline:
-            while True:
-                opened = self._to_write(deadline)
-                opened.db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                _patiently(deadline, opened.db.execute, "BEGIN IMMEDIATE")
-                with _transaction(opened.db):
-                    # While we waited for our turn it may have been moved.
-                    if self._place.is_here(opened.identity):
-                        return action(opened.db)
+
+        def step() -> _T:
+            with self._step() as deadline:
+                while True:
+                    opened = self._to_write(deadline)
+                    opened.db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                    _patiently(deadline, opened.db.execute, "BEGIN IMMEDIATE")
+                    with _transaction(opened.db):
+                        # While we waited for our turn it may have been moved.
+                        if self._place.is_here(opened.identity):
+                            return action(opened.db)
+
+        return self._in_time(step)
 
     def is_anothers(self) -> bool:
         """Return whether it is another user's file, which this one can only read."""
         with self._step():
             return self._place.path.exists() and self._place.is_anothers()
+
+    def may_be_written(self) -> bool:
+        """Return whether this user may write it; raise `StoreError` for one that it cannot make."""
+        with self._step():
+            if self._place.path.exists():
+                return not self._place.is_anothers()
+            if bar := self._place.bar_to_making():
+                raise StoreError(
+                    f"the store {self._place.path} is not there yet, and this user cannot make it "
+                    f"in {bar}: run this as the user of the tasks, name another store, or check "
+                    "the folder's permissions"
+                )
+            return True
 
     def close(self) -> None:
         """Close this process's connections; a later transaction opens a new one."""
@@ -219,6 +248,19 @@ class SqliteFile:
                     raise self._not_ours("written")
                 return _read_unmade(action)
             return action(db)
+
+    def _in_time(self, step: Callable[[], _T]) -> _T:
+        log = self._place.log_state()
+        try:
+            return _workers.start(step).result(self._timeout + _GRACE_SECONDS)
+        except TimeoutError:
+            # On a busy machine nobody is in time.
+            others_write = log != self._place.log_state()
+            kind = StoreBusyError if others_write else StoreUnavailableError
+            raise kind(
+                f"the store {self._place.path} did not answer within {self._timeout:g} s:"
+                " see whether its disk hangs"
+            ) from None
 
     @contextmanager
     def _step(self) -> Iterator[float]:

@@ -70,6 +70,12 @@ class Place:
             for each in (self.path, self.path.parent)
         )
 
+    def bar_to_making(self) -> Path | None:
+        """Return the folder in which this user cannot make what is missing; None if it can."""
+        folder = next(each for each in self.path.absolute().parents if each.exists())
+        can = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+        return None if can else folder
+
     def is_readable(self) -> bool:
         """Return whether this user may read the file and what is beside it."""
         return all(

@@ -41,6 +41,8 @@ def refusal(
             f"the store {path} cannot be opened: {error.strerror}: {error.filename}:"
             " check the folder and its permissions"
         )
+    if path.is_dir():
+        return StoreError(f"the store {path} is a folder: name a file in it")
     kind, sentence = _SENTENCES.get(primary_code(error), (StoreError, f"failed: {error}"))
     if others_write and primary_code(error) == sqlite3.SQLITE_BUSY:
         kind = StoreBusyError

@@ -5,24 +5,38 @@ descriptors of a process, and nobody else gets in.
 """
 
 import asyncio
+import resource
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from flowgauge.complaint import Complaint
 from flowgauge.errors import FlowgaugeError
-from flowgauge.exporter.tls import ServerTls
 
-__all__ = ["BoundedServer"]
+__all__ = ["BoundedServer", "most_connections"]
 
 # From the connection to the end of its request; after an answer uvicorn waits five.
 _IDLE_SECONDS = 10.0
 # From a request to the last byte of its answer, however slowly that is read.
 _BUSY_SECONDS = 60.0
 _SWEEP_SECONDS = 1.0
+
+
+# What of a process's descriptors is for connections: the rest is for its other work.
+_SHARE = 3
+
+
+def most_connections(wanted: int) -> int:
+    """Return *wanted*, or as many connections as this process has descriptors for."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return wanted
+    return min(max(descriptors // _SHARE, 1), wanted)
 
 
 class _Protocol(H11Protocol):
@@ -77,11 +91,14 @@ class BoundedServer(uvicorn.Server):
     """Serves one listener, with *most* connections at a time.
 
     Whoever comes when all places are taken gets that of the one who has asked for nothing for the
-    longest time; if all are being answered, one of the host that has most of them. *tls* says how
-    each connection is to be secured; while it cannot, none is taken.
+    longest time; if all are being answered, one of the host that has most of them. *tls* returns
+    how the next connection is to be secured, None for plain HTTP; while it raises `FlowgaugeError`,
+    none is taken.
     """
 
-    def __init__(self, config: uvicorn.Config, tls: ServerTls, most: int) -> None:
+    def __init__(
+        self, config: uvicorn.Config, most: int, tls: Callable[[], ssl.SSLContext | None]
+    ) -> None:
         super().__init__(config)
         self._tls = tls
         self._most = most
@@ -126,6 +143,9 @@ class BoundedServer(uvicorn.Server):
             connection = _Connection(host, loop.time())
             self._open.add(connection)
             connection.taking = loop.create_task(self._take(connection, accepted))
+            connection.taking.add_done_callback(partial(self._taken, connection, accepted))
+            # There may always be one more to accept: those that were must have their turn.
+            await asyncio.sleep(0)
 
     async def _take(self, connection: _Connection, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -133,7 +153,7 @@ class BoundedServer(uvicorn.Server):
         protocol.answered = lambda: connection.begin(loop.time())
         protocol.gone = lambda: self._open.discard(connection)
         try:
-            await loop.connect_accepted_socket(lambda: protocol, accepted, ssl=self._tls.context())
+            await loop.connect_accepted_socket(lambda: protocol, accepted, ssl=self._tls())
         except FlowgaugeError as error:
             self._complaint.raise_(str(error))
         # What strangers send in the place of a handshake, or do not send.
@@ -142,9 +162,14 @@ class BoundedServer(uvicorn.Server):
         else:
             connection.protocol = protocol
             self._complaint.settle()
-            return
-        self._open.discard(connection)
-        accepted.close()
+
+    def _taken(
+        self, connection: _Connection, accepted: socket.socket, _task: asyncio.Task[None]
+    ) -> None:
+        # Not in `_take`, which does not even begin where it is cancelled at once.
+        if connection.protocol is None:
+            self._open.discard(connection)
+            accepted.close()
 
     def _make_room(self, host: str, now: float) -> bool:
         """End a connection for one of *host*; return whether there was one to end."""

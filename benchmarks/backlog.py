@@ -1,0 +1,124 @@
+"""What 100,000 payloads that wait cost those who use the store, beside ten.
+
+    python -m benchmarks.backlog [sqlite] [redis] [postgresql]
+
+On each engine: `flowgauge outbox list`, a page of the exporter, a log call for later in a process
+that has made one, and a claim. Both backlogs are made anew and measured in turn, so that what else
+the machine does hits both alike. Prints the medians, and what the list says of when it is empty.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+
+from benchmarks.store_scale import postgres_outbox, redis_outbox, sqlite_outbox
+from flowgauge.airflow import log_with_mlflow
+from flowgauge.store import Lease, Store, open_store
+from stack.exporter import exporter
+from stack.postgres import postgres
+from stack.process import LOOPBACK, python_tool
+from stack.redis import redis_server
+
+_FEW, _MANY, _SIZE = 10, 100_000, 1000
+_ROUNDS = 3
+_TIMES = {"list": 3, "scrape": 5, "log call": 100, "claim": 100}
+_ROW = "| {} | {} | {} | {} | {:.2f} |"
+
+Fill = Callable[[str, int, int], None]
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[tuple[str, Fill]]:
+    yield f"sqlite:///{folder}/store.db", sqlite_outbox
+
+
+@contextmanager
+def _redis(folder: Path) -> Iterator[tuple[str, Fill]]:
+    with redis_server(folder / "redis") as url:
+        yield url, redis_outbox
+
+
+@contextmanager
+def _postgresql(folder: Path) -> Iterator[tuple[str, Fill]]:
+    with postgres(folder / "postgres") as server:
+        yield server.url, postgres_outbox
+
+
+_ENGINES = {"sqlite": _sqlite, "redis": _redis, "postgresql": _postgresql}
+
+
+def _listed() -> str:
+    command = [python_tool("flowgauge"), "outbox", "list", "--limit", str(_FEW)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _claim(store: Store) -> None:
+    for entry in store.outbox.claim(Lease("me", 60), 1):
+        store.outbox.release(entry.entry_id, "me", "unreachable")
+
+
+def _timed(times: int, step: Callable[[], object]) -> float:
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        step()
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def _measure(folder: Path, url: str, fill: Fill) -> tuple[Mapping[int, Mapping[str, float]], str]:
+    os.environ["FLOWGAUGE_STORE"] = url
+    seen: dict[int, dict[str, list[float]]] = {
+        number: {name: [] for name in _TIMES} for number in (_FEW, _MANY)
+    }
+    with (
+        closing(open_store(url, timeout_seconds=60)) as store,
+        exporter(folder / "exporter", mlflow_uri=f"http://{LOOPBACK}:1", store=url) as address,
+        httpx.Client(base_url=address, timeout=60) as client,
+    ):
+        store.init()
+        steps: Mapping[str, Callable[[], object]] = {
+            "list": _listed,
+            "scrape": lambda: client.get("/metrics").raise_for_status(),
+            "log call": lambda: log_with_mlflow({"rows": 1}, delivery="later"),
+            "claim": lambda: _claim(store),
+        }
+        for _ in range(_ROUNDS):
+            for number, taken in seen.items():
+                fill(url, number, _SIZE)
+                for name, step in steps.items():
+                    step()
+                    taken[name].append(_timed(_TIMES[name], step))
+        outlook = next(line for line in _listed().splitlines() if " wait; " in line)
+    medians = {
+        number: {name: statistics.median(each) for name, each in taken.items()}
+        for number, taken in seen.items()
+    }
+    return medians, outlook
+
+
+def main() -> None:
+    """Print the table of the engines named, or of all."""
+    for name in sys.argv[1:] or _ENGINES:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            folder.chmod(0o755)
+            os.environ["AIRFLOW_HOME"] = place
+            with _ENGINES[name](folder) as (url, fill):
+                medians, outlook = _measure(folder, url, fill)
+        for step in _TIMES:
+            few, many = medians[_FEW][step] * 1e3, medians[_MANY][step] * 1e3
+            print(_ROW.format(name, step, f"{few:.1f} ms", f"{many:.1f} ms", many / few))
+        print(outlook, flush=True)
+
+
+if __name__ == "__main__":
+    main()
