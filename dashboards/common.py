@@ -8,14 +8,14 @@ from dashboards.grafana import (
     Json,
     Panel,
     above,
-    alerts_annotation,
+    annotation,
     link,
     override,
     stat,
     variable,
 )
 from dashboards.promql import JOB, SYSTEM, label_values
-from flowgauge.metrics import Metric
+from flowgauge.metrics import SERVER_INFO, Metric
 
 __all__ = [
     "ALERTS",
@@ -30,6 +30,7 @@ __all__ = [
     "graded",
     "links",
     "target_variables",
+    "versions",
 ]
 
 SERVER = "flowgauge-server"
@@ -83,7 +84,28 @@ def target_variables(told_by: Metric | Sequence[Metric], *, jobs: Sequence[str])
 
 def alerts_of(uid: str) -> Json:
     """Return the annotation for the alerts that lead to the dashboard *uid*."""
-    return alerts_annotation(alert_rules.firing(uid))
+    return annotation(
+        "Alerts",
+        alert_rules.firing(uid),
+        color="red",
+        title="{{alertname}}",
+        text="{{severity}}",
+        tags=["alertname", "severity"],
+    )
+
+
+def versions() -> Json:
+    """Return the annotation for the moments from which on MLflow has another version."""
+    reported = f"{SERVER_INFO.name}{{{SYSTEM}}}"
+    return annotation(
+        "Versions",
+        f"group by (version) ({reported}) "
+        f"unless group by (version) (last_over_time({reported}[1d] offset 5m))",
+        color="blue",
+        title="MLflow {{version}}",
+        text="first seen",
+        tags=["version"],
+    )
 
 
 def firing_alerts(uid: str) -> Panel:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboards import alert_rules, budget, common, jobs
+from dashboards import alert_rules, budget, common, gateway, jobs
 from dashboards.grafana import (
     Panel,
     above,
@@ -15,12 +15,15 @@ from dashboards.grafana import (
     query,
     row,
     stat,
+    state_timeline,
     table,
     timeseries,
     value_names,
 )
 from dashboards.promql import RATE_INTERVAL, buckets, gauge, quantile, ratio, select, total
 from flowgauge.metrics import (
+    ARTIFACT_MULTIPART,
+    ARTIFACT_PRESIGNED,
     ARTIFACT_UPLOAD_BYTES,
     ARTIFACT_UPLOAD_FAILED,
     ARTIFACT_UPLOADS,
@@ -43,6 +46,8 @@ from flowgauge.metrics import (
     SERVER_MEMORY_LIMIT,
     SPANS_INGESTED,
     TRACE_INGESTION_ERRORS,
+    WEBHOOK_DELIVERIES,
+    WEBHOOK_FAILURES,
     WORKER_CPU,
     WORKER_MAX_FDS,
     WORKER_MEMORY,
@@ -65,6 +70,7 @@ _INTERACTIVE = (
     'route!~".*artifact.*|/health|/version|probe|/gateway/.*|.*/gateway-proxy|.*/assistant/.*"'
 )
 
+_UP_OR_DOWN = value_names({0: ("DOWN", "red"), 1: ("UP", "green")})
 _WHO = panel_link("Which DAGs use MLflow", common.DAGS)
 
 _POOL_USE = f"{gauge(POOL_CONNECTIONS)} / {gauge(POOL_LIMIT)}"
@@ -87,10 +93,11 @@ def server() -> Any:
             *_work(),
             *_traces(),
             *jobs.panels(),
+            *gateway.panels(_STATUS_COLORS),
             *_budget(),
         ],
         links=common.links(but=common.SERVER),
-        annotations=[common.alerts_of(common.SERVER)],
+        annotations=[common.alerts_of(common.SERVER), common.versions()],
     )
 
 
@@ -102,7 +109,7 @@ def _overview() -> list[Panel]:
             "none",
             f"min({select('up')})",
             below(1),
-            mappings=value_names({0: ("DOWN", "red"), 1: ("UP", "green")}),
+            mappings=_UP_OR_DOWN,
             no_value="no target",
         ),
         stat(
@@ -144,6 +151,16 @@ def _overview() -> list[Panel]:
             no_value="no pool",
         ),
         common.firing_alerts(common.SERVER),
+        state_timeline(
+            "Up and down",
+            "Whether Prometheus could scrape each server: an outage is a red band here, and a gap "
+            "in all that follows.",
+            [query(select("up"), "{{instance}}")],
+            _UP_OR_DOWN,
+            width=24,
+            height=4,
+            no_value="no target",
+        ),
     ]
 
 
@@ -416,13 +433,40 @@ def _work() -> list[Panel]:
             width=6,
         ),
         timeseries(
+            "Artifacts past the server",
+            "Multi-part uploads per minute, by what becomes of them, and addresses that were given "
+            "away to move an artifact. More created than ended were abandoned.",
+            "opm",
+            [
+                query(f"60 * {total(ARTIFACT_MULTIPART, by='state')}", "upload {{state}}"),
+                query(f"60 * {total(ARTIFACT_PRESIGNED, by='direction')}", "{{direction}} granted"),
+            ],
+            no_value="None",
+            width=8,
+        ),
+        timeseries(
+            "Webhooks",
+            "Webhooks that MLflow sent per minute, by event, and those that did not arrive: they "
+            "are lost.",
+            "opm",
+            [
+                query(f"60 * {total(WEBHOOK_DELIVERIES, by='event')}", "{{event}}"),
+                query(f"60 * {total(WEBHOOK_FAILURES, by='event')}", "{{event}} failed"),
+            ],
+            no_value="Not counted",
+            width=8,
+            overrides=[
+                override("byRegexp", "/failed$/", color={"mode": "fixed", "fixedColor": "red"})
+            ],
+        ),
+        timeseries(
             "Faults of measuring",
             "Measurements per minute that failed inside the server, whose log names the first. "
             "MLflow answers all the same, but this page misses something.",
             "opm",
             [query(f"60 * {total(MEASURING_FAILED, by='instance')}", "{{instance}}")],
             no_value="No faults",
-            width=24,
+            width=8,
         ),
     ]
 

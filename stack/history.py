@@ -196,6 +196,7 @@ class _Day:
                 self._pools(slow=slow)
                 self._work(slow=slow)
                 self._traces(slow=slow)
+                self._reach_out(slow=slow)
             self._log(left, at, reachable=not (slow or down))
             self._limit(left)
             self._count(left, at)
@@ -279,6 +280,23 @@ class _Day:
             server(metrics.OTLP_DURATION).observe(self._random.lognormvariate(-3, 0.6))
             server(metrics.OTLP_PAYLOAD).observe(spans * self._random.uniform(800, 3000))
             server(metrics.OTLP_SPANS).observe(spans)
+
+    def _reach_out(self, *, slow: bool) -> None:
+        server, route = self._server, "/gateway/mlflow/v1/chat/completions"
+        for _ in range(self._times(0.2 * SCRAPE_SECONDS)):
+            status = "503" if self._random.random() < 0.03 else "200"
+            server(metrics.GATEWAY_REQUESTS, route, status).inc()
+            server(metrics.GATEWAY_PROVIDER, route).observe(self._random.lognormvariate(0.3, 0.6))
+            typical = -1.2 if slow else -4.2
+            server(metrics.GATEWAY_OVERHEAD, route).observe(
+                self._random.lognormvariate(typical, 0.6)
+            )
+        for state in ("created", "completed"):
+            server(metrics.ARTIFACT_MULTIPART, state).inc(self._times(0.02 * SCRAPE_SECONDS))
+        for event in ("model_version.created", "model_version_alias.created"):
+            sent = self._times(0.01 * SCRAPE_SECONDS)
+            server(metrics.WEBHOOK_DELIVERIES, event).inc(sent)
+            server(metrics.WEBHOOK_FAILURES, event).inc(int(sent and self._random.random() < 0.05))
 
     def _count(self, left: float, at: float) -> None:
         server = self._server

@@ -6,7 +6,7 @@ good. Shapes and defaults are those of Grafana's published schema:
 https://github.com/grafana/grafana/tree/v12.1.0/packages/grafana-schema
 """
 
-from dashboards.grafana.board import alerts_annotation, dashboard, link
+from dashboards.grafana.board import annotation, dashboard, link
 from dashboards.grafana.export import exported
 from dashboards.grafana.fields import Json, above, below, override, plain, value_names
 from dashboards.grafana.panels import (
@@ -26,7 +26,7 @@ __all__ = [
     "Json",
     "Panel",
     "above",
-    "alerts_annotation",
+    "annotation",
     "below",
     "dashboard",
     "exported",

@@ -11,7 +11,7 @@ from dashboards.grafana.panels import Panel
 from dashboards.grafana.queries import DATASOURCE, datasource_variable
 from dashboards.grafana.schema import SCHEMA_VERSION
 
-__all__ = ["alerts_annotation", "dashboard", "link"]
+__all__ = ["annotation", "dashboard", "link"]
 
 _GRID_COLUMNS = 24
 
@@ -28,17 +28,19 @@ def link(title: str, url: str) -> Any:
     )
 
 
-def alerts_annotation(expression: str) -> Json:
-    """Return the annotation that marks when the alerts of *expression* fired."""
+def annotation(
+    name: str, expression: str, *, color: str, title: str, text: str, tags: Sequence[str]
+) -> Json:
+    """Return the annotation that marks when *expression* had series, by what their labels say."""
     return {
-        "name": "Alerts",
+        "name": name,
         "datasource": DATASOURCE,
         "enable": True,
         "expr": expression,
-        "iconColor": "red",
-        "titleFormat": "{{alertname}}",
-        "textFormat": "{{severity}}",
-        "tagKeys": "alertname,severity",
+        "iconColor": color,
+        "titleFormat": title,
+        "textFormat": text,
+        "tagKeys": ",".join(tags),
         "step": "30s",
     }
 

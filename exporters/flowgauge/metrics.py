@@ -47,6 +47,8 @@ _HTTP_SECONDS = (
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0
 )  # fmt: skip
 _POOL_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
+_PROVIDER_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_OVERHEAD_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LOG_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 HTTP_REQUESTS = Metric(
@@ -78,6 +80,50 @@ ARTIFACT_UPLOAD_BYTES = Metric(
     "mlflow_artifact_upload_bytes_total",
     "counter",
     "Bytes of artifacts received by the server, also of uploads that failed.",
+)
+ARTIFACT_MULTIPART = Metric(
+    "mlflow_artifact_multipart_total",
+    "counter",
+    "Multi-part uploads created, completed and aborted; the parts go past the server.",
+    ("state",),
+)
+ARTIFACT_PRESIGNED = Metric(
+    "mlflow_artifact_presigned_total",
+    "counter",
+    "Addresses given to a client to upload or download an artifact past the server.",
+    ("direction",),
+)
+GATEWAY_REQUESTS = Metric(
+    "mlflow_gateway_requests_total",
+    "counter",
+    "Requests to MLflow's gateway to language models.",
+    ("route", "status"),
+)
+GATEWAY_PROVIDER = Metric(
+    "mlflow_gateway_provider_seconds",
+    "histogram",
+    "Time the provider of a language model took for a request, as MLflow says; not of streams.",
+    ("route",),
+    _PROVIDER_SECONDS,
+)
+GATEWAY_OVERHEAD = Metric(
+    "mlflow_gateway_overhead_seconds",
+    "histogram",
+    "Time that MLflow's gateway itself added to it.",
+    ("route",),
+    _OVERHEAD_SECONDS,
+)
+WEBHOOK_DELIVERIES = Metric(
+    "mlflow_webhook_deliveries_total",
+    "counter",
+    "Webhooks MLflow sent, tests of them included; one that it tried again counts once.",
+    ("event",),
+)
+WEBHOOK_FAILURES = Metric(
+    "mlflow_webhook_delivery_failures_total",
+    "counter",
+    "Those that got no answer, or one with a status of 400 or more.",
+    ("event",),
 )
 POOL_CONNECTIONS = Metric(
     "mlflow_db_pool_connections",
@@ -228,6 +274,13 @@ SERVER_METRICS: tuple[Metric, ...] = (
     ARTIFACT_UPLOADS,
     ARTIFACT_UPLOAD_FAILED,
     ARTIFACT_UPLOAD_BYTES,
+    ARTIFACT_MULTIPART,
+    ARTIFACT_PRESIGNED,
+    GATEWAY_REQUESTS,
+    GATEWAY_PROVIDER,
+    GATEWAY_OVERHEAD,
+    WEBHOOK_DELIVERIES,
+    WEBHOOK_FAILURES,
     POOL_CONNECTIONS,
     POOL_LIMIT,
     POOL_WAITING,

@@ -40,6 +40,7 @@ _SUFFERING = {
     "MLflowHighLatency",
     "MLflowArtifactUploadsFailing",
     "MLflowGatewayFailing",
+    "MLflowGatewaySlow",
     "MLflowTraceIngestionFailing",
     "MLflowJobsFailing",
     "MLflowDagLoggingFailing",

@@ -11,7 +11,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp
 
-__all__ = ["Page", "answered_by", "ask", "one_connection", "parse", "scrape", "workers"]
+__all__ = ["Change", "Page", "answered_by", "ask", "one_connection", "parse", "scrape", "workers"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,18 @@ def ask(app: ASGIApp, path: str, method: str = "GET", **request: Any) -> httpx.R
             return await client.request(method, path, **request)
 
     return anyio.run(answer)
+
+
+class Change:
+    """How far counters have moved since the object was made."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._before = scrape(url)
+
+    def of(self, name: str, **labels: str) -> float:
+        """Return by how much the series *name* with *labels* grew."""
+        return scrape(self._url).value(name, **labels) - self._before.value(name, **labels)
 
 
 def workers(server_pid: int) -> list[psutil.Process]:

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from flowgauge.errors import UsageError
-from flowgauge.server.access import BearerToken, TokenFile, check_access, guard
+from flowgauge.server.access import BearerToken, check_access, guard
 from flowgauge.server.page import MetricsPage
+from flowgauge.token_file import TokenFile
 from stack.mlflow import MlflowServer
 from stack.process import wait_for
 from stack.prometheus import prometheus
@@ -31,7 +32,9 @@ def test_a_token_opens_the_page_and_nothing_else_does(folder: Path) -> None:
     """The token of the file is the one that counts now; without a token there, nobody is in."""
     file = folder / "token"
     file.write_text("first\n")
-    page = MetricsPage(CollectorRegistry(), BearerToken(TokenFile(file)))
+    page = MetricsPage(
+        CollectorRegistry(), BearerToken(TokenFile(file, "FLOWGAUGE_METRICS_TOKEN_FILE"))
+    )
 
     def status(authorization: str) -> int:
         sent = {"Authorization": authorization.encode("latin-1")} if authorization else {}

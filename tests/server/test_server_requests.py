@@ -9,29 +9,12 @@ import pytest
 from stack.exporter import exporter
 from stack.mlflow import MlflowServer
 from stack.process import wait_for
-from tests.server.scrape import scrape
+from tests.server.object_store import SCHEME
+from tests.server.scrape import Change, scrape
 
 REQUESTS = "mlflow_http_requests_total"
 API = "/api/2.0/mlflow"
 ARTIFACT_ROUTE = "/api/2.0/mlflow-artifacts/artifacts/{artifact_path}"
-
-
-class Change:
-    """How far counters have moved since the object was made."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._before = scrape(url)
-
-    def of(self, name: str, **labels: str) -> float:
-        """Return by how much the series *name* with *labels* grew."""
-        return scrape(self._url).value(name, **labels) - self._before.value(name, **labels)
-
-
-@pytest.fixture
-def change(four: MlflowServer) -> Change:
-    """What the test itself adds to the counters."""
-    return Change(four.url)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +132,29 @@ def test_an_artifact_uploaded_by_the_ui_counts_too(four: MlflowServer, change: C
     ).raise_for_status()
     assert change.of("mlflow_artifact_uploads_total") == 1
     assert change.of("mlflow_artifact_upload_bytes_total") == 5
+
+
+@pytest.mark.since(mlflow="3.15")
+def test_an_address_for_an_upload_past_the_server_is_counted(
+    four: MlflowServer, change: Change
+) -> None:
+    """With it a client moves bytes that nobody counts; one that is refused counts for nothing."""
+    place = {"name": uuid.uuid4().hex, "artifact_location": f"{SCHEME}://models"}
+    made = httpx.post(f"{four.url}{API}/experiments/create", json=place).raise_for_status()
+    ids = []
+    for experiment in (made.json(), {"experiment_id": "0"}):
+        run = httpx.post(f"{four.url}{API}/runs/create", json=experiment).raise_for_status()
+        ids.append(run.json()["run"]["info"]["run_id"])
+    statuses = [
+        httpx.post(
+            f"{four.url}{API}/artifacts/presigned-upload-url",
+            json={"run_id": run_id, "path": "model.bin"},
+        ).status_code
+        for run_id in ids
+    ]
+    assert statuses == [200, 400]
+    assert change.of("mlflow_artifact_presigned_total", direction="upload") == 1
+    assert change.of("mlflow_artifact_uploads_total") == 0
 
 
 def test_a_failing_upload_counts_as_failed(four: MlflowServer, change: Change) -> None:

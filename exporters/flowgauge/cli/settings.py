@@ -91,6 +91,15 @@ _NO_OPTION = (
     Setting("MLFLOW_TRACKING_USERNAME", _EVERYTHING, "MLflow's login."),
     Setting("MLFLOW_TRACKING_PASSWORD", _EVERYTHING, "Its password.", is_secret=True),
     Setting("MLFLOW_TRACKING_TOKEN", _EVERYTHING, "A token in its place.", is_secret=True),
+    Setting(
+        "FLOWGAUGE_MLFLOW_TOKEN_FILE", _EVERYTHING,
+        "A file with a token in their place, read at each request.",
+    ),
+    Setting(
+        "MLFLOW_TRACKING_AUTH", _EVERYTHING,
+        "A plugin of MLflow's client, or kubernetes, kubernetes-namespaced.",
+    ),
+    Setting("MLFLOW_TRACKING_AWS_SIGV4", _EVERYTHING, "true: sign requests for AWS.", "false"),
     Setting("MLFLOW_WORKSPACE", _EVERYTHING, "The workspace to ask."),
     Setting("MLFLOW_TRACKING_SERVER_CERT_PATH", _EVERYTHING, "Certificates to trust."),
     Setting("MLFLOW_TRACKING_CLIENT_CERT_PATH", _EVERYTHING, "A certificate to show."),

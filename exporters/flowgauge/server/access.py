@@ -10,15 +10,15 @@ from starlette.responses import PlainTextResponse, Response
 
 from flowgauge.address import parse_address
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.redact import quote
 from flowgauge.server.mlflow_host import BASIC_AUTH, admins_only
+from flowgauge.token_file import TokenFile
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from flowgauge.server.page import Guard
 
-__all__ = ["ADDRESS_VARIABLE", "BearerToken", "TokenFile", "check_access", "guard", "own_address"]
+__all__ = ["ADDRESS_VARIABLE", "BearerToken", "check_access", "guard", "own_address"]
 
 ADDRESS_VARIABLE = "FLOWGAUGE_METRICS_ADDRESS"
 _TOKEN_VARIABLE = "FLOWGAUGE_METRICS_TOKEN_FILE"  # noqa: S105 - where the token is
@@ -75,7 +75,7 @@ def check_access(app: str | None) -> str | None:
 
 def _token_file() -> "TokenFile | None":
     path = os.environ.get(_TOKEN_VARIABLE)
-    return TokenFile(Path(path)) if path else None
+    return TokenFile(Path(path), _TOKEN_VARIABLE) if path else None
 
 
 def _nobody(_request: "Request") -> Response:
@@ -84,38 +84,6 @@ def _nobody(_request: "Request") -> Response:
         f"Prometheus in by a token, or {ADDRESS_VARIABLE}.\n",
         403,
     )
-
-
-class TokenFile:
-    """A file with one token, read anew each time, so that it may be replaced at any time."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @property
-    def _shown(self) -> str:
-        # People write the token itself there, too.
-        return quote(str(self._path)) if self._path.is_absolute() else "***"
-
-    def read(self) -> bytes:
-        """Return the token; raise `UsageError` if the file cannot be read or has not one."""
-        try:
-            token = self._path.read_bytes().strip()
-        except OSError as error:
-            raise UsageError(
-                f"{_TOKEN_VARIABLE} is {self._shown!r}, which cannot be read, "
-                f"{error.strerror}: name a readable file that holds the token"
-            ) from error
-        if not token:
-            raise UsageError(
-                f"{_TOKEN_VARIABLE} is {self._shown!r}, which is empty: write the token to it"
-            )
-        if len(token.split()) > 1:
-            raise UsageError(
-                f"{_TOKEN_VARIABLE} is {self._shown!r}, which holds more than one word: "
-                "write one token to it and nothing else"
-            )
-        return token
 
 
 class BearerToken:

@@ -32,6 +32,7 @@ from flowgauge.server.pool import PoolWatch
 from flowgauge.server.port import serve_page
 from flowgauge.server.reserved import settle_all
 from flowgauge.server.routes import Routes
+from flowgauge.server.webhooks import count_webhooks
 from flowgauge.server.worker_files import WorkerFiles
 from flowgauge.server.worker_processes import WorkerProcesses
 
@@ -74,6 +75,7 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     )
     instruments.worker_starts.inc()
     app = application(load(name)) if name else plain_app()
+    count_webhooks(instruments, contained)
     prefix = static_prefix()
     with contained:
         keep_inventory(folder, databases(name), contained, inventory_seconds())

@@ -1,6 +1,7 @@
 """What requests mean: experiments created, runs logged, artifacts uploaded.
 
-Uploads that go to the object store directly, past the server, cannot be seen here.
+Bytes that go to or come from the object store directly, past the server, cannot be seen here; that
+the server let somebody move them can.
 """
 
 from functools import cache
@@ -19,6 +20,15 @@ _ARTIFACT_BODIES = {
 }
 # The parts of a multi-part upload go to the object store; only its end passes through MLflow.
 _ARTIFACTS = _ARTIFACT_BODIES | {("POST", "mlflow-artifacts/mpu/complete/{artifact_path}")}
+_MULTIPART = {
+    ("POST", f"mlflow-artifacts/mpu/{step}/{{artifact_path}}"): state
+    for step, state in (("create", "created"), ("complete", "completed"), ("abort", "aborted"))
+}
+_PRESIGNED = {
+    ("POST", "mlflow/artifacts/presigned-upload-url"): "upload",
+    ("POST", "mlflow/artifacts/presigned-download-url"): "download",
+    ("GET", "mlflow-artifacts/presigned/{artifact_path}"): "download",
+}
 _LOGS = (
     _RUNS
     | _ARTIFACTS
@@ -68,6 +78,10 @@ def count_business(
         uploads.inc()
         if kind.artifact_body:
             instruments.artifact_upload_bytes.inc(received)
+    if kind.multipart and succeeded:
+        instruments.artifact_multipart.labels(kind.multipart).inc()
+    elif kind.presigned and succeeded:
+        instruments.artifact_presigned.labels(kind.presigned).inc()
     return Work(
         started_run=kind.run and succeeded,
         artifact_bytes=received if kind.artifact_body else 0,
@@ -81,6 +95,8 @@ class _Kind(NamedTuple):
     artifact: bool
     artifact_body: bool
     logs: bool
+    multipart: str | None
+    presigned: str | None
 
 
 @cache  # methods and routes are few
@@ -88,5 +104,12 @@ def _kind(method: str, route: str) -> _Kind:
     # /api/2.0/mlflow/runs/create for clients, /ajax-api/2.0/… for the UI
     _, _, endpoint = route.partition(".0/")
     request = (method, endpoint or route)
-    kinds = (_EXPERIMENTS, _RUNS, _ARTIFACTS, _ARTIFACT_BODIES, _LOGS)
-    return _Kind(*(request in kind for kind in kinds))
+    return _Kind(
+        experiment=request in _EXPERIMENTS,
+        run=request in _RUNS,
+        artifact=request in _ARTIFACTS,
+        artifact_body=request in _ARTIFACT_BODIES,
+        logs=request in _LOGS,
+        multipart=_MULTIPART.get(request),
+        presigned=_PRESIGNED.get(request),
+    )

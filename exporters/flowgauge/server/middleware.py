@@ -1,13 +1,15 @@
 """Pure ASGI middleware around the whole of MLflow: every HTTP request is counted and timed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPMethod
 from typing import TYPE_CHECKING
 
 from flowgauge.probe import is_probe
 from flowgauge.server.business import count_business
 from flowgauge.server.current import CURRENT
+from flowgauge.server.gateway import count_gateway
+from flowgauge.server.mlflow_host import GATEWAY
 from flowgauge.server.routes import OTHER, Routes, path_of
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ class MetricsMiddleware:
         status = exchange.status or _SERVER_ERROR
         self._instruments.http_requests.labels(method, route, str(status)).inc()
         self._instruments.http_duration.labels(method, route).observe(seconds)
+        if route.startswith(GATEWAY):
+            count_gateway(self._instruments, route, status, exchange.headers)
         work = count_business(self._instruments, method, route, status, exchange.received)
         failed = status >= _SERVER_ERROR or status == _TOO_MANY or exchange.waited_in_vain
         self._dags.count(scope["headers"], work, failed=failed, seconds=seconds)
@@ -108,8 +112,14 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self.status: int | None = None
+        self._start: Message | None = None
         self.received = 0
         self.waited_in_vain = False
+
+    @property
+    def headers(self) -> Iterable[tuple[bytes, bytes]]:
+        """The answer's headers; none before it has begun."""
+        return self._start.get("headers", ()) if self._start else ()
 
     async def receive(self) -> "Message":
         message = await self._receive()
@@ -122,6 +132,7 @@ class _Exchange:
     async def send(self, message: "Message") -> None:
         if message["type"] == "http.response.start":
             self.status = self.status or message["status"]
+            self._start = message
         await self._send(message)
 
     def broke(self) -> None:

@@ -5,13 +5,14 @@ is said in one sentence by `supported`, before anything is patched or measured.
 """
 
 import importlib
+import inspect
 import math
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import cache, reduce, wraps
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.redact import quote, redact_text
 
 if TYPE_CHECKING:
+    from requests import Response as Answer
     from sqlalchemy.pool import QueuePool
     from starlette.requests import Request
     from starlette.responses import Response
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = [
     "BASIC_AUTH",
     "EXPOSE_VARIABLE",
+    "GATEWAY",
+    "GATEWAY_OVERHEAD",
+    "GATEWAY_TOTAL",
     "JOB_NAMES",
     "JOB_STATUSES",
     "NAMES",
@@ -42,6 +47,7 @@ __all__ = [
     "fastapi_template",
     "flask_routes",
     "from_wsgi",
+    "observe_webhooks",
     "plain_app",
     "serve_by_uvicorn",
     "server_options",
@@ -55,6 +61,13 @@ BASIC_AUTH = "basic-auth"
 
 EXPOSE_VARIABLE = "prometheus_multiproc_dir"
 """How `mlflow server --expose-prometheus` tells its workers to collect, and where to."""
+
+GATEWAY = "/gateway/"
+"""How the routes of its gateway to language models begin."""
+
+GATEWAY_TOTAL = b"x-mlflow-gateway-duration-ms"
+GATEWAY_OVERHEAD = b"x-mlflow-gateway-overhead-duration-ms"
+"""The headers of the gateway's answers that say how long all took, and of it MLflow itself."""
 
 JOB_STATUSES = (
     "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "TIMEOUT", "CANCELED", "NEEDS_RECOVERY"
@@ -133,6 +146,13 @@ NAMES: tuple[Name, ...] = (
     Name("mlflow.server", "ARTIFACTS_ONLY_ENV_VAR, BACKEND_STORE_URI_ENV_VAR, "
          "REGISTRY_STORE_URI_ENV_VAR", "tells workers where the databases are", asked=False),
     Name(_AUTH, "auth_config.database_uri", "the database of users", app=BASIC_AUTH, asked=False),
+    Name("mlflow.gateway.constants", "MLFLOW_GATEWAY_DURATION_HEADER, "
+         "MLFLOW_GATEWAY_OVERHEAD_HEADER", "headers that are read off answers", (3, 12),
+         asked=False),
+    Name("mlflow.webhooks.delivery", "_send_webhook_request(webhook, payload, event, session)",
+         "sends a webhook, again if need be; returns the answer", asked=False),
+    Name("mlflow.entities.webhook", "VALID_ENTITY_ACTIONS", "the events that have webhooks",
+         asked=False),
     Name("MLflow's databases", "experiments, runs, trace_info, jobs, registered_models, "
          "registered_model_tags, registered_model_aliases, model_versions, users",
          "the tables that are counted", asked=False),
@@ -230,6 +250,35 @@ def databases(app: str | None) -> dict[str, str]:
 
         found["auth"] = auth.auth_config.database_uri
     return found
+
+
+def observe_webhooks(observe: "Callable[[object, Answer | None], None]") -> Sequence[str]:
+    """Have *observe* told the event and the answer, None without one, of each webhook sent.
+
+    Returns the events there are; none if this MLflow sends webhooks in another way, or none at all.
+    *observe* raises nothing.
+    """
+    try:
+        from mlflow.entities.webhook import VALID_ENTITY_ACTIONS  # noqa: PLC0415 - builds MLflow
+        from mlflow.webhooks import delivery  # noqa: PLC0415 - as above
+
+        send = delivery._send_webhook_request  # noqa: SLF001 - its caller keeps the answer
+    except (ImportError, AttributeError):
+        return ()
+    if tuple(inspect.signature(send).parameters) != ("webhook", "payload", "event", "session"):
+        return ()
+
+    @wraps(send)
+    def observed(webhook: Any, payload: Any, event: Any, session: Any) -> Any:
+        answer = None
+        try:
+            answer = send(webhook, payload, event, session)
+        finally:
+            observe(event, answer)
+        return answer
+
+    delivery._send_webhook_request = observed  # noqa: SLF001 - as above
+    return [f"{of}.{action}" for of, actions in VALID_ENTITY_ACTIONS.items() for action in actions]
 
 
 def serve_by_uvicorn() -> None:

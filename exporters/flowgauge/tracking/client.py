@@ -26,9 +26,10 @@ class TrackingClient:
 
     *uri* is http(s) and may carry a path (`--static-prefix`) and a login. Login, certificates and
     workspace come from *environ* as MLflow's own client takes them: MLFLOW_TRACKING_USERNAME and
-    _PASSWORD (also from `~/.mlflow/credentials`), _TOKEN, _INSECURE_TLS, _SERVER_CERT_PATH,
-    _CLIENT_CERT_PATH, MLFLOW_WORKSPACE. A login in *uri* wins over them. *headers* are sent with
-    every call.
+    _PASSWORD (also from `~/.mlflow/credentials`), _TOKEN, _AUTH and _AWS_SIGV4 where MLflow is
+    installed with the plugin, _INSECURE_TLS, _SERVER_CERT_PATH, _CLIENT_CERT_PATH,
+    MLFLOW_WORKSPACE. FLOWGAUGE_MLFLOW_TOKEN_FILE wins over what these say of a user or a token, a
+    login in *uri* over that, a plugin over all. *headers* are sent with every call.
 
     Raises `UsageError` for settings and proxies it cannot use; calls raise `TrackingError`. May be
     shared by threads, but a call that overruns its time ends the others too.
@@ -50,6 +51,7 @@ class TrackingClient:
         self._connect: Callable[[], httpx.Client] = lambda: http_client(
             {**settings.headers, **(headers or {})},
             base_url=settings.base_url,
+            auth=settings.login,
             verify=tls,
             event_hooks={"response": [self._look_at_certificate]},
         )

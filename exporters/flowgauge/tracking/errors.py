@@ -52,7 +52,7 @@ class TrackingTimedOutError(TrackingUnreachableError):
 
 
 class TrackingUnauthorizedError(TrackingError):
-    """MLflow wants another login (401), or gives this one no permission (403)."""
+    """MLflow wants another login or workspace (401), or gives this one no permission (403)."""
 
     reason = "unauthorized"
 

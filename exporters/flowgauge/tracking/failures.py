@@ -33,6 +33,13 @@ _DATABASE_PROBLEM = re.compile(
     r"QueuePool limit|ReadOnlySqlTransaction|InFailedSqlTransaction"
     r"|sqlalche\.me/e/\w+/(?:2j85|3o7r|4xp6|8s2b|e3q8|f405)"
 )
+# As mlflow/server/workspace_helpers.py and mlflow/store/workspace_aware_mixin.py say it, from 3.10
+# on, with 400, 404 and 500: neither the payload's fault nor the server's.
+_WORKSPACES = {
+    "Active workspace is required": "wants a workspace and was given none: set MLFLOW_WORKSPACE",
+    "Workspace '[^']*' not found": "has no such workspace: correct MLFLOW_WORKSPACE",
+    "workspaces are not enabled": "has no workspaces and was given one: unset MLFLOW_WORKSPACE",
+}
 _SHORTEST_SECRET = 4
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 _LOGIN_PAGE = re.compile(r"type=[\"']?password|\b(log|sign)[ -]?in\b", re.IGNORECASE)
@@ -96,8 +103,10 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
     said = json_object(response) or {}
     told = str(said.get("message", "")) or response.text
     message = quote(_without_login(told, response.request))
-    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        return _kept_out(address, response, message)
+    workspace = _wrong_workspace(told) if "error_code" in said else None
+    if workspace or status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        refused = workspace or _kept_out(response, message)
+        return TrackingUnauthorizedError(f"MLflow at {address} {refused}")
     if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
         return TrackingUnreachableError(
             f"MLflow at {address} cannot be reached: the proxy on the way wants a login, put it "
@@ -122,27 +131,32 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
     return not_mlflow(address, response)
 
 
-def _kept_out(address: str, response: httpx.Response, message: str) -> TrackingUnauthorizedError:
+def _wrong_workspace(told: str) -> str | None:
+    return next((cure for said, cure in _WORKSPACES.items() if re.search(said, told)), None)
+
+
+def _kept_out(response: httpx.Response, message: str) -> str:
     given = response.request.headers.get("authorization", "")
     if response.status_code == httpx.codes.FORBIDDEN:
-        said = (
+        return (
             f"forbids it ({message}): give the user permission, or, if it "
             "names the Host header, start the server with --allowed-hosts"
         )
-    elif not given:
-        said = (
+    if not given:
+        return (
             "wants a login and was given none: set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+            "MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN or FLOWGAUGE_MLFLOW_TOKEN_FILE"
         )
-    elif given.startswith("Bearer "):
-        said = "does not accept the login it was given, a token: correct MLFLOW_TRACKING_TOKEN"
-    else:
-        said = (
-            "does not accept the login it was given, a user and a password: correct "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or those in the tracking URI, "
-            "which win"
+    if given.startswith("Bearer "):
+        return (
+            "does not accept the login it was given, a token: correct MLFLOW_TRACKING_TOKEN, "
+            "or what FLOWGAUGE_MLFLOW_TOKEN_FILE or MLFLOW_TRACKING_AUTH names"
         )
-    return TrackingUnauthorizedError(f"MLflow at {address} {said}")
+    return (
+        "does not accept the login it was given, a user and a password: correct "
+        "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or those in the tracking URI, "
+        "which win"
+    )
 
 
 def not_mlflow(address: str, response: httpx.Response) -> TrackingNotMlflowError:

@@ -17,11 +17,11 @@ import httpx
 from flowgauge.errors import UsageError
 from flowgauge.http_client import trusting_context
 from flowgauge.tracking.headers import read_headers
+from flowgauge.tracking.logins import plugin_login, plugin_named, token_login
 from flowgauge.web_address import read_web_address
 
 __all__ = ["Settings", "read_settings", "speaks_rest", "ssl_context"]
 
-_PLUGINS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
 _CERTIFICATES = ("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _OFF = frozenset({"", "false", "0"})
 _ON = frozenset({"true", "1"})
@@ -33,6 +33,7 @@ class Settings:
 
     base_url: str
     headers: Mapping[str, str] = field(repr=False)
+    login: httpx.Auth | None = field(repr=False)
     certificates: str | None
     client_certificate: str | None
     insecure: bool
@@ -41,21 +42,18 @@ class Settings:
 def speaks_rest(uri: str, environ: Mapping[str, str]) -> bool:
     """Return whether *uri* is reached by plain HTTP, without MLflow's stores and plugins."""
     scheme = uri.partition("://")[0].lower()
-    return scheme in {"http", "https"} and not _plugin(environ)
+    return scheme in {"http", "https"} and not plugin_named(environ)
 
 
 def read_settings(uri: str, environ: Mapping[str, str]) -> Settings:
     """Read how to reach *uri* from it and *environ*.
 
-    Raises `UsageError` for a URI that is not http(s), a login that needs one of MLflow's plugins,
-    and settings that contradict each other.
+    A login that each request works out anew is `login`; all others are in `headers`.
+
+    Raises `UsageError` for a URI that is not http(s), a plugin of MLflow's that cannot be used, and
+    settings that contradict each other.
     """
     base_url, login = _split_login(uri)
-    if plugin := _plugin(environ):
-        raise UsageError(
-            f"{plugin} asks for a plugin of MLflow's own client, which flowgauge does not load: "
-            "unset it and use MLFLOW_TRACKING_USERNAME and _PASSWORD, or MLFLOW_TRACKING_TOKEN"
-        )
     insecure = _flag(environ, "MLFLOW_TRACKING_INSECURE_TLS")
     if insecure and environ.get(_CERTIFICATES[0]):
         raise UsageError(
@@ -69,9 +67,14 @@ def read_settings(uri: str, environ: Mapping[str, str]) -> Settings:
     given = read_headers(environ)
     named = {name.lower() for name in given}
     headers = {name: value for name, value in headers.items() if name.lower() not in named}
+    worked_out = None if login or "authorization" in named else token_login(environ)
+    if plugin_named(environ):
+        worked_out, more = plugin_login(environ)
+        headers |= more
     return Settings(
         base_url=base_url,
         headers={name: value for name, value in {**headers, **given}.items() if value},
+        login=worked_out,
         certificates=next((environ[name] for name in _CERTIFICATES if environ.get(name)), None),
         client_certificate=environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH") or None,
         insecure=insecure,
@@ -104,10 +107,6 @@ def _split_login(uri: str) -> tuple[str, str]:
         return base_url, ""
     user, _, password = login.partition(":")
     return base_url, _basic(unquote(user), unquote(password))
-
-
-def _plugin(environ: Mapping[str, str]) -> str | None:
-    return next((name for name in _PLUGINS if environ.get(name, "").lower() not in _OFF), None)
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

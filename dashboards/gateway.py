@@ -1,0 +1,71 @@
+"""MLflow's gateway on the server's dashboard: the language models' time, and its own."""
+
+from dashboards import alert_rules
+from dashboards.grafana import Json, Panel, above, query, row, timeseries
+from dashboards.promql import quantile, ratio, total
+from flowgauge.metrics import GATEWAY_OVERHEAD, GATEWAY_PROVIDER, GATEWAY_REQUESTS
+
+__all__ = ["panels"]
+
+_FAILED = 'status=~"5.."'
+_NOTHING = "No requests"
+
+
+def panels(status_colors: list[Json]) -> list[Panel]:
+    """Return the row about the gateway; *status_colors* are those of status codes."""
+    return [
+        row("Gateway to language models"),
+        timeseries(
+            "Requests to the gateway",
+            "Requests answered per second, by status code.",
+            "reqps",
+            [query(total(GATEWAY_REQUESTS, by="status"), "{{status}}")],
+            stacked=True,
+            overrides=status_colors,
+            no_value=_NOTHING,
+            width=6,
+        ),
+        timeseries(
+            "Gateway requests that failed",
+            "Share answered with 5xx, mostly the provider's doing. The line is where "
+            "MLflowGatewayFailing fires.",
+            "percentunit",
+            [
+                query(
+                    ratio(
+                        total(GATEWAY_REQUESTS, _FAILED, by="route"),
+                        total(GATEWAY_REQUESTS, by="route"),
+                    ),
+                    "{{route}}",
+                )
+            ],
+            thresholds=above(alert_rules.threshold("MLflowGatewayFailing")),
+            no_value=_NOTHING,
+            width=6,
+        ),
+        timeseries(
+            "Time of the provider",
+            "How long the provider of the language model took, as MLflow 3.12 and newer measure "
+            "it; of answers that do not stream.",
+            "s",
+            [
+                query(quantile(0.95, GATEWAY_PROVIDER), "p95"),
+                query(quantile(0.5, GATEWAY_PROVIDER), "p50"),
+            ],
+            no_value=_NOTHING,
+            width=6,
+        ),
+        timeseries(
+            "Time that MLflow adds",
+            "What the gateway itself adds to the provider's time. The line is where "
+            "MLflowGatewaySlow fires on p95.",
+            "s",
+            [
+                query(quantile(0.95, GATEWAY_OVERHEAD), "p95"),
+                query(quantile(0.5, GATEWAY_OVERHEAD), "p50"),
+            ],
+            thresholds=above(alert_rules.threshold("MLflowGatewaySlow")),
+            no_value=_NOTHING,
+            width=6,
+        ),
+    ]
