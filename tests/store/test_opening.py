@@ -93,3 +93,17 @@ def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StoreError, match=r"needs psycopg.*: pip install 'flowgauge\[postgres\]'"):
         open_store("postgresql://h/d")
+
+
+@pytest.mark.parametrize("fault", ["ImportError('no pq wrapper')", "AttributeError('half of it')"])
+def test_a_client_that_does_not_load_is_named(
+    folder: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half upgrade, or a psycopg that lacks its library, is a sentence too, not a failed task."""
+    for name in list(sys.modules):
+        if name.startswith(("psycopg", "flowgauge.store.postgres")):
+            monkeypatch.delitem(sys.modules, name)
+    (folder / "psycopg.py").write_text(f"raise {fault}")
+    monkeypatch.syspath_prepend(folder)
+    with pytest.raises(StoreError, match=r"does not load .*: pip install .*\[postgres\]'"):
+        open_store("postgresql://h/d")
