@@ -57,8 +57,14 @@ class PostgresEngine:
             raise no_url
         try:
             self._hosts = _by_host(make_conninfo(url, client_encoding="utf8"))
-        except Error:
+            wait = float(conninfo_to_dict(self._hosts[0]).get("connect_timeout") or 0)
+        except (Error, ValueError):
             raise no_url from None
+        if wait > timeout_seconds:
+            raise StoreError(
+                f"{self._name} has connect_timeout={wait:g}, but is given up after"
+                f" {timeout_seconds:g} s: leave it out"
+            )
 
     def step(self, name: str, /, *arguments: str | int) -> Any:
         """Call the function of that name and return its answer."""
