@@ -21,6 +21,7 @@ __all__ = [
     "free_port",
     "python_tool",
     "running",
+    "stopped",
     "wait_for",
 ]
 
@@ -107,6 +108,19 @@ def running(
         yield process
     finally:
         _stop(process, stop_signal)
+
+
+@contextmanager
+def stopped(*pids: int) -> Iterator[None]:
+    """Let processes hang until the block ends."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def _wait_until_ready(

@@ -9,7 +9,7 @@ import time
 
 from psycopg import pq
 
-__all__ = ["Client", "PostgresError", "PostgresTimeoutError"]
+__all__ = ["Client", "NotConnectedError", "PostgresError", "PostgresTimeoutError"]
 
 
 class PostgresError(Exception):
@@ -24,6 +24,10 @@ class PostgresTimeoutError(PostgresError):
     """The deadline passed."""
 
 
+class NotConnectedError(PostgresError):
+    """There was no connection, so nothing was asked."""
+
+
 class Client:
     """Connects by *conninfo*; deadlines are times of `time.monotonic`. For one thread at a time."""
 
@@ -31,7 +35,7 @@ class Client:
         self._libpq = pq.PGconn.connect_start(conninfo.encode())
         while (status := self._libpq.connect_poll()) != pq.PollingStatus.OK:
             if status == pq.PollingStatus.FAILED:
-                raise PostgresError(self._message())
+                raise NotConnectedError(self._message())
             self._wait(
                 select.POLLOUT if status == pq.PollingStatus.WRITING else select.POLLIN, deadline
             )
