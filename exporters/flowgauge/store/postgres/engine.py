@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as StillRunning
@@ -204,8 +205,11 @@ class PostgresEngine:
         return self._connect_to(last, deadline)
 
     def _connect_to(self, conninfo: str, deadline: float) -> Client:
-        # Looking up the host's name is nothing that can be given up: it is done beside us.
-        connecting = in_background(lambda: Client(conninfo, deadline), "flowgauge-postgres")
+        # Looking up the host's name is nothing that can be given up: it is done beside us, and not
+        # by libpq, which would keep all other threads waiting.
+        connecting = in_background(
+            lambda: Client(_with_addresses(conninfo), deadline), "flowgauge-postgres"
+        )
         try:
             return connecting.result(deadline - time.monotonic())
         except StillRunning:
@@ -240,6 +244,23 @@ def _by_host(conninfo: str) -> list[str]:
         )
         for nth in range(number)
     ]
+
+
+def _with_addresses(conninfo: str) -> str:
+    """Return the *conninfo* of one host with all addresses of its name: libpq tries each."""
+    parts = conninfo_to_dict(conninfo)
+    host = str(parts.get("host") or os.environ.get("PGHOST", ""))
+    # Others are the paths of sockets.
+    if "hostaddr" in parts or not host or host.startswith(("/", "@")):
+        return conninfo
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise NotConnectedError(f'no address of the host "{host}": {error.strerror}') from None
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    return make_conninfo(
+        conninfo, host=",".join([host] * len(addresses)), hostaddr=",".join(addresses)
+    )
 
 
 def _transaction(statements: str, deadline: float, *, durable: bool) -> str:
