@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 .PHONY: setup
 setup: $(VENV)/.ready ## install Python and Debian packages
@@ -164,7 +164,7 @@ render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is dep
 bench: setup ## measure what flowgauge costs, beside its peers (an hour)
 	@for benchmark in log_call walk budget backlog rate_limit_acquire rate_limit_fleet rate_limit_crowd scrape mlflow_load \
 	    store_scale store_load \
-	    redis_held server_app attribution; do \
+	    redis_held fail_over server_app attribution; do \
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
 
 .PHONY: plain-site

@@ -11,8 +11,7 @@ _JOB = f"{{{JOB}}}"
 FAILURES = f"job:mlflow_slo_failures:rate5m{_JOB}"
 REQUESTS = f"job:mlflow_slo_requests:rate5m{_JOB}"
 
-# With the label where the rules are of one environment. Of several one cannot tell.
-_ALLOWED = 'scalar(max(slo:mlflow_error_budget:ratio{environment=~"$environment|"}))'
+_ALLOWED = "slo:mlflow_error_budget:ratio"
 
 _WINDOWS = {
     "MLflowErrorBudgetBurn1h": ("5m", "1h"),
@@ -25,12 +24,15 @@ _WINDOWS = {
 def left() -> Panel:
     """Return the share of the error budget that is not spent."""
     spent = f"avg_over_time({FAILURES}[30d]) / avg_over_time({REQUESTS}[30d])"
+    # Rendered rules are of one environment, with an objective of its own; plain ones are of all.
+    own = f'{spent} / on (environment) group_left () {_ALLOWED}{{environment=~"$environment"}}'
+    everybodys = f'{spent} / scalar({_ALLOWED}{{environment=""}})'
     return stat(
         "Error budget left",
-        "Share of the last 30 days' error budget that is not spent. Below 0 the objective is "
-        "missed.",
+        "Share of the last 30 days' error budget that is not spent, of the environment that has "
+        "the least left. Below 0 the objective is missed.",
         "percentunit",
-        f"min(1 - {spent} / {_ALLOWED})",
+        f"min(1 - ({own} or {everybodys}))",
         below(0),
         decimals=0,
         no_value="no traffic",

@@ -30,6 +30,7 @@ _GENERATED = (
             "metrics_table",
             "compatibility_table",
             "settings_table",
+            "licences_table",
             "helm_chart",
             "mixin",
         )

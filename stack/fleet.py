@@ -173,7 +173,7 @@ def _recorded_in_sqlite(job: _Job, grants: dict[str, list[int]]) -> Iterator[Non
 def _recorded_in_postgres(job: _Job, grants: dict[str, list[int]]) -> Iterator[None]:
     with closing(open_store(job.store_url, timeout_seconds=10)) as store:
         store.init()
-    with psycopg.connect(job.store_url, autocommit=True) as connection:
+    with _primary(job) as connection:
         connection.execute(
             "CREATE TABLE recorded (key text, granted_us bigint);"
             " CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
@@ -182,9 +182,13 @@ def _recorded_in_postgres(job: _Job, grants: dict[str, list[int]]) -> Iterator[N
             " EXECUTE FUNCTION record()"
         )
     yield
-    with psycopg.connect(job.store_url) as connection:
+    with _primary(job) as connection:
         for key, granted_us in connection.execute("SELECT * FROM recorded"):
             grants[key].append(granted_us)
+
+
+def _primary(job: _Job) -> psycopg.Connection:
+    return psycopg.connect(job.store_url, autocommit=True, target_session_attrs="read-write")
 
 
 @contextmanager

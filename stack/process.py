@@ -25,6 +25,7 @@ __all__ = [
     "pause",
     "python_tool",
     "running",
+    "stopped",
     "wait_for",
 ]
 
@@ -156,6 +157,19 @@ def running(
         yield process
     finally:
         _stop(process, stop_signal)
+
+
+@contextmanager
+def stopped(*pids: int) -> Iterator[None]:
+    """Let processes hang until the block ends."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def _wait_until_ready(

@@ -15,14 +15,16 @@ __all__ = ["Proxy", "proxy"]
 class Proxy:
     """A running proxy on `port`; what clients send is held back for `delay` seconds.
 
-    A request that makes n round trips takes n times `delay` longer. Connections go to
-    `target_ports` in turn; one where nobody accepts them is passed over.
+    A request that makes n round trips takes n times `delay` longer. `round_trips` counts what was
+    sent so far, by clients that wait for an answer each time, and fits into one packet. Connections
+    go to `target_ports` in turn; one where nobody accepts them is passed over.
     """
 
     def __init__(self, listener: socket.socket, target_port: int) -> None:
         self.port: int = listener.getsockname()[1]
         self.delay = 0.0
         self.target_ports: Sequence[int] = [target_port]
+        self.round_trips = 0
         self._listener = listener
         self._turns = itertools.count()
         self._is_cut = False
@@ -68,6 +70,7 @@ class Proxy:
     def _pump_slowly(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while chunk := source.recv(65536):
+                self.round_trips += 1
                 time.sleep(self.delay)
                 target.sendall(chunk)
         _hang_up(target)

@@ -1,5 +1,6 @@
 """What `make release-check` refuses before it builds anything."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -61,3 +62,15 @@ def test_a_release_has_notes(checkout: Path) -> None:
     assert said == f"CHANGELOG.md says nothing of {_VERSION}: write its section\n"
     (checkout / "CHANGELOG.md").write_text(f"# Changelog\n\n## [{_VERSION}]\n\n## [older]\n\n- x\n")
     assert _refused(checkout, f"v{_VERSION}") == said
+
+
+def test_the_licences_are_current() -> None:
+    """docs/licences.md lists what comes with flowgauge, and nothing that forbids a use."""
+    check = [sys.executable, "scripts/licences_table.py", "--check"]
+    done = subprocess.run(check, cwd=_ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = (_ROOT / "docs" / "licences.md").read_text()
+    rows = re.findall(r"^\| ([\w.-]+) \| (.+) \|$", page, re.MULTILINE)[1:]
+    lesser = {name for name, licence in rows if re.search("GPL|Mozilla", licence)}
+    assert lesser == {"certifi", "psycopg", "psycopg-binary"}
+    assert len(rows) > 15

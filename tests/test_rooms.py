@@ -53,6 +53,20 @@ def _rests_on() -> dict[str, set[str]]:
     return found
 
 
+def test_the_journeys_lead_through_modules_that_are_there() -> None:
+    """Every module that docs/architecture.md has a payload or a request pass is where it says."""
+    page = (_CHECKOUT / "docs" / "architecture.md").read_text()
+    section = page.partition("\n## Two journeys\n")[2].partition("\n## ")[0]
+    payload, request = section.split("\n**A request**")
+    for journey, room in ((payload, "airflow"), (request, "server")):
+        named = re.findall(r"`((?:\w+/)?\w+\.py)`", journey)
+        assert len(named) > 8
+        for module in named:
+            assert (_PACKAGE / module if "/" in module else _PACKAGE / room / module).exists(), (
+                module
+            )
+
+
 def test_the_ground_floor_imports_no_room() -> None:
     """What every room may use rests on nothing of ours."""
     assert _rests_on()[_GROUND] == set()

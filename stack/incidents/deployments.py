@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 from stack.exporter import exporter
-from stack.incidents.site import Site, address, mlflow
+from stack.incidents.site import FASTER, Site, address, mlflow
 from stack.mlflow import MlflowServer, mlflow_server
-from stack.process import free_port
+from stack.process import free_port, wait_for
 
 __all__ = ["another_environment", "another_exporter", "replicas", "serve_by", "servers"]
 
@@ -77,6 +77,9 @@ def another_environment(site: Site, name: str) -> Iterator[MlflowServer]:
     ):
         for job, url in {"mlflow": server.url, "flowgauge": exporter_}.items():
             site.scrape(job, {of_the_site[job]: {}, _target(url): labels})
+        # What is judged by a share of 5 minutes has to have been there so long.
+        known = f'count_over_time(mlflow_up{{environment="{name}"}}[{5 * 60 // FASTER}s]) >= 9'
+        wait_for(lambda: site.prometheus.query(known), f"{name} is watched")
         yield server
         _silence(site, name)
         for job, target in of_the_site.items():

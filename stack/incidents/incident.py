@@ -45,7 +45,10 @@ class Incident:
 
 @dataclass
 class Outcome:
-    """What came of an incident; seconds are real ones, None for what did not happen in time."""
+    """What came of an incident; seconds are real ones, None for what did not happen in time.
+
+    It is `resolved` so long after one began to mend it.
+    """
 
     incident: Incident
     fired: float | None = None
@@ -75,11 +78,13 @@ def attempt(site: Site, incident: Incident, clock: Callable[[], float] = time.mo
             clock,
         )
         mended = len(site.notifications.deliveries)
+        mending = clock()
     if outcome.fired is not None:
         outcome.resolved = _seconds_until(
             lambda: incident.alert in _names(site.notifications.deliveries[mended:], "resolved"),
             _QUIET_SECONDS,
             clock,
+            since=mending,
         )
     _wait_until_quiet(site)
     arrived = _names(site.notifications.deliveries[seen:], "firing")
@@ -121,9 +126,12 @@ def _wait_until_quiet(site: Site) -> None:
 
 
 def _seconds_until(
-    condition: Callable[[], object], bound: float, clock: Callable[[], float]
+    condition: Callable[[], object],
+    bound: float,
+    clock: Callable[[], float],
+    since: float | None = None,
 ) -> float | None:
-    begin = clock()
+    begin = clock() if since is None else since
     try:
         wait_for(condition, "", timeout=bound, interval=0.1)
     except StackError:

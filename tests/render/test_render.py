@@ -151,10 +151,16 @@ tests:
 
 def test_the_objective_is_the_environments_own(accepts: Callable[..., str], folder: Path) -> None:
     """Alerts, their texts, and the traffic below which nothing is said follow the objective."""
-    given = {"domains": {"mlflow": "h"}, "objective": 99.9}
+    given = {
+        "domains": {"mlflow": "h"},
+        "objective": 99.9,
+        # the same number as the objective of others, but not it
+        "alerts": {"MLflowHighLatency": {"threshold": 99.5}},
+    }
     for path, text in render("test", Environment.model_validate(given)).items():
         if path.startswith("prometheus/rules/"):
             (folder / Path(path).name).write_text(text)
+    assert _rules(folder)["MLflowHighLatency"]["expr"].endswith("> 99.5")
     (folder / "test.yaml").write_text(_STRICTER)
     accepts("promtool", "test", "rules", folder / "test.yaml")
 

@@ -1,13 +1,16 @@
 """Finding and opening the store."""
 
+import socket
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from flowgauge.errors import FlowgaugeError
 from flowgauge.metrics import DAG_LOGS
-from flowgauge.store import Count, StoreError, open_store, store_url
+from flowgauge.store import Count, StoreError, StoreUnavailableError, open_store, store_url
 
 
 def test_the_environment_variable_names_the_store() -> None:
@@ -53,6 +56,7 @@ def test_a_relative_path_is_relative(folder: Path, monkeypatch: pytest.MonkeyPat
         "mysql://u:secret@h/db",
         "sqlite:///",
         "sqlite://",
+        "sqlite:///store.db?timeout=30",
         "/tmp/store.db",
         "redis://u:secret@h:x/0",
         "redis://u:sec/ret@h/0",
@@ -70,6 +74,8 @@ def test_a_relative_path_is_relative(folder: Path, monkeypatch: pytest.MonkeyPat
         "redis+cluster://u:secret@h/1",
         "unix://u:secret@/",
         "postgresql://u:secret@h/d?no=1",
+        "postgresql://u:secret@h/d?connect_timeout=soon",
+        "postgresql://u:secret@h/d?connect_timeout=10",
     ],
 )
 def test_any_other_url_is_refused_in_one_sentence(url: str) -> None:
@@ -81,7 +87,33 @@ def test_any_other_url_is_refused_in_one_sentence(url: str) -> None:
     assert "secret" not in sentence
     assert "ret@" not in sentence
     assert "\n" not in sentence
-    assert "use " in sentence or "is no " in sentence
+    assert "use " in sentence or "is no " in sentence or "leave " in sentence
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h/0",
+        "redis+sentinel://h,h2/m",
+        "redis+cluster://h,h2",
+        "postgresql://h/d",
+        "postgresql://h,h2/d",
+    ],
+)
+def test_a_name_that_is_looked_up_for_long_is_given_up_in_time(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other threads go on meanwhile."""
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait())
+    try:
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match="does not answer in time"):
+            open_store(url).windows.reset("api")
+        # Half a second is promised; a busy machine may schedule the process late.
+        assert time.monotonic() - started < 2
+    finally:
+        over.set()
 
 
 def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,4 +124,18 @@ def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StoreError, match=r"needs psycopg.*: pip install 'flowgauge\[postgres\]'"):
+        open_store("postgresql://h/d")
+
+
+@pytest.mark.parametrize("fault", ["ImportError('no pq wrapper')", "AttributeError('half of it')"])
+def test_a_client_that_does_not_load_is_named(
+    folder: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half upgrade, or a psycopg that lacks its library, is a sentence too, not a failed task."""
+    for name in list(sys.modules):
+        if name.startswith(("psycopg", "flowgauge.store.postgres")):
+            monkeypatch.delitem(sys.modules, name)
+    (folder / "psycopg.py").write_text(f"raise {fault}")
+    monkeypatch.syspath_prepend(folder)
+    with pytest.raises(StoreError, match=r"does not load .*: pip install .*\[postgres\]'"):
         open_store("postgresql://h/d")

@@ -1,7 +1,5 @@
 """Redis by Sentinels and in a cluster: what is where moves, or dies."""
 
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ import pytest
 from flowgauge.metrics import DAG_LOGS
 from flowgauge.store import Count, NewEntry, Store, StoreError, StoreUnavailableError, open_store
 from stack.fleet import run_fleet
-from stack.process import LOOPBACK, wait_for
+from stack.process import LOOPBACK, stopped, wait_for
 from stack.redis import RedisCluster, SentinelSet, redis_cluster, sentinel_set
 from tests.counting import pairs, rate_limit
 
@@ -42,15 +40,6 @@ def _silent(number: int) -> Iterator[str]:
     with ExitStack() as stack:
         servers = [stack.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(number)]
         yield ",".join(f"{LOOPBACK}:{each.getsockname()[1]}" for each in servers)
-
-
-@contextmanager
-def _stopped(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def _add(store: Store) -> None:
@@ -154,7 +143,7 @@ def test_a_payload_that_no_replica_confirms_is_told(sentinels: SentinelSet) -> N
     url = f"{sentinels.url}?wait_replicas=1"
     with closing(open_store(url, timeout_seconds=_PATIENT)) as store:
         _put(store, "a")
-        with _stopped(replica), closing(open_store(url, timeout_seconds=1)) as hasty:
+        with stopped(replica), closing(open_store(url, timeout_seconds=1)) as hasty:
             for entry_id in ("b", "b", "a"):
                 with pytest.raises(StoreUnavailableError, match="only 0 of 1 replicas confirmed"):
                     _put(hasty, entry_id)

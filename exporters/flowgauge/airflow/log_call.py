@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.context import Task, current_task
-from flowgauge.airflow.deadline import BUDGET_SECONDS, Deadline
+from flowgauge.airflow.deadline import BUDGET_SECONDS, Deadline, OutOfTimeError
 from flowgauge.airflow.entry import Entry, make_entry
 from flowgauge.airflow.host import stats
+from flowgauge.airflow.keeping import keep, time_to_send
 from flowgauge.airflow.payload import PayloadError, read_payload
 from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.run_link import note_kept_payload
@@ -113,7 +115,13 @@ def _leave(entry: Entry, deadline: Deadline) -> bool:
 def _send(entry: Entry, task: Task, deadline: Deadline) -> str | None:
     ahead = WriteAhead(entry, deadline.left + _LEASE_SECONDS)
     tell_store(ahead.put)
-    # Loads the HTTP client, which a call for later does without.
+    try:
+        time_to_send(deadline)
+    except OutOfTimeError as error:
+        keep(entry, ahead, Attempt(), error, reason=Reason.OUT_OF_TIME, deadline=deadline)
+        note_kept_payload(task, entry.experiment)
+        return None
+    # Loads the HTTP client, which takes its time, and a call for later does without.
     from flowgauge.airflow.sending import send_now  # noqa: PLC0415
 
     return send_now(entry, ahead, task, deadline)

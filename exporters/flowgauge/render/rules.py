@@ -10,15 +10,13 @@ from flowgauge.links import relink
 from flowgauge.redact import quote
 from flowgauge.render.files import Files, to_yaml
 from flowgauge.rules.files import RuleFile, Source, alert_names, read_rules
-from flowgauge.rules.overrides import apply_overrides, threshold_of
+from flowgauge.rules.overrides import apply_objective, apply_overrides, threshold_of
 from flowgauge.rules.scoping import scoped
 
-__all__ = ["OBJECTIVE", "RULES", "alerts", "as_text", "changed_thresholds", "rule_files"]
+__all__ = ["RULES", "alerts", "as_text", "changed_thresholds", "rule_files"]
 
 RULES = "prometheus/rules"
 """Where the rule files lie: beside Prometheus' configuration."""
-OBJECTIVE = "99.5"
-"""The objective, in percent, as the rules and their texts in the repository have it."""
 
 
 def rule_files(name: str, environment: Environment) -> Files:
@@ -28,14 +26,16 @@ def rule_files(name: str, environment: Environment) -> Files:
     """
     sources = _sources()
     _require_known(environment.alerts, alert_names(sources))
-    objective = f"{environment.objective:.10g}"
     return {
         f"{RULES}/{source.path.name}": relink(
-            as_text(scoped(apply_overrides(source.file, environment.alerts), name)),
-            environment.urls.links,
-        ).replace(OBJECTIVE, objective)
+            as_text(scoped(_changed(source.file, environment), name)), environment.urls.links
+        )
         for source in sources
     }
+
+
+def _changed(file: RuleFile, environment: Environment) -> RuleFile:
+    return apply_overrides(apply_objective(file, environment.objective), environment.alerts)
 
 
 def alerts() -> set[str]:

@@ -1,4 +1,4 @@
-"""What an environment may change about an alert: whether it is there, and what it is like."""
+"""What an environment may change: whether an alert is there, what it is like, the objective."""
 
 import math
 from collections.abc import Mapping
@@ -10,9 +10,11 @@ from flowgauge.rules import promql
 from flowgauge.rules.files import Rule, RuleFile
 from flowgauge.rules.promql import Binary, Number
 
-__all__ = ["Override", "apply_overrides", "threshold_of"]
+__all__ = ["Override", "apply_objective", "apply_overrides", "threshold_of"]
 
 _ORDERED = {">", "<", ">=", "<="}
+# The objective, in percent, as our rules and their texts have it.
+_OBJECTIVE = "99.5"
 
 
 class Override(Protocol):
@@ -47,6 +49,20 @@ def apply_overrides(file: RuleFile, overrides: Mapping[str, Override]) -> RuleFi
     for rule in file.rules:
         if override := overrides.get(rule.alert or ""):
             file = file.replace(rule, _overridden(rule, override) if override.enabled else None)
+    return file
+
+
+def apply_objective(file: RuleFile, percent: float) -> RuleFile:
+    """Return *file* with the objective *percent*, where our rules and their texts have theirs."""
+    objective = f"{percent:.10g}"
+    for rule in file.rules:
+        update = {
+            "expr": rule.expr.replace(_OBJECTIVE, objective),
+            "annotations": {
+                name: text.replace(_OBJECTIVE, objective) for name, text in rule.annotations.items()
+            },
+        }
+        file = file.replace(rule, rule.model_copy(update=update))
     return file
 
 

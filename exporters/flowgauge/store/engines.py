@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
+from flowgauge.redact import quote
 from flowgauge.store import engine
 from flowgauge.store.errors import StoreError
 
@@ -22,7 +23,7 @@ class Engine:
         """Return its class, which is called with a URL and `timeout_seconds`.
 
         It is imported only here: most installations have one engine, and need not pay for the
-        others. Raises `StoreError` if its client is not installed, or cannot be loaded.
+        others. Raises `StoreError` if its client is not installed, or does not load.
         """
         module, _, name = self.path.partition(":")
         try:
@@ -32,10 +33,12 @@ class Engine:
                 f"a store such as {self.example} needs {error.name}, which is not installed:"
                 f" pip install 'flowgauge[{self.extra}]'"
             ) from None
-        # Packages do as they like when they are loaded, and a task goes on without its store.
+        # A half upgrade, or a psycopg without its library: it fails as it likes, a task must not.
         except Exception as error:
             raise StoreError(
-                f"what a store such as {self.example} needs cannot be loaded: {error}"
+                f"a store such as {self.example} needs a client that does not load"
+                f" ({type(error).__name__}: {quote(str(error))}):"
+                f" pip install --force-reinstall 'flowgauge[{self.extra}]'"
             ) from error
         return loaded
 

@@ -6,12 +6,10 @@ layer over libpq (https://www.psycopg.org/psycopg3/docs/api/pq.html) lets us do 
 
 import select
 import time
-from socket import SOCK_STREAM, getaddrinfo
 
 from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-__all__ = ["Client", "PostgresError", "PostgresTimeoutError", "resolved"]
+__all__ = ["Client", "NotConnectedError", "PostgresError", "PostgresTimeoutError"]
 
 
 class PostgresError(Exception):
@@ -26,27 +24,8 @@ class PostgresTimeoutError(PostgresError):
     """The deadline passed."""
 
 
-def resolved(conninfo: str) -> str:
-    """Return *conninfo*, of one host, with all addresses of that host; raise `PostgresError`.
-
-    libpq would look them up itself, and psycopg's build of it stops all threads of the process
-    meanwhile.
-    """
-    parts = conninfo_to_dict(conninfo)
-    host, port = str(parts.get("host") or ""), str(parts.get("port") or "")
-    # A path is that of a socket.
-    if not host or host.startswith(("/", "@")) or "hostaddr" in parts:
-        return conninfo
-    try:
-        found = getaddrinfo(host, None, type=SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise PostgresError(f"the host name {host} does not resolve ({error})") from None
-    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-    number = len(addresses)
-    ports = {"port": ",".join([port] * number)} if port else {}
-    return make_conninfo(
-        conninfo, host=",".join([host] * number), hostaddr=",".join(addresses), **ports
-    )
+class NotConnectedError(PostgresError):
+    """There was no connection, so nothing was asked."""
 
 
 class Client:
@@ -56,7 +35,7 @@ class Client:
         self._libpq = pq.PGconn.connect_start(conninfo.encode())
         while (status := self._libpq.connect_poll()) != pq.PollingStatus.OK:
             if status == pq.PollingStatus.FAILED:
-                raise PostgresError(self._message())
+                raise NotConnectedError(self._message())
             self._wait(
                 select.POLLOUT if status == pq.PollingStatus.WRITING else select.POLLIN, deadline
             )

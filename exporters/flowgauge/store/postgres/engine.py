@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as StillRunning
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from psycopg import Error
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -16,8 +17,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from flowgauge.background import in_background
 from flowgauge.redact import redact_url
 from flowgauge.store.engine import DURABLE_STEPS
-from flowgauge.store.errors import StoreError
-from flowgauge.store.postgres.client import Client, PostgresError, PostgresTimeoutError, resolved
+from flowgauge.store.errors import StoreError, StoreUnavailableError
+from flowgauge.store.postgres.client import (
+    Client,
+    NotConnectedError,
+    PostgresError,
+    PostgresTimeoutError,
+)
 from flowgauge.store.postgres.risks import RISKS_SQL, read_risks
 from flowgauge.store.postgres.sentences import refusal
 from flowgauge.store.risks import Risk
@@ -26,14 +32,21 @@ __all__ = ["PostgresEngine"]
 
 # An @ in the login, or behind a slash in it: the rest would be taken for a host.
 _MISPLACED_AT = re.compile(r"//[^/?#]*@.*@|//[^?#]*/[^?#]*@")
+_VERSION = "SHOW server_version"
 _SCHEMA_VERSION = "1"
 _SCHEMA = Path(__file__).with_name("schema.sql")
 # What the server says where our schema, or its functions, are not there yet.
 _NO_SCHEMA = {"3F000", "42883"}
+# What a server says that was the primary once: it did nothing.
+_READ_ONLY = "25006"
+# Between two looks for the primary.
+_PAUSE_SECONDS = 0.05
 # A process needs one connection, and one more for each thread that is in a step at the same moment.
 _KEPT = 4
 # The server gives up before we do: its answer leaves the connection usable.
 _SERVERS_SHARE = 0.9
+
+_T = TypeVar("_T")
 
 
 class PostgresEngine:
@@ -41,6 +54,8 @@ class PostgresEngine:
 
     Safe for threads and forks. Each step is one simple query, and so one transaction and one round
     trip; it leaves no state in the session, so that PgBouncer may give that to others in between.
+    Where *url* names several hosts, the store is at the one that is primary, and a step waits out a
+    fail-over within its time-out, if it is sure that nothing was done yet.
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
@@ -57,30 +72,36 @@ class PostgresEngine:
             raise no_url
         try:
             self._hosts = _by_host(make_conninfo(url, client_encoding="utf8"))
-        except Error:
+            wait = float(conninfo_to_dict(self._hosts[0]).get("connect_timeout") or 0)
+        except (Error, ValueError):
             raise no_url from None
+        if wait > timeout_seconds:
+            raise StoreError(
+                f"{self._name} has connect_timeout={wait:g}, but is given up after"
+                f" {timeout_seconds:g} s: leave it out"
+            )
 
     def step(self, name: str, /, *arguments: str | int) -> Any:
         """Call the function of that name and return its answer."""
-        deadline = time.monotonic() + self._timeout
-        with self._client(deadline) as client:
-            call = f"SELECT flowgauge.{name}({', '.join(map(client.literal, arguments))})"
-            answer = client.query(
-                _transaction(call, deadline, durable=name in DURABLE_STEPS), deadline
+
+        def call(client: Client, deadline: float) -> str | None:
+            function = f"SELECT flowgauge.{name}({', '.join(map(client.literal, arguments))})"
+            return client.query(
+                _transaction(function, deadline, durable=name in DURABLE_STEPS), deadline
             )
+
+        answer = self._in_time(call)
         return json.loads(answer) if answer else None
 
     def about(self) -> str:
         """See `Engine.about`."""
-        deadline = time.monotonic() + self._timeout
-        with self._client(deadline) as client:
-            return f"PostgreSQL {client.query('SHOW server_version', deadline)}".split(" (")[0]
+        version = self._in_time(lambda client, deadline: client.query(_VERSION, deadline))
+        return f"PostgreSQL {version}".split(" (")[0]
 
     def risks(self) -> Sequence[Risk]:
         """See `Engine.risks`."""
-        deadline = time.monotonic() + self._timeout
-        with self._client(deadline) as client:
-            return read_risks(client.query(RISKS_SQL, deadline) or "")
+        answer = self._in_time(lambda client, deadline: client.query(RISKS_SQL, deadline))
+        return read_risks(answer or "")
 
     def init(self, *roles: str) -> None:
         """See `Engine.init`; functions that are there are brought up to date."""
@@ -98,24 +119,43 @@ class PostgresEngine:
         for client in self._idle.pop(os.getpid(), []):
             client.close()
 
+    def _in_time(self, ask: Callable[[Client, float], _T]) -> _T:
+        """Ask the server that has the store, wherever it goes, and end within the time-out."""
+        deadline = time.monotonic() + self._timeout
+        with self._sentences():
+            while True:
+                try:
+                    with self._client(deadline) as client:
+                        return ask(client, deadline)
+                except PostgresError as error:
+                    left = deadline - time.monotonic()
+                    if not self._may_be_elsewhere(error) or left < 2 * _PAUSE_SECONDS:
+                        raise
+                time.sleep(_PAUSE_SECONDS)
+
+    def _may_be_elsewhere(self, error: PostgresError) -> bool:
+        """Return whether nothing was done, and another host may be the primary soon."""
+        did_nothing = isinstance(error, NotConnectedError) or error.sqlstate == _READ_ONLY
+        passes = isinstance(refusal(self._name, error), StoreUnavailableError)
+        return len(self._hosts) > 1 and did_nothing and passes
+
     @contextmanager
     def _client(self, deadline: float) -> Iterator[Client]:
         """Lend a connection; one whose step failed within is not used again."""
-        with self._sentences():
-            client = self._take() or self._open(deadline)
-            try:
-                yield client
-            except PostgresError as error:
-                # An error that the server reports ends the transaction, not the connection.
-                if not error.sqlstate:
-                    client.close()
-                    raise
-                self._give_back(client)
-                raise
-            except BaseException:
+        client = self._take() or self._open(deadline)
+        try:
+            yield client
+        except PostgresError as error:
+            # An error that the server reports ends the transaction, not the connection.
+            if error.sqlstate in ("", _READ_ONLY):
                 client.close()
                 raise
             self._give_back(client)
+            raise
+        except BaseException:
+            client.close()
+            raise
+        self._give_back(client)
 
     def _take(self) -> Client | None:
         idle = self._idle.setdefault(os.getpid(), [])
@@ -165,9 +205,10 @@ class PostgresEngine:
         return self._connect_to(last, deadline)
 
     def _connect_to(self, conninfo: str, deadline: float) -> Client:
-        # Looking up the host's name is nothing that can be given up: it is done beside us.
+        # Looking up the host's name is nothing that can be given up: it is done beside us, and not
+        # by libpq, which would keep all other threads waiting.
         connecting = in_background(
-            lambda: Client(resolved(conninfo), deadline), "flowgauge-postgres"
+            lambda: Client(_with_addresses(conninfo), deadline), "flowgauge-postgres"
         )
         try:
             return connecting.result(deadline - time.monotonic())
@@ -195,12 +236,32 @@ def _by_host(conninfo: str) -> list[str]:
         name: str(parts[name]).split(",") for name in ("host", "hostaddr", "port") if name in parts
     }
     number = max(map(len, lists.values()), default=1)
+    if number > 1:
+        conninfo = make_conninfo(conninfo, **{"target_session_attrs": "read-write", **parts})
     return [
         make_conninfo(
             conninfo, **{name: each[min(nth, len(each) - 1)] for name, each in lists.items()}
         )
         for nth in range(number)
     ]
+
+
+def _with_addresses(conninfo: str) -> str:
+    """Return the *conninfo* of one host with all addresses of its name: libpq tries each."""
+    parts = conninfo_to_dict(conninfo)
+    host = str(parts.get("host") or os.environ.get("PGHOST", ""))
+    # Others are the paths of sockets.
+    if "hostaddr" in parts or not host or host.startswith(("/", "@")):
+        return conninfo
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "that is no host name"
+        raise NotConnectedError(f'no address of the host "{host}": {reason}') from None
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    return make_conninfo(
+        conninfo, host=",".join([host] * len(addresses)), hostaddr=",".join(addresses)
+    )
 
 
 def _transaction(statements: str, deadline: float, *, durable: bool) -> str:

@@ -3,7 +3,8 @@
 --
 -- A function sees what was committed before each of its statements (READ COMMITTED), so that what
 -- comes after a lock sees all that was done under it before. Whoever locks owners of counts locks
--- them in the order of `changes`: nobody waits in a circle.
+-- them in the order of `changes`: nobody waits in a circle. What only functions call has no
+-- search_path of its own: to set one takes as long as a small query.
 
 SELECT pg_advisory_xact_lock(hashtextextended('flowgauge schema', 0));
 
@@ -82,7 +83,7 @@ CREATE OR REPLACE FUNCTION now_us() RETURNS bigint LANGUAGE sql AS
 -- Sees an owner, which nobody else does until this transaction ends, and returns its id. A new one
 -- gets the place of one that is gone, or the last.
 CREATE OR REPLACE FUNCTION owner_id(the_kind text, the_labels text) RETURNS bigint
-LANGUAGE plpgsql SET search_path = flowgauge, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
   now bigint := now_us();
   found_id bigint;
@@ -109,13 +110,12 @@ END $$;
 -- Makes the owners that are new, before any is locked that is not: whoever makes one holds up all who
 -- do until its transaction ends, and must not wait for what they hold.
 CREATE OR REPLACE FUNCTION make_owners(changes jsonb) RETURNS void
-LANGUAGE sql SET search_path = flowgauge, pg_temp AS $$
+LANGUAGE sql AS $$
   SELECT owner_id(change->>0, change->>1) FROM jsonb_array_elements(changes) AS change
   WHERE NOT EXISTS (SELECT 1 FROM owners WHERE kind = change->>0 AND labels = change->>1)
 $$;
 
-CREATE OR REPLACE FUNCTION add(changes jsonb) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+CREATE OR REPLACE FUNCTION add_up(changes jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   change jsonb;
   the_owner bigint;
@@ -139,6 +139,12 @@ BEGIN
   END LOOP;
 END $$;
 
+CREATE OR REPLACE FUNCTION add(changes jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+BEGIN
+  PERFORM add_up(changes);
+END $$;
+
 -- Removes an owner that was not seen since, counting elsewhere; returns whether.
 CREATE OR REPLACE FUNCTION fold(the_kind text, the_labels text, seen bigint, changes jsonb)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
@@ -153,7 +159,7 @@ BEGIN
   END IF;
   DELETE FROM counts WHERE owner = gone.id;
   INSERT INTO free_places VALUES (gone.kind, gone.place);
-  PERFORM add(changes);
+  PERFORM add_up(changes);
   RETURN 'true';
 END $$;
 
@@ -184,6 +190,7 @@ DECLARE
   now bigint;
   free bigint;
   ahead bigint;
+  somebody_waits boolean;
   opens bigint;
   wait bigint;
   known windows;
@@ -202,7 +209,8 @@ BEGIN
   -- could be in the way.
   SELECT calls - count(*) INTO free FROM grants WHERE key = the_key;
   SELECT count(*) INTO ahead FROM tickets WHERE key = the_key;
-  IF free <= 0 OR ahead > 0 THEN
+  somebody_waits := ahead > 0;
+  IF free <= 0 OR somebody_waits THEN
     DELETE FROM grants WHERE key = the_key AND granted_us <= now - length_us;
     DELETE FROM tickets WHERE key = the_key AND lease_us < now;
     -- A grant of the future means that the clock was set back. Taking it as made now errs on the safe
@@ -227,14 +235,16 @@ BEGIN
   wait := opens + ahead / calls * length_us - now;
 
   IF wait = 0 THEN
-    DELETE FROM tickets WHERE key = the_key AND ticket = the_ticket;
+    IF somebody_waits THEN
+      DELETE FROM tickets WHERE key = the_key AND ticket = the_ticket;
+    END IF;
     INSERT INTO grants VALUES (the_key, now);
-    PERFORM add(if_granted);
+    PERFORM add_up(if_granted);
   ELSE
     INSERT INTO tickets (key, ticket, lease_us)
       VALUES (the_key, the_ticket, now + least(wait, recheck_us) + grace_us)
       ON CONFLICT (key, ticket) DO UPDATE SET lease_us = excluded.lease_us;
-    PERFORM add(if_refused);
+    PERFORM add_up(if_refused);
   END IF;
   RETURN wait;
 END $$;
@@ -244,7 +254,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 BEGIN
   PERFORM lock_window(the_key);
   DELETE FROM tickets WHERE key = the_key AND ticket = the_ticket;
-  PERFORM add(counts);
+  PERFORM add_up(counts);
 END $$;
 
 -- Forgets all grants; who waits keeps its place.
@@ -340,7 +350,7 @@ BEGIN
       CASE WHEN length_us > 0 THEN now + length_us ELSE 0 END, length_us, nullif(if_lapsed, '[]'))
     ON CONFLICT (entry_id) DO NOTHING;
   IF FOUND THEN
-    PERFORM add(counts);
+    PERFORM add_up(counts);
   END IF;
 END $$;
 
@@ -368,7 +378,7 @@ BEGIN
     coalesce((SELECT jsonb_agg(change ORDER BY change->>0, change->>1)
       FROM free, jsonb_array_elements(lapsed) AS change), '[]')
     INTO claimed, counts FROM free;
-  PERFORM add(counts);
+  PERFORM add_up(counts);
   RETURN claimed;
 END $$;
 
@@ -384,7 +394,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 BEGIN
   DELETE FROM outbox WHERE entry_id = the_id;
   IF FOUND THEN
-    PERFORM add(counts);
+    PERFORM add_up(counts);
   END IF;
 END $$;
 
@@ -395,7 +405,7 @@ BEGIN
       attempts = attempts + 1, reason = the_reason
     WHERE entry_id = the_id AND owner = the_owner AND poison IS NULL;
   IF FOUND THEN
-    PERFORM add(counts);
+    PERFORM add_up(counts);
   END IF;
 END $$;
 
@@ -405,7 +415,7 @@ BEGIN
   UPDATE outbox SET poison = detail, lapsed = NULL, attempts = attempts + 1, reason = the_reason
     WHERE entry_id = the_id AND poison IS NULL;
   IF FOUND THEN
-    PERFORM add(counts);
+    PERFORM add_up(counts);
   END IF;
 END $$;
 

@@ -29,6 +29,7 @@ _BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
     " does not exist": (StoreError, "refuses: {}"),
     "too many clients": (StoreBusyError, "has no room for more: {}"),
     "remaining connection slots": (StoreBusyError, "has no room for more: {}"),
+    "session is read-only": (StoreUnavailableError, "is a read-only replica: name the primary"),
     "the database system is": (StoreUnavailableError, "is starting or stopping"),
     "": (StoreUnavailableError, "cannot be reached: {}"),
 }

@@ -53,6 +53,8 @@ _WRITING: dict[str, Callable[..., Any]] = {
 def path_of(url: str) -> Path:
     """Return the file that *url* names; raise `StoreError`."""
     path = url.removeprefix(_SCHEME)
+    if "?" in path:
+        raise StoreError(f"{redact_url(url)} has options: leave them out, a SQLite store has none")
     with suppress(RuntimeError):  # ~ of a user who has no home
         file = Path(path).expanduser()
         longest = max(len(os.fsencode(part)) for part in (*file.parts, ""))
