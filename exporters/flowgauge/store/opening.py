@@ -46,8 +46,7 @@ def open_store(
     `redis+sentinel://[[user]:password@]host[:port],…/MASTER[/db]`,
     `redis+cluster://[[user]:password@]host[:port],…`, or
     `postgresql://[user[:password]@][host][:port][,…][/database]`. Raises `StoreError` for
-    any other URL. Each of the store's steps ends within *timeout_seconds*; but a SQLite file's disk
-    is waited for.
+    any other URL. Each of the store's steps ends within *timeout_seconds*.
     """
     url = url or store_url(environ)
     engine = ENGINES.get(url.partition("://")[0])
