@@ -7,9 +7,10 @@ from typing import Any
 
 import anyio
 import httpx
-import psutil
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp
+
+from stack.mlflow import workers
 
 __all__ = ["Page", "answered_by", "ask", "one_connection", "parse", "scrape", "workers"]
 
@@ -72,17 +73,6 @@ def ask(app: ASGIApp, path: str, method: str = "GET", **request: Any) -> httpx.R
             return await client.request(method, path, **request)
 
     return anyio.run(answer)
-
-
-def workers(server_pid: int) -> list[psutil.Process]:
-    """Return the uvicorn workers of `mlflow server`, or uvicorn itself where it is the worker."""
-    [uvicorn] = [
-        child
-        for child in psutil.Process(server_pid).children()
-        if "uvicorn" in " ".join(child.cmdline())
-    ]
-    spawned = [child for child in uvicorn.children() if "spawn_main" in " ".join(child.cmdline())]
-    return spawned or [uvicorn]
 
 
 @contextmanager
