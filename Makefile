@@ -49,7 +49,8 @@ FAST := tests/test_*.py tests/airflow/test_imports.py tests/airflow/test_payload
     tests/cli/test_command.py tests/dashboards/test_layout.py tests/dashboards/test_linter.py \
     tests/exporter/test_scrape.py tests/matrix tests/render/test_folder.py \
     tests/rules/test_promql.py tests/server/test_server_containment.py \
-    tests/server/test_server_routes.py tests/server/test_server_worker_files.py \
+    tests/server/test_server_reserved.py tests/server/test_server_routes.py \
+    tests/server/test_server_worker_files.py \
     tests/store/test_counts.py tests/store/test_opening.py tests/store/test_outbox.py \
     tests/store/test_sqlite_recovery.py tests/store/test_window.py tests/tracking/test_proxies.py \
     tests/tracking/test_settings.py tests/tracking/test_uri.py
@@ -69,6 +70,14 @@ coverage: $(VENV)/.ready ## say which lines the fast tests run; TESTS=tests/stor
 .PHONY: faults
 faults: setup ## kill log calls at every line of theirs: nothing may be lost or doubled
 	@$(BIN)/python -m stack.faults $(ARGS)
+
+.PHONY: differential
+differential: setup ## compare MLflow with the server app and without, request by request; ARGS='basic-auth'
+	@$(BIN)/python -m stack.differential $(ARGS)
+
+.PHONY: soak
+soak: setup ## load all parts for hours: what they take may not grow; SECONDS=600
+	@$(BIN)/python -m stack.soak $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: fuzz
 fuzz: $(VENV)/.ready ## feed all that reads what others wrote with wrong input; ARGS='--minutes 10 rules'
@@ -130,7 +139,7 @@ incidents: setup ## cause real faults and watch which alerts arrive; ARGS='serve
 .PHONY: generate
 generate: $(VENV)/.ready dashboards ## write all that is generated and committed; tests hold it to its source
 	@$(BIN)/flowgauge environment schema > environments/schema.json
-	@for table in alerts metrics compatibility settings; do $(BIN)/python scripts/$${table}_table.py || exit; done
+	@for table in alerts metrics compatibility settings licences; do $(BIN)/python scripts/$${table}_table.py || exit; done
 	@for folder in helm_chart mixin; do $(BIN)/python scripts/$$folder.py || exit; done
 
 .PHONY: dashboards
@@ -164,7 +173,7 @@ render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is dep
 bench: setup ## measure what flowgauge costs, beside its peers (an hour)
 	@for benchmark in log_call walk budget backlog rate_limit_acquire rate_limit_fleet rate_limit_crowd scrape mlflow_load \
 	    store_scale store_load \
-	    redis_held fail_over server_app attribution; do \
+	    redis_held fail_over server_app attribution airflow_start; do \
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
 
 .PHONY: plain-site

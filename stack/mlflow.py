@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from stack.process import LOOPBACK, answers, free_port, python_tool, running
 
-__all__ = ["MlflowServer", "mlflow_server"]
+__all__ = ["MlflowServer", "mlflow_server", "workers"]
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,14 @@ def mlflow_server(
     ready = ready or (lambda: answers(f"{url}/health"))
     with running(command, log=log, env=settings, cwd=folder, ready=ready) as process:
         yield MlflowServer(url, process.pid, log)
+
+
+def workers(server_pid: int) -> list[psutil.Process]:
+    """Return the uvicorn workers of `mlflow server`, or uvicorn itself where it is the worker."""
+    [uvicorn] = [
+        child
+        for child in psutil.Process(server_pid).children()
+        if "uvicorn" in " ".join(child.cmdline())
+    ]
+    spawned = [child for child in uvicorn.children() if "spawn_main" in " ".join(child.cmdline())]
+    return spawned or [uvicorn]

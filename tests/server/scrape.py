@@ -7,9 +7,10 @@ from typing import Any
 
 import anyio
 import httpx
-import psutil
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp
+
+from stack.mlflow import workers
 
 __all__ = ["Change", "Page", "answered_by", "ask", "one_connection", "parse", "scrape", "workers"]
 
@@ -84,17 +85,6 @@ class Change:
     def of(self, name: str, **labels: str) -> float:
         """Return by how much the series *name* with *labels* grew."""
         return scrape(self._url).value(name, **labels) - self._before.value(name, **labels)
-
-
-def workers(server_pid: int) -> list[psutil.Process]:
-    """Return the uvicorn workers of `mlflow server`, or uvicorn itself where it is the worker."""
-    [uvicorn] = [
-        child
-        for child in psutil.Process(server_pid).children()
-        if "uvicorn" in " ".join(child.cmdline())
-    ]
-    spawned = [child for child in uvicorn.children() if "spawn_main" in " ".join(child.cmdline())]
-    return spawned or [uvicorn]
 
 
 @contextmanager

@@ -64,6 +64,7 @@ def _value(server: MlflowServer, name: str) -> float:
 
 
 @pytest.mark.mounts
+@pytest.mark.timeout(400)
 @pytest.mark.whole_system(seconds=25)
 def test_a_full_disk_costs_no_worker_and_no_count(folder: Path, small_disk: Path) -> None:
     """Full from the start, full later, the folder gone: MLflow answers, nothing stays missing.

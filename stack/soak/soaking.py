@@ -1,0 +1,156 @@
+"""The load: users, DAGs, clients that leave, scrapers; and the parts that bear it."""
+
+import itertools
+import random
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+
+from flowgauge.airflow import log_with_mlflow
+from flowgauge.dag_headers import dag_headers
+from stack.exporter import exporter
+from stack.incidents.load import environment, new_run, repeatedly
+from stack.mlflow import mlflow_server, workers
+from stack.process import free_port
+from stack.relay import relay
+from stack.soak.watching import Trend, Watch
+
+__all__ = ["Soaked", "soak"]
+
+_API = "/api/2.0/mlflow"
+_PATIENCE_SECONDS = 60
+# More than have a place: the list is full soon.
+_DAGS = 1200
+
+
+@dataclass(frozen=True)
+class Soaked:
+    """What was done, and what the processes took meanwhile."""
+
+    done: Counter[str]
+    trends: dict[str, Trend]
+
+    @property
+    def grew(self) -> dict[str, list[str]]:
+        """What of which process grew."""
+        return {name: trend.grew for name, trend in self.trends.items() if trend.grew}
+
+
+def soak(folder: Path, seconds: float) -> Soaked:
+    """Load MLflow with the server app, exporter and relay for so many *seconds*."""
+    done: Counter[str] = Counter()
+    store = f"sqlite:///{folder}/store.db"
+    env = {"FLOWGAUGE_INVENTORY_SECONDS": "5"}
+    options = ["--app-name", "flowgauge"]
+    with ExitStack() as parts:
+        enter = parts.enter_context
+        mlflow = enter(mlflow_server(folder / "mlflow", options=options, workers=2, env=env))
+        port = free_port()
+        page = enter(exporter(folder / "exporter", mlflow_uri=mlflow.url, store=store, port=port))
+        sending = enter(relay(folder / "relay", mlflow_uri=mlflow.url, store=store))
+        [first, second] = workers(mlflow.pid)
+        watch = Watch(
+            {
+                "server worker 1": lambda: first,
+                "server worker 2": lambda: second,
+                "exporter": lambda: _listening(port),
+                "relay": lambda: psutil.Process(sending.process.pid),
+            }
+        )
+        enter(_tasks(folder, mlflow.url, store, done))
+        enter(_users(mlflow.url, done))
+        for name, url in {"server": mlflow.url, "exporter": page, "relay": sending.url}.items():
+            enter(_counted(done, f"scrapes of {name}", _scrape(url), threads=1, pause=0.05))
+        enter(_counted(done, "clients that left", _leave(mlflow.url), threads=1, pause=0.2))
+        watch.until(time.monotonic() + seconds, every=max(seconds / 200, 0.5))
+    return Soaked(done, watch.trends())
+
+
+def _listening(port: int) -> psutil.Process:
+    return next(
+        process
+        for process in psutil.process_iter()
+        if f":{port}" in " ".join(process.cmdline()) and "exporter" in process.cmdline()
+    )
+
+
+@contextmanager
+def _tasks(folder: Path, uri: str, store: str, done: Counter[str]) -> Iterator[None]:
+    settings = {
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW_CTX_DAG_ID": "soaked",
+        "AIRFLOW_CTX_TASK_ID": "load",
+        "FLOWGAUGE_STORE": store,
+        "MLFLOW_TRACKING_URI": uri,
+    }
+
+    def log() -> None:
+        log_with_mlflow({"rows": 1}, delivery="later")
+
+    with environment(settings), _counted(done, "payloads", log, threads=1, pause=0.2):
+        yield
+
+
+@contextmanager
+def _users(uri: str, done: Counter[str]) -> Iterator[None]:
+    run_id = new_run(uri)
+    artifact = f"/api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/soaked.bin"
+    metric = {"run_id": run_id, "key": "loss", "value": 0.5, "timestamp": 0}
+    with httpx.Client(base_url=uri, timeout=_PATIENCE_SECONDS) as client:
+        requests: list[Callable[[dict[str, str]], object]] = [
+            lambda headers: client.get(f"{_API}/runs/get?run_id={run_id}", headers=headers),
+            lambda headers: client.post(f"{_API}/runs/log-metric", json=metric, headers=headers),
+            lambda headers: client.put(artifact, content=bytes(100_000), headers=headers),
+            lambda headers: client.get(artifact, headers=headers),
+            lambda headers: client.get(f"/no/such/{random.random()}", headers=headers),
+        ]
+        turns, lock = itertools.count(), threading.Lock()
+
+        def ask() -> None:
+            with lock:
+                turn = next(turns)
+            requests[turn % len(requests)](dag_headers(f"dag{turn % _DAGS}", "load"))
+
+        with _counted(done, "requests", ask, threads=4, pause=0.01):
+            yield
+
+
+def _scrape(url: str) -> Callable[[], object]:
+    return lambda: httpx.get(f"{url}/metrics", timeout=_PATIENCE_SECONDS).raise_for_status()
+
+
+def _leave(url: str) -> Callable[[], None]:
+    address = urlsplit(url)
+    sent = f"PUT {_API} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 100\r\n\r\n".encode()
+
+    def leave() -> None:
+        with socket.create_connection((str(address.hostname), int(address.port or 0))) as client:
+            client.sendall(sent[: random.randrange(len(sent) + 1)])
+
+    return leave
+
+
+@contextmanager
+def _counted(
+    done: Counter[str], what: str, action: Callable[[], object], *, threads: int, pause: float
+) -> Iterator[None]:
+    """Do *action* again and again; a failure is counted as one, for the load is to go on."""
+
+    def act() -> None:
+        name = f"{what} that failed"
+        with suppress(httpx.HTTPError, OSError):
+            action()
+            name = what
+        done[name] += 1
+
+    with repeatedly(act, threads=threads, pause=pause):
+        yield
