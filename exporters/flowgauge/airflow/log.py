@@ -9,6 +9,8 @@ from datetime import datetime
 from os import PathLike
 from typing import Any
 
+from flowgauge.loading import loading
+
 __all__ = ["BUDGET_SECONDS", "log_with_mlflow"]
 
 BUDGET_SECONDS = 10.0
@@ -58,12 +60,14 @@ def log_with_mlflow(
     a minute are sent, all tasks together (rate limit `mlflow_api`).
     """
     began = time.monotonic()
-    # Loads the HTTP client and the store: for the task, not for the parser.
-    from flowgauge.airflow.payload import PayloadError  # noqa: PLC0415
+    # Loads the store: for the task, not for the parser.
+    with loading():
+        from flowgauge.airflow.payload import PayloadError  # noqa: PLC0415
 
     try:
-        from flowgauge.airflow.log_call import log_payload  # noqa: PLC0415
-        from flowgauge.airflow.run_options import RunOptions  # noqa: PLC0415
+        with loading():
+            from flowgauge.airflow.log_call import log_payload  # noqa: PLC0415
+            from flowgauge.airflow.run_options import RunOptions  # noqa: PLC0415
 
         return log_payload(
             payload,
