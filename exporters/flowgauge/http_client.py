@@ -3,6 +3,8 @@
 What answers may be anybody's, so an answer is read up to a limit.
 """
 
+# What the first look-up of a name would load, where another thread may fork.
+import encodings.idna  # noqa: F401
 import os
 import ssl
 from collections.abc import Iterator, Mapping
@@ -14,6 +16,7 @@ import httpx
 
 from flowgauge import __version__
 from flowgauge.errors import UsageError
+from flowgauge.loading import loading
 from flowgauge.redact import quote
 from flowgauge.web_address import read_web_address
 
@@ -93,7 +96,9 @@ def http_client(headers: Mapping[str, str] | None = None, **options: Any) -> htt
     if options.get("trust_env", True) and (bad := _bad_proxies()):
         raise UsageError(bad)
     try:
-        return _Client(headers={**_HEADERS, **(headers or {})}, **options)
+        # The first one loads a part of httpx.
+        with loading():
+            return _Client(headers={**_HEADERS, **(headers or {})}, **options)
     except ImportError:
         raise UsageError(
             "a proxy is a SOCKS proxy, for which httpx wants one more package: "

@@ -7,6 +7,7 @@ the Nth line that it comes to; prints the numbers, and last the one of the call 
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -46,7 +47,10 @@ def _get_through(experiment: str, number: int) -> bool:
     """Return whether a call in a process of its own got to its end."""
     child = os.fork()
     if child == 0:
-        sys.settrace(_killer(number))
+        killer = _killer(number)
+        # SQLite's steps are done in a thread of their own.
+        threading.settrace(killer)
+        sys.settrace(killer)
         _log(experiment, number)
         sys.settrace(None)
         os._exit(0)

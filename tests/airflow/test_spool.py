@@ -180,3 +180,21 @@ def test_a_first_call_at_the_interpreters_exit_is_kept(folder: Path) -> None:
     )
     assert "defect" not in done.stderr
     assert spool_state(environ).waiting == 1
+
+
+def test_children_forked_during_first_calls_log(folder: Path) -> None:
+    """Of 40 children forked while threads of their parent load what a call needs, none hangs."""
+    environ = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", **_environ(folder)}
+    done = subprocess.run(
+        [sys.executable, "-m", "stack.faults.held", "now", "forks", "3", "1"],
+        env={**os.environ, **environ, "FLOWGAUGE_STORE": f"sqlite:///{folder}/store.db"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = [line.split()[0] for line in done.stdout.splitlines()]
+    assert words.count("end") == words.count("begin") > 40
+    with closing(open_store(f"sqlite:///{folder}/store.db", timeout_seconds=30)) as store:
+        # The store may have been too busy for some, and may have taken those all the same.
+        drain_spool(store, seconds=_FOREVER, environ=environ)
+        assert store.outbox.state().entries == words.count("end")

@@ -7,6 +7,8 @@ loaded when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flowgauge.loading import loading
+
 if TYPE_CHECKING:
     from flowgauge.airflow.effort import best_effort
     from flowgauge.airflow.elsewhere import task_env
@@ -48,4 +50,5 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    with loading():
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -13,6 +13,7 @@ from flowgauge.airflow.context import current_task
 from flowgauge.airflow.host import stats
 from flowgauge.airflow.time_budget import mlflow_within
 from flowgauge.errors import UsageError
+from flowgauge.loading import loading
 from flowgauge.redact import quote
 
 __all__ = ["best_effort"]
@@ -84,9 +85,10 @@ class best_effort:  # noqa: N801 - reads as the function that it is to its users
 
 def _report(error: Exception) -> None:
     # Load the store: for a task in trouble, not for the parser.
-    from flowgauge.airflow.shared_store import tell_store  # noqa: PLC0415
-    from flowgauge.metrics import DAG_BEST_EFFORT_FAILURES  # noqa: PLC0415
-    from flowgauge.store.counts import Count  # noqa: PLC0415
+    with loading():
+        from flowgauge.airflow.shared_store import tell_store  # noqa: PLC0415
+        from flowgauge.metrics import DAG_BEST_EFFORT_FAILURES  # noqa: PLC0415
+        from flowgauge.store.counts import Count  # noqa: PLC0415
 
     task = current_task()
     _log.warning("MLflow failed, and the task goes on without: %s", quote(str(error)))

@@ -10,6 +10,7 @@ from os import PathLike
 from typing import Any
 
 from flowgauge.airflow.deadline import BUDGET_SECONDS
+from flowgauge.loading import loading
 
 __all__ = ["log_with_mlflow"]
 
@@ -59,12 +60,14 @@ def log_with_mlflow(
     a minute are sent, all tasks together (rate limit `mlflow_api`).
     """
     began = time.monotonic()
-    # Loads the HTTP client and the store: for the task, not for the parser.
-    from flowgauge.airflow.payload import PayloadError  # noqa: PLC0415
+    # Loads the store: for the task, not for the parser.
+    with loading():
+        from flowgauge.airflow.payload import PayloadError  # noqa: PLC0415
 
     try:
-        from flowgauge.airflow.log_call import log_payload  # noqa: PLC0415
-        from flowgauge.airflow.run_options import RunOptions  # noqa: PLC0415
+        with loading():
+            from flowgauge.airflow.log_call import log_payload  # noqa: PLC0415
+            from flowgauge.airflow.run_options import RunOptions  # noqa: PLC0415
 
         return log_payload(
             payload,

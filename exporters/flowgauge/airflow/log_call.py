@@ -22,6 +22,7 @@ from flowgauge.airflow.run_options import RunOptions
 from flowgauge.airflow.shared_store import tell_store
 from flowgauge.airflow.values import Unfit, Values, called, guarded, in_full
 from flowgauge.airflow.write_ahead import WriteAhead, new_owner
+from flowgauge.loading import loading
 from flowgauge.store.log_calls import Logged, deferred, ended
 from flowgauge.store.outbox import Lease, NewEntry
 from flowgauge.store.store import Store
@@ -122,7 +123,8 @@ def _send(entry: Entry, task: Task, deadline: Deadline) -> str | None:
         note_kept_payload(task, entry.experiment)
         return None
     # Loads the HTTP client, which takes its time, and a call for later does without.
-    from flowgauge.airflow.sending import send_now  # noqa: PLC0415
+    with loading():
+        from flowgauge.airflow.sending import send_now  # noqa: PLC0415
 
     return send_now(entry, ahead, task, deadline)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowgauge.errors import UsageError
+from flowgauge.loading import loading
 from flowgauge.redact import quote
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def load_environment(name: str, folder: Path | None = None) -> "Environment":
     """
     file = environment_file(name, folder)
     # The model takes 20 ms to import, and most tasks read no file.
-    from flowgauge.environment.model import Environment  # noqa: PLC0415
-    from flowgauge.strict_yaml import read_model  # noqa: PLC0415
+    with loading():
+        from flowgauge.environment.model import Environment  # noqa: PLC0415
+        from flowgauge.strict_yaml import read_model  # noqa: PLC0415
 
     return read_model(file, Environment)
 

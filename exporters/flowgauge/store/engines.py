@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
+from flowgauge.loading import loading
 from flowgauge.redact import quote
 from flowgauge.store import engine
 from flowgauge.store.errors import StoreError
@@ -27,7 +28,8 @@ class Engine:
         """
         module, _, name = self.path.partition(":")
         try:
-            loaded: Callable[..., engine.Engine] = getattr(import_module(module), name)
+            with loading():
+                loaded: Callable[..., engine.Engine] = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
             raise StoreError(
                 f"a store such as {self.example} needs {error.name}, which is not installed:"

@@ -4,6 +4,8 @@ psycopg itself waits for a connection for two seconds and more, and for an answe
 layer over libpq (https://www.psycopg.org/psycopg3/docs/api/pq.html) lets us do the waiting.
 """
 
+# What the first look-up of a name would load, where another thread may fork.
+import encodings.idna  # noqa: F401
 import select
 import time
 

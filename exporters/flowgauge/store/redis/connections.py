@@ -4,6 +4,8 @@ redis-py has a time-out for each look-up, address, handshake and answer: a step 
 takes several of them. Here all that a thread does within `deadline` ends by it.
 """
 
+# What the first look-up of a name would load, where another thread may fork.
+import encodings.idna  # noqa: F401
 import threading
 import time
 from collections.abc import Iterator

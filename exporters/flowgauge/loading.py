@@ -1,0 +1,36 @@
+"""Modules that are loaded when they are first needed, where another thread may fork.
+
+Python has a lock for each module that is being loaded. A child that is forked meanwhile has the
+lock and not the thread that would open it, and waits for ever once it needs the module.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["loading"]
+
+# A thread that forks while it loads a module itself may have the one we wait for.
+_LONGEST_SECONDS = 10.0
+_lock = threading.RLock()
+_forking = threading.local()
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Keep forks of other threads waiting while modules are loaded."""
+    with _lock:
+        yield
+
+
+def _before() -> None:
+    _forking.has_lock = _lock.acquire(timeout=_LONGEST_SECONDS)
+
+
+def _after() -> None:
+    if _forking.has_lock:
+        _lock.release()
+
+
+os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)
