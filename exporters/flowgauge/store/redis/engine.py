@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import redis
 
+from flowgauge.loading import loading
 from flowgauge.store.engine import DURABLE_STEPS
 from flowgauge.store.errors import StoreError, StoreUnavailableError
 from flowgauge.store.from_0_1 import is_first_page
@@ -100,7 +101,9 @@ class RedisEngine:
     def _server(self) -> Server:
         me = os.getpid()
         if me not in self._servers:
-            self._servers[me] = server_at(self._url, _PREFIX, self._timeout)
+            # The first one loads a part of redis-py.
+            with loading():
+                self._servers[me] = server_at(self._url, _PREFIX, self._timeout)
         return self._servers[me]
 
     def _in_time(self, ask: Callable[[redis.Redis], _T]) -> _T:
