@@ -2,8 +2,8 @@
 
     python -m benchmarks.rate_limit_fleet
 
-Every process has a thread for each key. The grants are read from the store itself; on Redis the
-processes' clocks are right, 61 s ahead and 61 s behind in turn.
+Every process has a thread for each key. The grants are read from the store itself; on the servers
+the processes' clocks are right, 61 s ahead and 61 s behind in turn.
 """
 
 import statistics
@@ -13,11 +13,13 @@ from itertools import chain
 from pathlib import Path
 
 from stack.fleet import Outcome, run_fleet
+from stack.postgres import postgres
 from stack.redis import redis_server
 
 _KEYS = ("a", "b", "c", "d")
 _MAX_CALLS = 20
 _WINDOW_SECONDS = 3
+_OFF = (0, 61, -61)
 _HEADER = """\
 | store | key | limit | most in any window | granted of what is allowed | calls by process \
 | waits: p50, p99, max |
@@ -54,8 +56,11 @@ def main() -> None:
         for key, outcome in _run(f"sqlite:///{folder}/store.db", [0]).items():
             print(_row("SQLite", key, outcome))
         with redis_server(Path(folder)) as url:
-            for key, outcome in _run(url, [0, 61, -61]).items():
+            for key, outcome in _run(url, _OFF).items():
                 print(_row("Redis", key, outcome))
+        with postgres(Path(folder, "postgres")) as server:
+            for key, outcome in _run(server.url, _OFF).items():
+                print(_row("PostgreSQL", key, outcome))
 
 
 if __name__ == "__main__":
