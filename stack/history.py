@@ -200,7 +200,7 @@ class _Day:
             self._log(left, at, reachable=not (slow or down))
             self._limit(left)
             self._count(left, at)
-            self._watch(at, slow=slow, down=down)
+            self._watch(at, slow=slow, down=down, upgraded=left <= _DOWN)
             yield from self._server.scrape(at, up=not down)
             yield from self._exporter.scrape(at, up=True)
             yield from self._alerts(left, at)
@@ -293,6 +293,7 @@ class _Day:
             )
         for state in ("created", "completed"):
             server(metrics.ARTIFACT_MULTIPART, state).inc(self._times(0.02 * SCRAPE_SECONDS))
+        server(metrics.ARTIFACT_PRESIGNED, "download").inc(self._times(0.02 * SCRAPE_SECONDS))
         for event in ("model_version.created", "model_version_alias.created"):
             sent = self._times(0.01 * SCRAPE_SECONDS)
             server(metrics.WEBHOOK_DELIVERIES, event).inc(sent)
@@ -370,7 +371,7 @@ class _Day:
             exporter(metrics.RATE_LIMIT_WAIT, key).inc(hits * self._random.uniform(5, 25))
             exporter(metrics.RATE_LIMIT_FAIL_OPEN, key).inc(0)
 
-    def _watch(self, at: float, *, slow: bool, down: bool) -> None:
+    def _watch(self, at: float, *, slow: bool, down: bool, upgraded: bool) -> None:
         exporter = self._exporter
         exporter(metrics.OUTBOX_ENTRIES).set(len(self._outbox))
         oldest = self._outbox[0][2] if self._outbox else math.nan
@@ -382,7 +383,8 @@ class _Day:
             exporter(metrics.PROBE_FAILURE, reason).set(down and reason == "unreachable")
         exporter(metrics.CERTIFICATE_EXPIRY).set(self._end + 60 * 24 * 3600)
         exporter(metrics.PROBE_DURATION).set(5 if down else 2 if slow else 0.02)
-        exporter(metrics.SERVER_INFO, "3.17.2").set(1)
+        for version, is_new in (("3.17.1", False), ("3.17.2", True)):
+            exporter(metrics.SERVER_INFO, version).set(1 if upgraded == is_new else math.nan)
         exporter(metrics.BUILD_INFO, "0.1.0", "3.11").set(1)
         exporter(metrics.DAG_PAIRS_DROPPED).set(0)
         exporter(metrics.DAG_RUNS_LIMITED).set(0)

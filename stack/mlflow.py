@@ -49,10 +49,11 @@ def mlflow_server(
         "--host", LOOPBACK,
         "--port", str(port),
         "--workers", str(workers),
-        "--backend-store-uri", backend_store_uri or f"sqlite:///{folder}/mlflow.db",
         "--artifacts-destination", str(folder / "artifacts"),
         *options,
     ]  # fmt: skip
+    if "--artifacts-only" not in options:
+        command += ["--backend-store-uri", backend_store_uri or f"sqlite:///{folder}/mlflow.db"]
     settings = {
         # MLflow starts `python -m uvicorn`: it must find this environment's.
         "PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}",

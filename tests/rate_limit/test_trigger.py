@@ -33,11 +33,12 @@ def _trigger(ticket: str) -> RateLimitTrigger:
 def _again(trigger: RateLimitTrigger) -> RateLimitTrigger:
     """Return what a triggerer makes of what Airflow's database keeps of a trigger.
 
-    But for the limit, which is raised, so that none has to wait any longer.
+    But for the limit, which is raised, so that none has to wait any longer: not to what just fits,
+    as on a busy machine an answer may come too late, and its call is taken twice.
     """
     path, options = trigger.serialize()
     assert path == "flowgauge.airflow.trigger.RateLimitTrigger"
-    raised = {**json.loads(json.dumps(options)), "max_calls": 501}
+    raised = {**json.loads(json.dumps(options)), "max_calls": 1000}
     return RateLimitTrigger(**raised)
 
 

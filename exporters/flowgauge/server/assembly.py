@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from flowgauge.server import prometheus_files
 from flowgauge.server.access import guard, own_address
 from flowgauge.server.apps import application, load
+from flowgauge.server.business import show_from_the_start
 from flowgauge.server.containment import Containment
 from flowgauge.server.dag_places import max_pairs
 from flowgauge.server.dag_requests import DagRequests
@@ -60,6 +61,7 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     serve_by_uvicorn()
     check()
     instruments = Instruments()
+    show_from_the_start(instruments)
     contained = Containment(instruments.measuring_failed)
     dags = DagRequests(folder, max_pairs(), contained)
     pools = PoolWatch(instruments, contained)

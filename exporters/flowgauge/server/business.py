@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from flowgauge.server.instruments import Instruments
 
-__all__ = ["Work", "count_business"]
+__all__ = ["Work", "count_business", "show_from_the_start"]
 
 _EXPERIMENTS = {("POST", "mlflow/experiments/create")}
 _RUNS = {("POST", "mlflow/runs/create"), ("POST", "mlflow/runs/create-promptlab-run")}
@@ -61,6 +61,14 @@ class Work(NamedTuple):
     started_run: bool
     artifact_bytes: int
     logged: bool
+
+
+def show_from_the_start(instruments: "Instruments") -> None:
+    """Show with 0 what has not happened yet: a series that is born at 1 has no increase."""
+    for state in _MULTIPART.values():
+        instruments.artifact_multipart.labels(state)
+    for direction in _PRESIGNED.values():
+        instruments.artifact_presigned.labels(direction)
 
 
 def count_business(
