@@ -83,6 +83,11 @@ soak: setup ## load all parts for hours: what they take may not grow; SECONDS=60
 fuzz: $(VENV)/.ready ## feed all that reads what others wrote with wrong input; ARGS='--minutes 10 rules'
 	@$(BIN)/python -m stack.fuzz $(ARGS)
 
+.PHONY: test-long
+test-long: setup ## run the tests that `make test` leaves out, as they take minutes
+	@scripts/newer-programs prometheus || true
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --long -m long
+
 .PHONY: test-airflow2
 test-airflow2: setup .run/airflow2/.ready ## test the DAG side on Airflow 2.11 too
 	@AIRFLOW_PYTHON=$(CURDIR)/.run/airflow2/bin/python $(BIN)/python -m pytest tests/airflow_versions

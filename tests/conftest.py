@@ -65,12 +65,25 @@ def pytest_report_header() -> str:
     return f"promtool: {', '.join(versions)}; no 3, which scripts/newer-programs unpacks on Debian"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--long`: the tests that `make test` leaves to `make test-long`."""
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what this version lacks; fast tests first, whole systems longest first."""
-    too_new = [item for item in items if not _has_what_it_needs(item)]
-    if too_new:
-        config.hook.pytest_deselected(items=too_new)
-    items[:] = [item for item in items if item not in too_new]
+    """Leave out what this version lacks, and long tests unless asked for.
+
+    Fast tests first, whole systems longest first.
+    """
+    left_out = [
+        item
+        for item in items
+        if not _has_what_it_needs(item)
+        or (item.get_closest_marker("long") and not config.getoption("long"))
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     items.sort(key=_place)
 
 

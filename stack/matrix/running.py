@@ -68,7 +68,7 @@ def run(cell: Cell, environment: Environment, log: Path) -> Shown:
     report = log.with_suffix(".xml")
     report.unlink(missing_ok=True)
     tests = [test for suite in cell.suites for test in suite.tests]
-    pytest = ["-m", "pytest", "--numprocesses", "3", "--no-loadscope-reorder"]
+    pytest = ["-m", "pytest", "--numprocesses", "3", "--no-loadscope-reorder", "--long"]
     with log.open("wb") as output:
         subprocess.run(
             [environment.python, *pytest, f"--junitxml={report}", *cell.selection, *tests],

@@ -19,7 +19,7 @@ from stack.process import free_port, wait_for
 from stack.relay import Relay, relay
 from tests.airflow.conftest import Surroundings
 
-pytestmark = pytest.mark.whole_system(seconds=40)
+pytestmark = pytest.mark.whole_system(seconds=150)
 
 _NOBODY = "http://127.0.0.1:9"
 

@@ -124,6 +124,7 @@ def _run_a_program(server: MlflowServer, notes: Path) -> None:
     subprocess.run(program, env={**os.environ, **env}, check=True)
 
 
+@pytest.mark.long
 @pytest.mark.whole_system(seconds=60)
 @pytest.mark.timeout(600)  # servers, Airflow and scikit-learn take their time on a busy machine
 def test_every_request_of_plain_tasks_is_counted_for_them(folder: Path) -> None:

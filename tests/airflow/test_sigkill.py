@@ -15,7 +15,7 @@ from stack.mlflow import MlflowServer, mlflow_server
 from stack.process import free_port, wait_for
 from tests.airflow.conftest import Surroundings
 
-pytestmark = pytest.mark.whole_system(seconds=45)
+pytestmark = pytest.mark.whole_system(seconds=65)
 
 _TASKS = 4
 _CALLS = 50

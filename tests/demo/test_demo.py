@@ -11,7 +11,7 @@ from stack.process import free_port, wait_for
 
 from .conftest import CHECKOUT, PARTS, Demo, start_demo
 
-pytestmark = pytest.mark.whole_system(seconds=150)
+pytestmark = pytest.mark.whole_system(seconds=100)
 
 
 class TestRun:
@@ -31,6 +31,7 @@ class TestRun:
             answer = httpx.get(f"http://127.0.0.1:{port}/", follow_redirects=True)
             assert answer.status_code == 200
 
+    @pytest.mark.long
     def test_an_outage_defers_and_then_delivers(self, demo: Demo) -> None:
         """While MLflow is away DAGs defer and the alert fires; afterwards everything arrives."""
         subprocess.run(

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import psutil
+import pytest
 
 from stack import process
 from stack.process import Interrupted, interruptible, running
@@ -29,6 +30,7 @@ def test_where_python_would_end_by_the_signal(folder: Path) -> None:
     assert ran.stdout.split("\n") == ["", "Stopping ...", "Stopped.", ""]
 
 
+@pytest.mark.long
 def test_at_every_line_of_a_start(folder: Path) -> None:
     """No process is left behind, also not one that was just about to be started."""
     for line in itertools.count(1):

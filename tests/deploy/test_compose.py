@@ -106,6 +106,7 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
+@pytest.mark.long
 def test_the_services_work_together(
     compose: dict[str, Any], configured: Path, database: Postgres, folder: Path
 ) -> None:

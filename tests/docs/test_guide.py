@@ -25,7 +25,7 @@ from tests.docs.conftest import (
 from tests.documents import Block, blocks, check_links, check_names, check_shell, commands
 
 # The first test waits for all servers and DAGs, which take their time on a busy machine.
-pytestmark = [pytest.mark.timeout(600), pytest.mark.whole_system(seconds=70)]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.whole_system(seconds=100)]
 
 _KINDS = {
     "bash": {"runs", "parses", "serves"},

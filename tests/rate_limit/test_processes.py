@@ -15,7 +15,7 @@ from stack.postgres import postgres
 from stack.process import free_port, wait_for
 from tests.counting import rate_limit
 
-pytestmark = pytest.mark.whole_system(seconds=30)
+pytestmark = pytest.mark.whole_system(seconds=80)
 
 
 @pytest.mark.parametrize("store_url", ["sqlite", "redis", "postgresql"], indirect=True)

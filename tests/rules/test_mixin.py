@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from flowgauge.assets import asset
@@ -21,6 +22,7 @@ def test_what_is_generated_is_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_the_unit_tests_of_the_rules_pass(folder: Path) -> None:
     """Split into rules and alerts, they do what their unit tests say."""
     mixin = [

@@ -15,7 +15,7 @@ from stack.process import LOOPBACK, answers, free_port, python_tool, running, wa
 from tests.server.conftest import APP
 from tests.server.scrape import scrape
 
-pytestmark = pytest.mark.whole_system(seconds=110)
+pytestmark = pytest.mark.whole_system(seconds=160)
 
 API = "/api/2.0/mlflow"
 REQUESTS = "mlflow_http_requests_total"
