@@ -18,7 +18,7 @@ from stack.process import LOOPBACK, answers, free_port, running, wait_for
 from stack.prometheus import Prometheus
 from stack.redis import LASTING, redis_server
 
-pytestmark = pytest.mark.whole_system(seconds=25)
+pytestmark = [pytest.mark.long, pytest.mark.whole_system(seconds=25)]
 
 _DAGS = 2
 _TASKS_PER_DAG = 2

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.whole_system(seconds=40)
 _DAGS = Path(__file__).parent / "dags"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_operator_sees_the_limit_and_resets_it(folder: Path) -> None:
     """`airflow variables get` shows the state, `delete` resets it; Airflow counts the hits."""

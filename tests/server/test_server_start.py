@@ -15,7 +15,7 @@ from stack.process import LOOPBACK, answers, free_port, python_tool, running, wa
 from tests.server.conftest import APP
 from tests.server.scrape import scrape
 
-pytestmark = pytest.mark.whole_system(seconds=160)
+pytestmark = pytest.mark.whole_system(seconds=100)
 
 API = "/api/2.0/mlflow"
 REQUESTS = "mlflow_http_requests_total"
@@ -34,6 +34,7 @@ def chore(what: str) -> str:
 FACTORY = ("--factory", "flowgauge.server:create_app", "--host", LOOPBACK)
 
 
+@pytest.mark.long
 @pytest.mark.since(mlflow="3.12")  # before, there is no API below the prefix
 @pytest.mark.timeout(300)  # MLflow's job consumers are eight processes to start and to stop
 def test_one_worker_below_a_prefix_with_jobs(folder: Path) -> None:
