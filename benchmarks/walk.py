@@ -22,26 +22,29 @@ _PACKAGE = "flowgauge."
 
 
 class _Walk:
-    """Counts the calls between functions of flowgauge, in all threads."""
+    """Counts the calls between functions of flowgauge, in all threads that start from now on."""
 
     def __init__(self) -> None:
         self.entered: list[str] = []
         self.calls = self.crossings = self.re_entries = 0
+        self._counts = False
+        # A thread that the first call starts works for the second one, too.
+        threading.setprofile(self._event)
 
     @contextmanager
     def counting(self) -> Iterator[None]:
         """Count what is called until the block ends."""
-        threading.setprofile(self._event)
+        self._counts = True
         sys.setprofile(self._event)
         try:
             yield
         finally:
             sys.setprofile(None)
-            threading.setprofile(None)
+            self._counts = False
 
     def _event(self, frame: FrameType, event: str, _argument: object) -> None:
         module = frame.f_globals.get("__name__", "")
-        if event != "call" or not module.startswith(_PACKAGE):
+        if not self._counts or event != "call" or not module.startswith(_PACKAGE):
             return
         self.calls += 1
         caller = _caller(frame)

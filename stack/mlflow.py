@@ -10,7 +10,7 @@ import psutil
 
 from stack.process import LOOPBACK, answers, free_port, python_tool, running
 
-__all__ = ["MlflowServer", "mlflow_server", "workers"]
+__all__ = ["MlflowServer", "accounts", "mlflow_server", "workers"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,25 @@ def mlflow_server(
     ready = ready or (lambda: answers(f"{url}/health"))
     with running(command, log=log, env=settings, cwd=folder, ready=ready) as process:
         yield MlflowServer(url, process.pid, log)
+
+
+def accounts(folder: Path, admin: tuple[str, str]) -> dict[str, str]:
+    """Return the environment of a basic-auth that keeps its users, *admin* first, in *folder*."""
+    configuration = folder / "basic_auth.ini"
+    configuration.write_text(
+        "[mlflow]\n"
+        "default_permission = READ\n"
+        # Before 3.16, MLflow has no variables for them.
+        f"admin_username = {admin[0]}\nadmin_password = {admin[1]}\n"
+        f"database_uri = sqlite:///{folder}/accounts.db\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    return {
+        "MLFLOW_AUTH_CONFIG_PATH": str(configuration),
+        "MLFLOW_AUTH_ADMIN_USERNAME": admin[0],
+        "MLFLOW_AUTH_ADMIN_PASSWORD": admin[1],
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "static",
+    }
 
 
 def workers(server_pid: int) -> list[psutil.Process]:

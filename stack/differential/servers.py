@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.mlflow import MlflowServer, mlflow_server
+from stack.mlflow import MlflowServer, accounts, mlflow_server
 from stack.process import LOOPBACK, answers, free_port
 
 __all__ = ["ADMIN", "SETUPS", "Pair", "Route", "Setup", "both"]
@@ -50,26 +50,10 @@ class Pair:
     login: tuple[str, str] | None
 
 
-def _accounts(folder: Path) -> Mapping[str, str]:
-    configuration = folder / "basic_auth.ini"
-    configuration.write_text(
-        "[mlflow]\ndefault_permission = READ\n"
-        f"admin_username = {ADMIN[0]}\nadmin_password = {ADMIN[1]}\n"
-        f"database_uri = sqlite:///{folder}/accounts.db\n"
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-    )
-    return {
-        "MLFLOW_AUTH_CONFIG_PATH": str(configuration),
-        "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN[0],
-        "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN[1],
-        "MLFLOW_FLASK_SERVER_SECRET_KEY": "static",
-    }
-
-
 SETUPS: dict[str, Setup] = {
     "plain": Setup(),
     "static-prefix": Setup(options=("--static-prefix", "/some/where"), prefix="/some/where"),
-    "basic-auth": Setup(app="basic-auth", env=_accounts),
+    "basic-auth": Setup(app="basic-auth", env=lambda folder: accounts(folder, ADMIN)),
 }
 
 

@@ -93,7 +93,7 @@ def test_a_scrape_ends_when_its_own_time_does() -> None:
         release.wait(60)
         yield family(OUTBOX_ENTRIES, {(): 3})
 
-    scrape = Scrape([_Collector("slow", slow)])
+    scrape = Scrape([_Collector("slow", slow, seconds=1000)])
     assert _samples(scrape.within(0.1)) == {"mlflow_up": 1, "flowgauge_collector_successslow": 0}
     release.set()
     found = {"mlflow_up": 1, "mlflow_outbox_entries": 3, "flowgauge_collector_successslow": 1}

@@ -3,7 +3,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stack.mlflow import MlflowServer, mlflow_server
+from stack.mlflow import MlflowServer, accounts, mlflow_server
 from stack.process import free_port, python_tool, wait_for
 from stack.prometheus import prometheus
 from tests.server.scrape import parse
@@ -17,24 +17,6 @@ ADMIN = ("boss", "correct horse battery")
 USER = ("joe", "staple correct horse")
 
 
-def _env(folder: Path) -> dict[str, str]:
-    configuration = folder / "basic_auth.ini"
-    configuration.write_text(
-        "[mlflow]\n"
-        "default_permission = READ\n"
-        # Before 3.16, MLflow has no variables for them.
-        f"admin_username = {ADMIN[0]}\nadmin_password = {ADMIN[1]}\n"
-        f"database_uri = sqlite:///{folder}/accounts.db\n"
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-    )
-    return {
-        "MLFLOW_AUTH_CONFIG_PATH": str(configuration),
-        "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN[0],
-        "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN[1],
-        "MLFLOW_FLASK_SERVER_SECRET_KEY": "static",
-    }
-
-
 def test_with_accounts_the_page_is_for_admins(folder: Path) -> None:
     """MLflow's logins hold; `/metrics` gives 401 to strangers, 403 to users, all to admins.
 
@@ -42,7 +24,7 @@ def test_with_accounts_the_page_is_for_admins(folder: Path) -> None:
     """
     token = folder / "token"
     token.write_text("first\n")
-    env = _env(folder) | {
+    env = accounts(folder, ADMIN) | {
         "FLOWGAUGE_METRICS_TOKEN_FILE": str(token),
         "FLOWGAUGE_INVENTORY_SECONDS": "1",
     }
@@ -92,7 +74,7 @@ def _let_prometheus_in(folder: Path, server: MlflowServer, token: Path) -> None:
 
 def test_a_missing_secret_is_one_sentence(folder: Path) -> None:
     """What MLflow needs for accounts is asked for once, before any worker starts."""
-    env = _env(folder) | {"MLFLOW_FLASK_SERVER_SECRET_KEY": ""}
+    env = accounts(folder, ADMIN) | {"MLFLOW_FLASK_SERVER_SECRET_KEY": ""}
     artifacts = ("--artifacts-only", "--artifacts-destination", str(folder))
     app = ("--app-name", "flowgauge-basic-auth")
     command = [python_tool("mlflow"), "server", "--port", str(free_port()), *app, *artifacts]
