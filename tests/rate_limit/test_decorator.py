@@ -180,6 +180,8 @@ def test_a_cancelled_async_call_leaves_the_queue(store: Store, key: str) -> None
         ({"window_seconds": 0}, "window_seconds of the rate limit k must be above 0"),
         ({"window_seconds": float("nan")}, "window_seconds of the rate limit k must be above 0"),
         ({"variable_key": ""}, "empty key"),
+        ({"variable_key": "a\ud800"}, r"key 'a\\ud800' has characters that are no text"),
+        ({"variable_key": "a\0"}, "characters that are no text"),
     ],
 )
 def test_a_limit_that_makes_no_sense_is_refused_where_it_is_written(

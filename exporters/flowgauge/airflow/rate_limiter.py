@@ -92,6 +92,8 @@ class RateLimit:
     def __post_init__(self) -> None:
         if not self.key:
             raise UsageError("the rate limit has an empty key: name what is limited")
+        if not self.key.isprintable():
+            raise UsageError(f"the rate limit's key {self.key!r} has characters that are no text")
         if self.max_calls < 1:
             raise UsageError(f"max_calls of the rate limit {self.key} must be at least 1")
         if not 0 < self.window_seconds < math.inf:
