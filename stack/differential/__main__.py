@@ -15,7 +15,7 @@ from stack.differential.streams import stream
 from stack.mlflow import mlflow_server
 
 _ROW = "{:<14} {:<26} {:>9} {:>10}  {}"
-_SHOWN = 10
+_SHOWN, _SHOWN_CHARACTERS = 10, 2000
 _MEGABYTES = 200
 # What a copy of a part or two, and the allocator's mood, may make of it.
 _MORE_BYTES = 16_000_000
@@ -53,7 +53,9 @@ def _say(name: str, what: str, do: Callable[[], tuple[int, list[Difference]]]) -
     number, different = do()
     click.echo(_ROW.format(name, what, number, len(different), ""))
     for each in different[:_SHOWN]:
-        click.echo(f"  {each.request}\n    bare {each.bare}\n    ours {each.measured}")
+        click.echo(f"  {each.request}")
+        for who, answer in (("bare", each.bare), ("ours", each.measured)):
+            click.echo(f"    {who} {str(answer)[:_SHOWN_CHARACTERS]}")
     return not different
 
 
