@@ -4,11 +4,13 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import certifi
 import hypothesis
 import pytest
 from packaging.version import Version
@@ -20,29 +22,44 @@ from stack.guarded import GuardedMlflow, guarded_mlflow
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.postgres import Postgres, postgres
 from stack.prometheus import promtools
+from tests.server import object_store
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
+# Each client of httpx reads all certificates that it trusts: 20 ms for the world's, none of which a
+# test needs. One is the least.
+_TRUSTED = tempfile.NamedTemporaryFile("w", suffix=".pem")  # noqa: SIM115 - until the process ends
+_TRUSTED.write("".join(Path(certifi.where()).read_text().partition("END CERTIFICATE-----")[:2]))
+_TRUSTED.flush()
+pytest.MonkeyPatch().setattr(certifi, "where", lambda: _TRUSTED.name)
+for _name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+    os.environ.pop(_name, None)
+
 _ROOT = Path(__file__).parents[1]
 
 # Else each process would start a server of its own: they are most of what the tests cost.
 _SHARED = {
-    "four": {
-        f"tests/server/test_server_{concern}.py"
-        for concern in (
-            "access",
-            "client",
-            "dags",
-            "gateway",
-            "health",
-            "inventory",
-            "page",
-            "requests",
-            "webhooks",
-            "workers",
-        )
+    "measured and refused": {
+        "tests/cli/test_check.py",
+        "tests/server/test_metrics_folder.py",
+        *(
+            f"tests/server/test_server_{concern}.py"
+            for concern in (
+                "access",
+                "client",
+                "dags",
+                "gateway",
+                "health",
+                "inventory",
+                "page",
+                "requests",
+                "start",
+                "webhooks",
+                "workers",
+            )
+        ),
     },
     "mlflow and guarded": {
         "tests/airflow/test_log_call.py",
@@ -54,6 +71,17 @@ _SHARED = {
         "tests/tracking/test_queries.py",
     },
     "stores": {str(file.relative_to(_ROOT)) for file in _ROOT.glob("tests/store/test_*.py")},
+}
+
+# Gateway and webhooks may reach the tests' own servers, and what is wrong is not tried again.
+_LOOPBACK_TOO = {
+    "MLFLOW_CRYPTO_KEK_PASSPHRASE": "of the tests",
+    "MLFLOW_GATEWAY_API_BASE_ALLOWED_SCHEMES": "http,https",
+    "MLFLOW_GATEWAY_API_BASE_ALLOW_PRIVATE_IPS": "true",
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+    "MLFLOW_WEBHOOK_CACHE_TTL": "0",
+    "MLFLOW_WEBHOOK_REQUEST_MAX_RETRIES": "0",
 }
 
 
@@ -138,6 +166,19 @@ def _place(item: pytest.Item) -> tuple[bool, int]:
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """A stock MLflow on SQLite, shared: make experiments of your own and leave others alone."""
     with mlflow_server(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """MLflow with the app on two workers, and SQLite."""
+    folder = tmp_path_factory.mktemp("measured")
+    env = {
+        **_LOOPBACK_TOO,
+        "FLOWGAUGE_INVENTORY_SECONDS": "1",
+        "PYTHONPATH": str(object_store.install(folder / "site")),
+    }
+    with mlflow_server(folder, options=("--app-name", "flowgauge"), workers=2, env=env) as server:
         yield server
 
 

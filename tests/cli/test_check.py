@@ -11,22 +11,21 @@ from pathlib import Path
 import pytest
 
 from stack.exporter import exporter
-from stack.mlflow import MlflowServer, mlflow_server
+from stack.mlflow import MlflowServer
 from stack.redis import LASTING, redis_server
 from stack.unwell import canned_server, raw_server
-from tests.cli.checking import NOWHERE, check, run_check
+from tests.cli.checking import NOWHERE, check, run_check, run_check_command
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def whole(
+    measured: MlflowServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
     """MLflow with the server app, and an exporter of it: their addresses."""
     folder = tmp_path_factory.mktemp("whole")
     store = f"sqlite:///{folder}/store.db"
-    with (
-        mlflow_server(folder / "mlflow", options=["--app-name", "flowgauge"]) as server,
-        exporter(folder, mlflow_uri=server.url, store=store) as url,
-    ):
-        yield server.url, url
+    with exporter(folder, mlflow_uri=measured.url, store=store) as url:
+        yield measured.url, url
 
 
 def test_a_whole_path_is_fine(whole: tuple[str, str], folder: Path) -> None:
@@ -60,27 +59,14 @@ def test_versions_are_told(folder: Path) -> None:
 
 def test_people_get_lines_and_the_first_broken_step(whole: tuple[str, str], folder: Path) -> None:
     """The text has a line for each step, and last the first broken one with its cure."""
-    fine = run_check(folder, "--mlflow-uri", whole[0], "--exporter-url", whole[1])
+    fine = run_check_command(folder, "--mlflow-uri", whole[0], "--exporter-url", whole[1])
     assert fine.stdout.count("ok ") == 10
     assert fine.stdout.endswith("\nNot looked at: Prometheus.\nAll is well.\n")
-    broken = run_check(folder, "--mlflow-uri", NOWHERE, "--exporter-url", whole[1])
+    broken = run_check_command(folder, "--mlflow-uri", NOWHERE, "--exporter-url", whole[1])
     assert broken.returncode == 1
     last = broken.stdout.splitlines()[-1]
     assert last.startswith("Broken is connection: ")
     assert "start the server" in last
-
-
-def test_a_stock_mlflow_lacks_the_server_app(mlflow: MlflowServer, folder: Path) -> None:
-    """Beside a MLflow without the server app, all is well only for who leaves that step out."""
-    answer = check(folder, "--mlflow-uri", mlflow.url)
-    assert answer.status("version") == "ok"
-    assert answer.status("server app") == "failed"
-    assert "--app-name flowgauge" in answer.message("server app")
-    assert "--skip server-app" in answer.message("server app")
-    assert answer.exit_code == 1
-    skipping = check(folder, "--mlflow-uri", mlflow.url, "--skip", "server-app")
-    assert skipping.message("server app") == "left out by --skip"
-    assert skipping.exit_code == 0
 
 
 def test_on_a_worker_no_exporter_need_be_in_reach(whole: tuple[str, str], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""`flowgauge check` tells one trouble with a login from another, and from none."""
+"""`flowgauge check` of a stock MLflow, and of one that is guarded: what trouble it is."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -9,6 +9,7 @@ import pytest
 
 from stack.forward_proxy import forward_proxy
 from stack.guarded import GuardedMlflow, guarded_mlflow
+from stack.mlflow import MlflowServer
 from stack.unwell import canned_server
 from tests.cli.checking import Answer, check
 
@@ -59,6 +60,19 @@ def test_a_task_needs_no_admin(measured: GuardedMlflow, folder: Path) -> None:
     assert answer.message("server app").startswith(
         "MLflow's metrics page is for its admins, as it should be"
     )
+
+
+def test_a_stock_mlflow_lacks_the_server_app(mlflow: MlflowServer, folder: Path) -> None:
+    """Beside a MLflow without the server app, all is well only for who leaves that step out."""
+    answer = check(folder, "--mlflow-uri", mlflow.url)
+    assert answer.status("version") == "ok"
+    assert answer.status("server app") == "failed"
+    assert "--app-name flowgauge" in answer.message("server app")
+    assert "--skip server-app" in answer.message("server app")
+    assert answer.exit_code == 1
+    skipping = check(folder, "--mlflow-uri", mlflow.url, "--skip", "server-app")
+    assert skipping.message("server app") == "left out by --skip"
+    assert skipping.exit_code == 0
 
 
 def test_no_login_is_told_from_a_wrong_one(guarded: GuardedMlflow, folder: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import flowgauge
 from flowgauge.cli.settings import settings
 from flowgauge.exporter.collectors import COLLECTORS
-from stack.process import python_tool
+from tests.cli.checking import run_flowgauge
 
 _PACKAGE = Path(flowgauge.__file__).parent
 _CHECKOUT = Path(__file__).parents[2]
@@ -21,14 +21,8 @@ def _config(
     folder: Path, *options: str, **variables: str
 ) -> tuple[int, dict[str, tuple[str | None, str]]]:
     """Run it; gives the exit code, and value and source by setting."""
-    done = subprocess.run(
-        [python_tool("flowgauge"), "config", "--output", "json", *options],
-        cwd=folder,
-        env={"HOME": str(folder), "PATH": "/usr/bin:/bin", **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environ = {"HOME": str(folder), "PATH": "/usr/bin:/bin", **variables}
+    done = run_flowgauge(folder, environ, "config", "--output", "json", *options)
     assert done.stderr == ""
     rows = json.loads(done.stdout)
     return done.returncode, {row["setting"]: (row["value"], row["source"]) for row in rows}

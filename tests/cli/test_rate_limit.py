@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowgauge.store import Store, open_store
-from stack.process import python_tool
+from tests.cli.checking import run_flowgauge
 from tests.counting import rate_limit
 
 
@@ -24,15 +24,8 @@ def store(folder: Path) -> Iterator[Store]:
 
 
 def _rate_limit(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [python_tool("flowgauge"), "rate-limit", *arguments],
-        env={"FLOWGAUGE_STORE": f"sqlite:///{folder}/store.db"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return done
+    environ = {"FLOWGAUGE_STORE": f"sqlite:///{folder}/store.db"}
+    return run_flowgauge(folder, environ, "rate-limit", *arguments)
 
 
 def test_shows_all_limits_for_people(store: Store, folder: Path) -> None:

@@ -61,7 +61,7 @@ def parse(text: str) -> Page:
 
 def scrape(url: str) -> Page:
     """Scrape the server at *url* over a connection of its own, so by any of its workers."""
-    return parse(httpx.get(f"{url}/metrics", timeout=30).raise_for_status().text)
+    return parse(httpx.get(f"{url}/metrics", timeout=60).raise_for_status().text)
 
 
 def ask(app: ASGIApp, path: str, method: str = "GET", **request: Any) -> httpx.Response:
@@ -90,7 +90,7 @@ class Change:
 @contextmanager
 def one_connection(url: str) -> Iterator[httpx.Client]:
     """Give a client whose requests all go to one worker."""
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 

@@ -15,9 +15,7 @@ import pytest
 
 from flowgauge.errors import UsageError
 from flowgauge.server.metrics_folder import claim, join, keep
-from stack.process import free_port, python_tool
-from tests.server.conftest import APP
-from tests.server.test_server_start import failure
+from tests.server.refusals import RefusedServer
 
 ME = os.geteuid()
 OURS = f"flowgauge-{ME}"
@@ -327,15 +325,17 @@ def test_workers_of_uvicorn_alone_share_a_folder(folder: Path) -> None:
     assert list(ours.iterdir()) == [ours / "counter_12.db"]
 
 
-@pytest.mark.whole_system(seconds=10)
-def test_a_server_with_its_metrics_in_its_data_folder_does_not_start(folder: Path) -> None:
+@pytest.mark.whole_system(seconds=5)
+def test_a_server_with_its_metrics_in_its_data_folder_does_not_start(
+    refused: RefusedServer, folder: Path
+) -> None:
     """`mlflow server` ends with one sentence and exit code 2, and no database is lost."""
-    _data(folder)
-    before = _everything(folder)
-    command = [python_tool("mlflow"), "server", "--port", str(free_port()), *APP]
-    options = ["--artifacts-only", "--artifacts-destination", str(folder)]
-    code, said = failure([*command, *options], folder, PROMETHEUS_MULTIPROC_DIR=".")
+    data = folder / "data"
+    data.mkdir()
+    _data(data)
+    before = _everything(data)
+    code, said = refused(folder, PROMETHEUS_MULTIPROC_DIR="data")
     assert code == 2
     assert said.count("Error: ") == 1
-    assert "the workers' metrics cannot be kept in '.': it holds" in said
-    assert _everything(folder) == before
+    assert "the workers' metrics cannot be kept in 'data': it holds" in said
+    assert _everything(data) == before

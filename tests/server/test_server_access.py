@@ -22,9 +22,10 @@ from stack.prometheus import prometheus
 from tests.server.scrape import ask
 
 
-def test_prometheus_scrapes_a_mlflow_without_a_login(four: MlflowServer, folder: Path) -> None:
+def test_prometheus_scrapes_a_mlflow_without_a_login(measured: MlflowServer, folder: Path) -> None:
     """Without a login and without a setting the page is open."""
-    with prometheus(folder, {"mlflow": four.url.removeprefix("http://")}) as scraper:
+    mlflow = {"mlflow": measured.url.removeprefix("http://")}
+    with prometheus(folder, mlflow, interval="3s") as scraper:
         wait_for(lambda: scraper.value("up") == 1, "Prometheus scrapes MLflow")
 
 

@@ -15,8 +15,8 @@ from stack.mlflow import mlflow_server
 from stack.process import LOOPBACK, answers, free_port, running
 from tests.cli.checking import check
 from tests.server.apps import PASSWORD, install
+from tests.server.refusals import failure
 from tests.server.scrape import ask, parse
-from tests.server.test_server_start import failure
 
 API = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 REQUESTS = "mlflow_http_requests_total"
@@ -76,7 +76,7 @@ def test_the_app_of_the_variable_keeps_its_login(folder: Path) -> None:
 
 @pytest.mark.whole_system(seconds=20)
 def test_uvicorn_alone_measures_the_same_app(folder: Path) -> None:
-    """An entrypoint of one's own, uvicorn and the factory, serves the app of the variable."""
+    """An entrypoint of one's own, uvicorn and the factory, needs no preparation, and serves it."""
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
     token = folder / "token"

@@ -23,10 +23,7 @@ from flowgauge.server.containment import Containment
 from flowgauge.server.dag_places import max_pairs
 from flowgauge.server.dag_requests import DagRequests
 from stack.mlflow import MlflowServer
-from stack.process import free_port, python_tool
-from tests.server.conftest import APP
 from tests.server.scrape import Page, scrape
-from tests.server.test_server_start import failure
 
 ASKED = Work(started_run=False, artifact_bytes=0, logged=False)
 LOGGED = Work(started_run=False, artifact_bytes=0, logged=True)
@@ -133,24 +130,24 @@ def test_when_a_file_is_taken_away_counting_begins_anew(
         dags.look()
 
 
-def test_a_request_is_counted_for_its_task(four: MlflowServer) -> None:
+def test_a_request_is_counted_for_its_task(measured: MlflowServer) -> None:
     """Requests, failures, time, runs and bytes; who sends no headers is not in these metrics."""
     ours = dag_headers("counted", "load")
-    api = f"{four.url}/api/2.0/mlflow"
-    before = scrape(four.url)
+    api = f"{measured.url}/api/2.0/mlflow"
+    before = scrape(measured.url)
     created = httpx.post(f"{api}/runs/create", json={"experiment_id": "0"}, headers=ours)
     run_id = created.raise_for_status().json()["run"]["info"]["run_id"]
-    artifacts = f"{four.url}/api/2.0/mlflow-artifacts/artifacts/0/{run_id}"
+    artifacts = f"{measured.url}/api/2.0/mlflow-artifacts/artifacts/0/{run_id}"
     httpx.put(f"{artifacts}/a", content=b"12345", headers=ours).raise_for_status()
     below = httpx.put(f"{artifacts}/a/below-a-file", content=b"", headers=ours)
     assert below.status_code == 500
     assert httpx.get(f"{api}/runs/get?run_id=none", headers=ours).status_code == 404
     httpx.post(f"{api}/runs/create", json={"experiment_id": "0"}).raise_for_status()
-    httpx.get(f"{four.url}/version", headers={DAG_ID_HEADER: "no name"}).raise_for_status()
+    httpx.get(f"{measured.url}/version", headers={DAG_ID_HEADER: "no name"}).raise_for_status()
 
     def grown(figure: str, dag_id: str = "counted", task_id: str = "load") -> float:
         name, labels = f"mlflow_dag_{figure}_total", {"dag_id": dag_id, "task_id": task_id}
-        return scrape(four.url).value(name, **labels) - before.value(name, **labels)
+        return scrape(measured.url).value(name, **labels) - before.value(name, **labels)
 
     assert grown("requests") == 4
     assert grown("request_failures") == 1
@@ -158,7 +155,7 @@ def test_a_request_is_counted_for_its_task(four: MlflowServer) -> None:
     assert grown("runs_started") == 1
     assert grown("artifact_bytes") == 5
     assert grown("requests", OTHER, OTHER) == 1
-    assert _all(scrape(four.url)) == _all(before) + 5
+    assert _all(scrape(measured.url)) == _all(before) + 5
 
 
 def _all(page: Page) -> float:
@@ -388,13 +385,3 @@ def test_a_cap_that_is_none_is_one_sentence(most: str, monkeypatch: pytest.Monke
     said = f"FLOWGAUGE_MAX_DAG_TASKS is '{most}': give a whole number from 0 to 100,000"
     with pytest.raises(UsageError, match=re.escape(said)):
         max_pairs()
-
-
-@pytest.mark.whole_system(seconds=10)
-def test_a_server_with_a_wrong_cap_does_not_start(folder: Path) -> None:
-    """`mlflow server` ends with that sentence and exit code 2."""
-    command = [python_tool("mlflow"), "server", "--port", str(free_port()), *APP]
-    options = ["--artifacts-only", "--artifacts-destination", str(folder)]
-    code, said = failure([*command, *options], folder, FLOWGAUGE_MAX_DAG_TASKS="many")
-    assert (code, said.count("Error: ")) == (2, 1)
-    assert "FLOWGAUGE_MAX_DAG_TASKS is 'many'" in said

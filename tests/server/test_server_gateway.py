@@ -58,7 +58,7 @@ def _made(server: MlflowServer, what: str, wanted: Mapping[str, object]) -> dict
 
 
 @pytest.fixture(scope="module")
-def endpoint(four: MlflowServer) -> Iterator[str]:
+def endpoint(measured: MlflowServer) -> Iterator[str]:
     """The address of an endpoint of the gateway."""
     name = f"chat-{uuid.uuid4().hex}"
     with serving(_Provider) as provider:
@@ -70,17 +70,19 @@ def endpoint(four: MlflowServer) -> Iterator[str]:
         }
         model = {
             "name": name,
-            "secret_id": _made(four, "secrets", secret)["secret_id"],
+            "secret_id": _made(measured, "secrets", secret)["secret_id"],
             "provider": "openai",
             "model_name": "gpt",
         }
         of_it = {
-            "model_definition_id": _made(four, "model-definitions", model)["model_definition_id"],
+            "model_definition_id": _made(measured, "model-definitions", model)[
+                "model_definition_id"
+            ],
             "linkage_type": "PRIMARY",
             "weight": 1,
         }
-        _made(four, "endpoints", {"name": name, "model_configs": [of_it]})
-        yield f"{four.url}/gateway/{name}/mlflow/invocations"
+        _made(measured, "endpoints", {"name": name, "model_configs": [of_it]})
+        yield f"{measured.url}/gateway/{name}/mlflow/invocations"
 
 
 def _ask(endpoint: str, words: str) -> int:
@@ -89,7 +91,7 @@ def _ask(endpoint: str, words: str) -> int:
 
 
 def test_the_providers_time_is_told_from_mlflows_own(
-    four: MlflowServer, endpoint: str, change: Change
+    measured: MlflowServer, endpoint: str, change: Change
 ) -> None:
     """By route: together they are about what the request took, and the provider's is its own."""
     assert _ask(endpoint, "Is it?") == 200
@@ -100,16 +102,16 @@ def test_the_providers_time_is_told_from_mlflows_own(
     assert provider >= THINKS_SECONDS - 0.001  # MLflow gives whole milliseconds
     assert provider + overhead <= whole + 0.001
     assert change.of("mlflow_gateway_overhead_seconds_count", route=ROUTE) == 1
-    assert "chat-" not in scrape(four.url).text
+    assert "chat-" not in scrape(measured.url).text
 
 
 def test_a_provider_that_fails_is_counted_by_its_status(
-    four: MlflowServer, endpoint: str, change: Change
+    measured: MlflowServer, endpoint: str, change: Change
 ) -> None:
     """As MLflow passes it on; an endpoint that does not exist has no provider's time."""
     assert _ask(endpoint, "fail") == 503
     assert change.of("mlflow_gateway_requests_total", route=ROUTE, status="503") == 1
     times = change.of("mlflow_gateway_provider_seconds_count", route=ROUTE)
-    assert _ask(f"{four.url}/gateway/no-such/mlflow/invocations", "Is it?") == 404
+    assert _ask(f"{measured.url}/gateway/no-such/mlflow/invocations", "Is it?") == 404
     assert change.of("mlflow_gateway_requests_total", route=ROUTE, status="404") == 1
     assert change.of("mlflow_gateway_provider_seconds_count", route=ROUTE) == times

@@ -22,11 +22,11 @@ from tests.server.scrape import answered_by, one_connection, parse, scrape, work
 _FROM_FIRST_USE = {GATEWAY_REQUESTS, GATEWAY_PROVIDER, GATEWAY_OVERHEAD}
 
 
-def test_every_metric_of_the_contract_is_on_the_page(four: MlflowServer) -> None:
+def test_every_metric_of_the_contract_is_on_the_page(measured: MlflowServer) -> None:
     """The page has every server metric with the type, help and labels the table promises."""
-    httpx.get(f"{four.url}/api/2.0/mlflow/experiments/get", params={"experiment_id": "0"})
-    wait_for(lambda: scrape(four.url).series("mlflow_db_pool_limit"), "the pool is shown")
-    page = scrape(four.url)
+    httpx.get(f"{measured.url}/api/2.0/mlflow/experiments/get", params={"experiment_id": "0"})
+    wait_for(lambda: scrape(measured.url).series("mlflow_db_pool_limit"), "the pool is shown")
+    page = scrape(measured.url)
     for metric in set(SERVER_METRICS) - _FROM_FIRST_USE:
         assert f"# HELP {metric.name} {metric.help}\n" in page.text
         assert f"# TYPE {metric.name} {metric.kind}\n" in page.text
@@ -35,9 +35,9 @@ def test_every_metric_of_the_contract_is_on_the_page(four: MlflowServer) -> None
             assert set(labels) - {"le"} == set(metric.labels)
 
 
-def test_promtool_finds_nothing_wrong(four: MlflowServer) -> None:
+def test_promtool_finds_nothing_wrong(measured: MlflowServer) -> None:
     """`promtool check metrics` accepts the page."""
-    scraped = scrape(four.url).text
+    scraped = scrape(measured.url).text
     check = subprocess.run(
         ["promtool", "check", "metrics"], input=scraped, text=True, capture_output=True, check=False
     )
@@ -50,10 +50,10 @@ def test_promtool_finds_nothing_wrong(four: MlflowServer) -> None:
     assert ours == []
 
 
-def test_openmetrics_and_gzip_are_given_when_asked_for(four: MlflowServer) -> None:
+def test_openmetrics_and_gzip_are_given_when_asked_for(measured: MlflowServer) -> None:
     """A scraper that accepts OpenMetrics and gzip, as Prometheus does, gets both."""
     accept = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"}
-    with httpx.stream("GET", f"{four.url}/metrics", headers=accept) as response:
+    with httpx.stream("GET", f"{measured.url}/metrics", headers=accept) as response:
         body = gzip.decompress(b"".join(response.iter_raw()))
     assert response.headers["content-type"].startswith("application/openmetrics-text")
     assert "mlflow_http_requests" in {
@@ -62,23 +62,23 @@ def test_openmetrics_and_gzip_are_given_when_asked_for(four: MlflowServer) -> No
 
 
 @pytest.mark.since(mlflow="3.5")
-def test_a_scrape_by_service_name_is_answered(four: MlflowServer) -> None:
+def test_a_scrape_by_service_name_is_answered(measured: MlflowServer) -> None:
     """Prometheus may scrape `mlflow:5000`, a Host that MLflow itself answers with 403."""
     foreign = {"Host": "mlflow:5000"}
-    assert httpx.get(f"{four.url}/metrics", headers=foreign).status_code == 200
-    assert httpx.get(f"{four.url}/", headers=foreign).status_code == 403
+    assert httpx.get(f"{measured.url}/metrics", headers=foreign).status_code == 200
+    assert httpx.get(f"{measured.url}/", headers=foreign).status_code == 403
 
 
-def test_only_reading_is_allowed(four: MlflowServer) -> None:
+def test_only_reading_is_allowed(measured: MlflowServer) -> None:
     """The page answers HEAD like GET and refuses everything else with 405."""
-    assert httpx.head(f"{four.url}/metrics").status_code == 200
-    assert httpx.post(f"{four.url}/metrics").status_code == 405
+    assert httpx.head(f"{measured.url}/metrics").status_code == 200
+    assert httpx.post(f"{measured.url}/metrics").status_code == 405
 
 
-def test_a_scrape_is_not_a_request(four: MlflowServer) -> None:
+def test_a_scrape_is_not_a_request(measured: MlflowServer) -> None:
     """Scraping changes no counter."""
-    before = scrape(four.url).counters()
-    assert scrape(four.url).counters() == before
+    before = scrape(measured.url).counters()
+    assert scrape(measured.url).counters() == before
 
 
 def test_a_scrape_does_not_wait_for_mlflows_threads() -> None:
@@ -95,15 +95,15 @@ def test_a_scrape_does_not_wait_for_mlflows_threads() -> None:
     assert anyio.run(scrape_when_busy) == 200
 
 
-def test_every_worker_shows_the_same_counters(four: MlflowServer) -> None:
-    """Whichever of the four workers answers, the counters are those of all four."""
+def test_every_worker_shows_the_same_counters(measured: MlflowServer) -> None:
+    """Whichever of the two workers answers, the counters are those of both."""
     for _ in range(20):
-        httpx.get(f"{four.url}/version")
+        httpx.get(f"{measured.url}/version")
     seen: dict[int, object] = {}
-    while len(seen) < len(workers(four.pid)):
-        with one_connection(four.url) as client:
+    while len(seen) < len(workers(measured.pid)):
+        with one_connection(measured.url) as client:
             response = client.get("/metrics")
-            seen[answered_by(response, four.pid)] = parse(response.text).counters()
+            seen[answered_by(response, measured.pid)] = parse(response.text).counters()
     [counters] = {frozenset(counters.items()) for counters in seen.values()}  # type: ignore[attr-defined]
     assert counters
-    assert len(seen) == 4
+    assert len(seen) == 2

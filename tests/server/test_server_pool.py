@@ -28,7 +28,7 @@ pytestmark = pytest.mark.whole_system(seconds=50)
 SIZE, OVERFLOW, CLIENTS = 2, 1, 8
 
 
-@pytest.mark.timeout(300)  # a MariaDB takes its time to be made ready for MLflow
+@pytest.mark.timeout(600)  # a MariaDB takes its time to be made ready for MLflow
 def test_a_drained_pool_is_shown_exactly(folder: Path, database: Postgres | MariaDb) -> None:
     """Limit, checked out, waiting and time-outs are exact, while all waits and when it is over.
 
@@ -62,7 +62,7 @@ def test_a_drained_pool_is_shown_exactly(folder: Path, database: Postgres | Mari
                 assert pool("timeouts_total") == 0
                 assert scrape(server.url).value("mlflow_http_requests_in_progress") == CLIENTS
                 timed_out = CLIENTS - SIZE - OVERFLOW
-                wait_for(lambda: pool("timeouts_total") == timed_out, "they time out")
+                wait_for(lambda: pool("timeouts_total") == timed_out, "they time out", interval=1)
                 wait_for(lambda: pool("waiting") == 0, "nobody waits any more")
                 assert pool("connections") == SIZE + OVERFLOW
             assert sorted(answers) == [200] * (SIZE + OVERFLOW) + [400] * 5

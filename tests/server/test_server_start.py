@@ -1,9 +1,7 @@
-import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -11,11 +9,12 @@ import psutil
 import pytest
 
 from stack.mlflow import MlflowServer, mlflow_server
-from stack.process import LOOPBACK, answers, free_port, python_tool, running, wait_for
+from stack.process import LOOPBACK, answers, free_port, python_tool, wait_for
 from tests.server.conftest import APP
+from tests.server.refusals import RefusedServer, failure, mlflow_command
 from tests.server.scrape import scrape
 
-pytestmark = pytest.mark.whole_system(seconds=100)
+pytestmark = pytest.mark.whole_system(seconds=40)
 
 API = "/api/2.0/mlflow"
 REQUESTS = "mlflow_http_requests_total"
@@ -36,7 +35,7 @@ FACTORY = ("--factory", "flowgauge.server:create_app", "--host", LOOPBACK)
 
 @pytest.mark.long
 @pytest.mark.since(mlflow="3.12")  # before, there is no API below the prefix
-@pytest.mark.timeout(300)  # MLflow's job consumers are eight processes to start and to stop
+@pytest.mark.timeout(600)  # MLflow's job consumers are eight processes to start and to stop
 def test_one_worker_below_a_prefix_with_jobs(folder: Path) -> None:
     """One worker with --static-prefix counts the same routes, counts MLflow's jobs, stops clean."""
     (folder / "chores.py").write_text(JOB)
@@ -98,35 +97,6 @@ def _stop_and_expect_nothing_left(server: MlflowServer, temporary: Path) -> None
     assert list(temporary.glob("flowgauge-*")) == []
 
 
-def test_uvicorn_alone_works_with_one_worker(folder: Path) -> None:
-    """Without `mlflow server`, one uvicorn worker needs no preparation."""
-    port = free_port()
-    url = f"http://{LOOPBACK}:{port}"
-    with running(
-        [sys.executable, "-m", "uvicorn", *FACTORY, "--port", str(port)],
-        log=folder / "log",
-        cwd=folder,
-        ready=lambda: answers(f"{url}/health"),
-    ):
-        assert scrape(url).value(REQUESTS, route="/health", status="200") >= 1
-
-
-def failure(command: Sequence[str], folder: Path, **env: str) -> tuple[int, str]:
-    """Return the exit code and standard error of a server that does not start."""
-    ended = subprocess.run(
-        command,
-        env={**os.environ, **env},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "Traceback" not in ended.stderr
-    assert "Application startup complete" not in ended.stderr
-    return ended.returncode, ended.stderr
-
-
 @pytest.mark.parametrize(
     ("options", "env", "sentence"),
     [
@@ -143,6 +113,16 @@ def failure(command: Sequence[str], folder: Path, **env: str) -> tuple[int, str]
             "FLOWGAUGE_METRICS_TOKEN_FILE is '***', which cannot be read, No such file",
         ),
         ((), {"FLOWGAUGE_METRICS_ADDRESS": "9100"}, "FLOWGAUGE_METRICS_ADDRESS is '9100': give"),
+        (
+            (),
+            {"FLOWGAUGE_MAX_DAG_TASKS": "many"},
+            "FLOWGAUGE_MAX_DAG_TASKS is 'many': give a whole number",
+        ),
+        (
+            ("--app-name", "flowgauge-basic-auth"),
+            {"MLFLOW_FLASK_SERVER_SECRET_KEY": ""},
+            "set MLFLOW_FLASK_SERVER_SECRET_KEY to a long random text",
+        ),
         ((), {"FLOWGAUGE_METRICS_ADDRESS": ":0"}, "port 0 is one that nobody knows: choose"),
         (
             ("--port", "6543"),
@@ -150,43 +130,35 @@ def failure(command: Sequence[str], folder: Path, **env: str) -> tuple[int, str]
             "is '127.0.0.1:6543', which is MLflow's own port: choose another one",
         ),
     ],
-    ids=["gunicorn", "login", "unknown-app", "no-token", "no-address", "port-0", "own-port"],
+    ids=[
+        *("gunicorn", "login", "unknown-app", "no-token", "no-address", "cap", "no-secret"),
+        *("port-0", "own-port"),
+    ],
 )
 def test_what_cannot_work_is_refused(
-    folder: Path, options: tuple[str, ...], env: dict[str, str], sentence: str
+    refused: RefusedServer,
+    folder: Path,
+    options: tuple[str, ...],
+    env: dict[str, str],
+    sentence: str,
 ) -> None:
     """A setting that cannot work ends `mlflow server` with one sentence, before any worker."""
-    code, said = failure([*_server(folder), *options], folder, **env)
+    code, said = refused(folder, *options, **env)
     assert code == 2
     assert said.count("Error: ") == 1
     assert sentence in said
 
 
-def _server(folder: Path) -> list[str]:
-    # Serving artifacts only spares each server the making of a database.
-    artifacts = ("--artifacts-only", "--artifacts-destination", str(folder))
-    return [python_tool("mlflow"), "server", "--port", str(free_port()), *APP, *artifacts]
-
-
-def test_a_folder_that_cannot_be_written_is_refused(folder: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(refused: RefusedServer, folder: Path) -> None:
     """The folder is named, and what to set."""
-    code, said = failure(_server(folder), folder, PROMETHEUS_MULTIPROC_DIR="/proc/metrics")
+    code, said = refused(folder, PROMETHEUS_MULTIPROC_DIR="/proc/metrics")
     assert code == 1
     assert "cannot be written to '/proc/metrics': No such file or directory: set PROM" in said
 
 
-def _hook(folder: Path, code: str) -> dict[str, str]:
-    """Have every Python of a server run *code* first."""
-    site = folder / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(code)
-    return {"PYTHONPATH": str(site)}
-
-
-def test_a_read_only_root_is_one_sentence(folder: Path) -> None:
+def test_a_read_only_root_is_one_sentence(refused: RefusedServer, folder: Path) -> None:
     """Where no temporary folder can be made, the command says what to set."""
-    env = _hook(folder, "import tempfile; tempfile.tempdir = '/proc/nowhere'")
-    code, said = failure(_server(folder), folder, **env)
+    code, said = refused(folder, first="import tempfile; tempfile.tempdir = '/proc/nowhere'")
     assert code == 1
     assert "temporary folder, and none can be made" in said
     assert "set PROMETHEUS_MULTIPROC_DIR to a folder that the server may write" in said
@@ -194,7 +166,7 @@ def test_a_read_only_root_is_one_sentence(folder: Path) -> None:
 
 def test_a_program_that_calls_mlflows_command_loses_no_login(folder: Path) -> None:
     """Its arguments are not those of the process: a login named there is not dropped in silence."""
-    options = ["server", "--app-name", "basic-auth", *_server(folder)[2:]]
+    options = ["server", "--app-name", "basic-auth", *mlflow_command(folder)[2:]]
     program = f"from mlflow.cli import cli; cli({options})"
     code, said = failure([sys.executable, "-c", program], folder)
     assert code == 2
@@ -202,18 +174,24 @@ def test_a_program_that_calls_mlflows_command_loses_no_login(folder: Path) -> No
 
 
 def test_a_login_that_only_uvicorn_is_told_of_is_not_dropped(folder: Path) -> None:
-    """The workers read that file after the command found all well."""
+    """A worker reads that file after the command, which is not started here, found all well."""
     (folder / "login.env").write_text("MLFLOW_AUTH_CONFIG_PATH=auth.ini\n")
-    options = ("--workers", "1", "--uvicorn-opts", "--env-file login.env")
-    _, said = failure([*_server(folder), *options], folder)  # uvicorn's code is 0
+    uvicorn = [sys.executable, "-m", "uvicorn", *FACTORY, "--port", str(free_port())]
+    prepared = {
+        "_FLOWGAUGE_SERVER_PREPARED": "true",
+        "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+    }
+    _, said = failure([*uvicorn, "--env-file", "login.env"], folder, **prepared)
     assert "MLFLOW_AUTH_CONFIG_PATH is set, but this MLflow would let in everybody" in said
 
 
 def test_metrics_that_would_be_kept_in_memory_are_refused(folder: Path) -> None:
     """A page that could never show a number does not come up as if all were well."""
-    env = _hook(folder, "import prometheus_client")
+    site = folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text("import prometheus_client")
     uvicorn = [sys.executable, "-m", "uvicorn", *FACTORY, "--port", str(free_port())]
-    code, said = failure(uvicorn, folder, **env)
+    code, said = failure(uvicorn, folder, PYTHONPATH=str(site))
     assert code == 3
     assert "prometheus_client was imported before flowgauge's app was made" in said
 
@@ -222,27 +200,31 @@ def test_a_taken_address_of_the_page_is_refused(folder: Path) -> None:
     """A port of its own that something else listens on is named, with the variable to change."""
     with socket.create_server((LOOPBACK, 0)) as taken:
         address = "{}:{}".format(*taken.getsockname())
-        code, said = failure(_server(folder), folder, FLOWGAUGE_METRICS_ADDRESS=address)
+        code, said = failure(mlflow_command(folder), folder, FLOWGAUGE_METRICS_ADDRESS=address)
     assert code == 1
     assert f"cannot listen on {address}, something else listens there" in said
     assert "with FLOWGAUGE_METRICS_ADDRESS" in said
 
 
-def test_a_version_that_is_not_supported_is_one_sentence(folder: Path) -> None:
+def test_a_version_that_is_not_supported_is_one_sentence(
+    refused: RefusedServer, folder: Path
+) -> None:
     """Below MLflow 3.3 the command ends and says what would work."""
     # Nothing but its own record says which version is installed.
     old = folder / "site" / "mlflow-3.1.4.dist-info"
     old.mkdir(parents=True)
     (old / "METADATA").write_text("Metadata-Version: 2.1\nName: mlflow\nVersion: 3.1.4\n")
-    code, said = failure(_server(folder), folder, PYTHONPATH=str(old.parent))
+    code, said = refused(folder, first=f"sys.path.insert(0, {str(old.parent)!r})")
     assert code == 2
     assert "needs MLflow 3.3 or newer and this is 3.1.4: upgrade MLflow, or run it with" in said
 
 
-def test_a_prometheus_client_that_lacks_a_name_is_one_sentence(folder: Path) -> None:
+def test_a_prometheus_client_that_lacks_a_name_is_one_sentence(
+    refused: RefusedServer, folder: Path
+) -> None:
     """The command ends and says what would work, before any worker starts."""
-    env = _hook(folder, "from prometheus_client import values; del values.MutexValue")
-    code, said = failure(_server(folder), folder, **env)
+    lacking = "from prometheus_client import values; del values.MutexValue"
+    code, said = refused(folder, first=lacking)
     assert code == 2
     assert "lacks prometheus_client.values.MutexValue, which flowgauge's server app needs" in said
     assert said.count("Error: ") == 1

@@ -32,7 +32,7 @@ class _Receiver(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def webhooks(four: MlflowServer) -> Iterator[dict[str, str]]:
+def webhooks(measured: MlflowServer) -> Iterator[dict[str, str]]:
     """Three webhooks of one event, by what becomes of them: their ids."""
     ids = {}
     with serving(_Receiver) as receiver:
@@ -46,30 +46,30 @@ def webhooks(four: MlflowServer) -> Iterator[dict[str, str]]:
                 "url": url,
                 "events": [{"entity": "REGISTERED_MODEL", "action": "CREATED"}],
             }
-            made = httpx.post(f"{four.url}{API}/webhooks", json=webhook, timeout=30)
+            made = httpx.post(f"{measured.url}{API}/webhooks", json=webhook, timeout=30)
             ids[name] = made.raise_for_status().json()["webhook"]["webhook_id"]
         yield ids
         for webhook_id in ids.values():
-            httpx.delete(f"{four.url}{API}/webhooks/{webhook_id}").raise_for_status()
+            httpx.delete(f"{measured.url}{API}/webhooks/{webhook_id}").raise_for_status()
 
 
 def test_deliveries_are_counted_and_those_that_fail(
-    four: MlflowServer, webhooks: dict[str, str], change: Change
+    measured: MlflowServer, webhooks: dict[str, str], change: Change
 ) -> None:
     """By event: what arrives, what is refused, what reaches nobody; and a test from the UI too."""
     model = {"name": uuid.uuid4().hex}
-    httpx.post(f"{four.url}{API}/registered-models/create", json=model).raise_for_status()
+    httpx.post(f"{measured.url}{API}/registered-models/create", json=model).raise_for_status()
     wait_for(lambda: change.of(DELIVERIES, event=EVENT) == 3, "three webhooks were sent")
     wait_for(lambda: change.of(FAILURES, event=EVENT) == 2, "two have not arrived")
-    tested = httpx.post(f"{four.url}{API}/webhooks/{webhooks['is-refused']}/test", json={})
+    tested = httpx.post(f"{measured.url}{API}/webhooks/{webhooks['is-refused']}/test", json={})
     assert tested.json()["result"]["success"] is False
     assert change.of(DELIVERIES, event=EVENT) == 4
     assert change.of(FAILURES, event=EVENT) == 3
 
 
-def test_every_event_is_shown_from_the_start(four: MlflowServer) -> None:
+def test_every_event_is_shown_from_the_start(measured: MlflowServer) -> None:
     """With 0: what is not shown is not counted."""
-    page = scrape(four.url)
+    page = scrape(measured.url)
     for name in (DELIVERIES, FAILURES):
         assert {EVENT, "model_version_alias.created"} <= page.labels(name, "event")
 

@@ -1,8 +1,9 @@
 """What is in MLflow's database: counted by one worker, now and then, and shown by all.
 
 To count is to read a whole table. So the database does it, once a minute, or more rarely where it
-takes longer than a hundredth of that. The worker that holds a lock counts, and leaves the figures
-in a file for whichever is scraped; when it dies, another one goes on.
+takes longer than a hundredth of that twice running: once may be by chance. The worker that holds a
+lock counts, and leaves the figures in a file for whichever is scraped; when it dies, another one
+goes on.
 """
 
 import fcntl
@@ -33,7 +34,14 @@ from flowgauge.server.metrics_folder import INVENTORY, INVENTORY_DRAFT, INVENTOR
 if TYPE_CHECKING:
     from flowgauge.server.containment import Containment
 
-__all__ = ["INTERVAL_VARIABLE", "InventoryPage", "count", "inventory_seconds", "keep_inventory"]
+__all__ = [
+    "INTERVAL_VARIABLE",
+    "InventoryPage",
+    "count",
+    "inventory_seconds",
+    "keep_inventory",
+    "pause_seconds",
+]
 
 INTERVAL_VARIABLE = "FLOWGAUGE_INVENTORY_SECONDS"
 _EVERY_SECONDS = 60
@@ -80,6 +88,15 @@ def inventory_seconds() -> int:
     return int(said)
 
 
+def pause_seconds(took: float, before: float, every: float) -> float:
+    """Return how long to wait after a count that *took* so many seconds, at least *every*.
+
+    A count that was slow by chance is not believed: one of the two last, *before* is the other, was
+    no slower.
+    """
+    return min(max(min(took, before) / _SHARE, every), max(_RAREST_SECONDS, every))
+
+
 def keep_inventory(
     folder: Path, databases: Mapping[str, str], contained: "Containment", every: float
 ) -> None:
@@ -92,12 +109,14 @@ def keep_inventory(
         with contained:
             lock = os.open(folder / INVENTORY_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX)
+            before = 0.0
             while True:
                 began = time.monotonic()
                 with contained, suppress(OperationalError):
                     count(folder, databases)
                 took = time.monotonic() - began
-                time.sleep(min(max(took / _SHARE, every), max(_RAREST_SECONDS, every)))
+                time.sleep(pause_seconds(took, before, every))
+                before = took
 
     if every and any(map(_DATABASE.match, databases.values())):
         threading.Thread(target=keep, name="flowgauge-inventory", daemon=True).start()
