@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import httpx
 import hypothesis
 import pytest
 from packaging.version import Version
@@ -24,6 +25,11 @@ from stack.prometheus import promtools
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+# A test asks hundreds of times, and each time httpx would read all certificates of this machine.
+_TLS = httpx.create_ssl_context()
+for _method in ("get", "post", "put", "patch", "delete", "head", "request"):
+    setattr(httpx, _method, partial(getattr(httpx, _method), verify=_TLS))
 
 _ROOT = Path(__file__).parents[1]
 
