@@ -94,7 +94,7 @@ def python_tool(name: str) -> str:
 
 
 def answers(url: str, *, status: int = 200, auth: tuple[str, str] | None = None) -> bool:
-    """Return whether a GET of *url* is answered with *status* now."""
+    """Return whether a GET of *url*, which is no https, is answered with *status* now."""
     try:
         # Without certificates, which take 20 ms to read.
         return httpx.get(url, timeout=2, auth=auth, verify=False).status_code == status
@@ -136,7 +136,7 @@ def running(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     user: str | None = None,
-    timeout: float = 150,
+    timeout: float = 240,
     stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run *command* until the block ends, entering it once *ready* holds.

@@ -1,5 +1,6 @@
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import promql_parser as promql
@@ -27,6 +28,7 @@ _SYSTEM = ("environment", "cluster", "namespace")
 _PROMETHEUS_OWN = {"up", "ALERTS", "ALERTS_FOR_STATE"}
 
 
+@cache
 def _recorded() -> set[str]:
     return {
         rule["record"]
@@ -37,6 +39,7 @@ def _recorded() -> set[str]:
     }
 
 
+@cache
 def _exported() -> dict[str, set[str]]:
     """Return the labels of every series that our code exports."""
     return {

@@ -36,7 +36,7 @@ class Demo:
         """Its Prometheus."""
         return Prometheus(f"http://127.0.0.1:{self.ports['prometheus']}")
 
-    def wait_for_output(self, pattern: str, timeout: float = 120) -> re.Match[str]:
+    def wait_for_output(self, pattern: str, timeout: float = 300) -> re.Match[str]:
         """Wait for *pattern* in what it prints."""
         wait_for(
             lambda: re.search(pattern, self.output) or self.process.poll() is not None,
@@ -52,7 +52,7 @@ class Demo:
         if self.process.poll() is None:
             self.seen = psutil.Process(self.process.pid).children(recursive=True)
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        return self.process.wait(240)
 
 
 def start_demo(folder: Path) -> Demo:

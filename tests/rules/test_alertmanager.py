@@ -256,12 +256,12 @@ def test_only_the_cause_is_delivered(folder: Path, received: "Queue[tuple[str, s
     with alertmanager(folder, _with_webhooks(folder, received)) as address:
         notifier = f"http://{address}/api/v2/alerts"
         _post(notifier, [_alert("MLflowDown", "prod")])
-        assert received.get(timeout=60) == ("/page", "MLflowDown")
+        assert received.get(timeout=180) == ("/page", "MLflowDown")
 
         explained = sorted(_SILENCES["MLflowDown"])
         control = "FlowgaugeDagsOverLimit"
         _post(notifier, [_alert(name, "prod") for name in (*explained, control)])
-        assert received.get(timeout=60) == ("/ticket", control)
+        assert received.get(timeout=180) == ("/ticket", control)
         assert received.empty()
 
 

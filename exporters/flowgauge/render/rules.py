@@ -1,7 +1,8 @@
 """The alert rules, of the environment's series, with its numbers and links."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 
 from flowgauge.assets import asset
 from flowgauge.environment.model import Environment
@@ -54,7 +55,8 @@ def changed_thresholds(environment: Environment) -> Mapping[str, tuple[float, fl
     return changed
 
 
-def _sources() -> list[Source]:
+@cache
+def _sources() -> Sequence[Source]:
     return read_rules([str(asset("alerts") / "*.yaml")])
 
 
