@@ -29,6 +29,7 @@ _ROOT = Path(__file__).parents[1]
 
 # Else each process would start a server of its own: they are most of what the tests cost.
 _SHARED = {
+    "documents": {"tests/docs/test_examples.py", "tests/docs/test_guide.py"},
     "four": {
         f"tests/server/test_server_{concern}.py"
         for concern in (
@@ -52,6 +53,10 @@ _SHARED = {
         "tests/tracking/test_client.py",
         "tests/tracking/test_logins.py",
         "tests/tracking/test_queries.py",
+    },
+    "scheduled": {
+        "tests/airflow_versions/test_airflow.py",
+        "tests/airflow_versions/test_places.py",
     },
     "stores": {str(file.relative_to(_ROOT)) for file in _ROOT.glob("tests/store/test_*.py")},
 }
