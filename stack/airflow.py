@@ -165,7 +165,11 @@ def _empty_database(python: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not template.exists():
             with tempfile.TemporaryDirectory(dir=_TEMPLATES) as name:
-                env = {"AIRFLOW_HOME": name, "PATH": f"{Path(python).parent}:/usr/bin:/bin"}
+                env = {
+                    "AIRFLOW_HOME": name,
+                    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                    "PATH": f"{Path(python).parent}:/usr/bin:/bin",
+                }
                 _migrate(Path(name), env, python)
                 Path(name, "airflow.db").rename(template)
     return template
