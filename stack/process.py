@@ -136,7 +136,7 @@ def running(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     user: str | None = None,
-    timeout: float = 240,
+    timeout: float = 300,
     stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run *command* until the block ends, entering it once *ready* holds.

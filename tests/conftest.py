@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -41,6 +41,7 @@ _ROOT = Path(__file__).parents[1]
 
 # Else each process would start a server of its own: they are most of what the tests cost.
 _SHARED = {
+    "documents": {"tests/docs/test_examples.py", "tests/docs/test_guide.py"},
     "measured and refused": {
         "tests/cli/test_check.py",
         "tests/server/test_metrics_folder.py",
@@ -69,6 +70,10 @@ _SHARED = {
         "tests/tracking/test_client.py",
         "tests/tracking/test_logins.py",
         "tests/tracking/test_queries.py",
+    },
+    "scheduled": {
+        "tests/airflow_versions/test_airflow.py",
+        "tests/airflow_versions/test_places.py",
     },
     "stores": {str(file.relative_to(_ROOT)) for file in _ROOT.glob("tests/store/test_*.py")},
 }

@@ -15,14 +15,12 @@ from stack.mlflow import MlflowServer, mlflow_server
 from stack.process import free_port, wait_for
 from tests.airflow.conftest import Surroundings
 
-pytestmark = pytest.mark.whole_system(seconds=65)
+pytestmark = pytest.mark.whole_system(seconds=40)
 
 _TASKS = 4
-_CALLS = 50
-_KILLS = 3
 _BUDGET_SECONDS = 10.0
 # What a busy machine may add to a budget.
-_SLACK_SECONDS = 5.0
+_SLACK_SECONDS = 15.0
 
 # A task logs its calls and, when the killing takes longer, more; it notes how each went.
 _TASK = """
@@ -43,12 +41,12 @@ while number < int(calls) or not pathlib.Path(stop).exists():
 class _Tasks:
     """Processes that log, and what they noted."""
 
-    def __init__(self, folder: Path, experiment: str) -> None:
+    def __init__(self, folder: Path, experiment: str, calls: int) -> None:
         self._stop = folder / "stop"
         self._notes = [folder / f"task{number}.jsonl" for number in range(_TASKS)]
         self._processes = []
         for number, notes in enumerate(self._notes):
-            command = [sys.executable, "-c", _TASK, str(number), str(_CALLS), str(self._stop)]
+            command = [sys.executable, "-c", _TASK, str(number), str(calls), str(self._stop)]
             with notes.open("w") as output:
                 self._processes.append(subprocess.Popen([*command, experiment], stdout=output))
 
@@ -64,12 +62,12 @@ class _Tasks:
             return sum(run_id is not None for _, run_id, _ in self.calls())
 
         enough = arrived() + calls
-        wait_for(lambda: arrived() >= enough, "calls get through", timeout=90)
+        wait_for(lambda: arrived() >= enough, "calls get through", timeout=240)
 
     def finish(self) -> None:
         """Let each end after its next call, and check that none failed."""
         self._stop.touch()
-        assert [process.wait(120) for process in self._processes] == [0] * _TASKS
+        assert [process.wait(240) for process in self._processes] == [0] * _TASKS
 
 
 @contextmanager
@@ -81,17 +79,18 @@ def _killed_at_the_end(folder: Path, port: int) -> Iterator[MlflowServer]:
             process.kill()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("kills", "calls"), [(1, 20), pytest.param(4, 50, marks=pytest.mark.long)])
 def test_killing_mlflow_loses_and_doubles_nothing(
-    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch, kills: int, calls: int
 ) -> None:
-    """200 and more calls under SIGKILLs: none fails or overruns, all are one finished run each."""
+    """Calls of four tasks under SIGKILLs: none fails or overruns, all are one finished run each."""
     port = free_port()
     folder = surroundings.folder / "mlflow"
     url = f"http://127.0.0.1:{port}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
-    tasks = _Tasks(surroundings.folder, surroundings.experiment)
-    for _ in range(_KILLS):
+    tasks = _Tasks(surroundings.folder, surroundings.experiment, calls)
+    for _ in range(kills):
         with _killed_at_the_end(folder, port):
             tasks.let_through(20)
     with mlflow_server(folder, port=port):
@@ -102,8 +101,8 @@ def test_killing_mlflow_loses_and_doubles_nothing(
         experiment = client.get_experiment_by_name(surroundings.experiment)
         assert experiment
         runs = client.search_runs([experiment.experiment_id], max_results=50000)
-    calls = tasks.calls()
-    assert max(seconds for _, _, seconds in calls) < _BUDGET_SECONDS + _SLACK_SECONDS
-    assert sum(run_id is None for _, run_id, _ in calls) > 0
-    assert sorted(run.data.params["call"] for run in runs) == sorted(name for name, _, _ in calls)
+    made = tasks.calls()
+    assert max(seconds for _, _, seconds in made) < _BUDGET_SECONDS + _SLACK_SECONDS
+    assert sum(run_id is None for _, run_id, _ in made) > 0
+    assert sorted(run.data.params["call"] for run in runs) == sorted(name for name, _, _ in made)
     assert {run.info.status for run in runs} == {"FINISHED"}

@@ -24,7 +24,7 @@ def gated(mlflow_url: str, headers: Mapping[str, str]) -> Iterator[str]:
                 return
             kind = {"Content-Type": "application/json"}
             url = mlflow_url + self.path
-            answer = httpx.request(self.command, url, content=body, headers=kind, timeout=30)
+            answer = client.request(self.command, url, content=body, headers=kind)
             self._answer(answer.status_code, answer.content)
 
         def _answer(self, status: int, body: bytes) -> None:
@@ -39,5 +39,5 @@ def gated(mlflow_url: str, headers: Mapping[str, str]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Stay silent."""
 
-    with serving(Gate) as url:
+    with httpx.Client(timeout=30) as client, serving(Gate) as url:
         yield url

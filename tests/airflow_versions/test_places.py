@@ -1,28 +1,17 @@
 """flowgauge wherever DAG code runs, on the Airflow of AIRFLOW_PYTHON (by default, this one)."""
 
-import json
-import os
-import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
-from flowgauge.store import open_store
-from flowgauge.store.rate_limits import rate_limits
-from stack.airflow import AIRFLOW_PYTHON, Airflow, airflow
 from stack.mlflow import MlflowServer
-from stack.process import wait_for
+from tests.airflow_versions.conftest import PUBLIC_URI, Scheduled, Visits
 
 # The first test waits for two runs of the DAG, which Airflow 2 goes through task by task.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.whole_system(seconds=70)]
 
-_HERE = Path(__file__).parent
 # By place, the task that a log from there belongs to, and its map index.
 _PLACES = {
     "task": ("in_task", None),
@@ -40,61 +29,10 @@ _PLACES = {
 }
 
 
-@dataclass(frozen=True)
-class Visits:
-    """What two runs of `dags/places.py` left, `loud` and, with mlflow_enable off, `silent`.
-
-    `calls` is how often the rate limit was asked by both, `links` what tasks of the loud one offer.
-    """
-
-    runs: Sequence[Run]
-    calls: int
-    links: Mapping[str, str]
-
-
-@pytest.fixture(scope="module")
-def visits(mlflow: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Visits:
-    """The DAG, run by a scheduler, each task in a process of its own."""
-    folder = tmp_path_factory.mktemp("places")
-    env = {
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(_HERE / "plugins"),
-        "FLOWGAUGE_STORE": f"sqlite:///{folder}/store.db",
-        "MLFLOW_TRACKING_URI": mlflow.url,
-        "PROBE_EXPERIMENT": folder.name,
-        "PROBE_FOLDER": str(folder),
-        "PYTHONPATH": str(_HERE / "probe"),
-    }
-    with airflow(folder / "airflow", _HERE / "dags", env=env, python=AIRFLOW_PYTHON) as server:
-        # Fails until the DAG is known.
-        wait_for(lambda: _trigger(server, "loud"), "the DAG is triggered", timeout=300)
-        # The callback of the whole DAG comes last. Where those of two runs share a process, Airflow
-        # tells the second the parameters of the first.
-        wait_for((folder / "loud").exists, "the run loud ends", timeout=600)
-        _trigger(server, "silent", mlflow_enable=False)
-        wait_for((folder / "silent").exists, "the run silent ends", timeout=600)
-        # If no other log call has sent what was kept, this does.
-        _run(server, str(Path(AIRFLOW_PYTHON).with_name("flowgauge")), "outbox", "flush")
-        tasks = ("in_task", "fails", "keeps", "ends")
-        shown = _run(server, AIRFLOW_PYTHON, str(_HERE / "link.py"), "places", "loud", *tasks)
-    client = MlflowClient(mlflow.url)
-    experiment = client.get_experiment_by_name(folder.name)
-    assert experiment
-    with closing(open_store(env["FLOWGAUGE_STORE"])) as store:
-        calls = sum(limit["calls"] for limit in rate_limits(store) if limit["key"] == "places")
-    runs = client.search_runs([experiment.experiment_id])
-    (links,) = [line for line in shown.stdout.splitlines() if line.startswith("links ")]
-    return Visits(runs, calls, json.loads(links.removeprefix("links ")))
-
-
-def _trigger(server: Airflow, run_id: str, **conf: object) -> bool:
-    airflow_command = str(Path(AIRFLOW_PYTHON).with_name("airflow"))
-    arguments = ["dags", "trigger", "places", "--run-id", run_id, "--conf", json.dumps(conf)]
-    return _run(server, airflow_command, *arguments).returncode == 0
-
-
-def _run(server: Airflow, *command: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, **server.env}
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+@pytest.fixture
+def visits(scheduled: Scheduled) -> Visits:
+    """What the DAG left."""
+    return scheduled.visits
 
 
 def _by_place(visits: Visits) -> Mapping[str, Mapping[str, str]]:
@@ -146,10 +84,10 @@ def test_mlflow_enable_is_obeyed_everywhere(visits: Visits) -> None:
     assert {run.data.tags["airflow.run_id"] for run in visits.runs} == {"loud"}
 
 
-def test_a_task_links_to_its_run(visits: Visits, mlflow: MlflowServer) -> None:
+def test_a_task_links_to_its_run(visits: Visits) -> None:
     """A task that logged offers a link to its run, and one that did not offers none."""
     by_place = {run.data.params["place"]: run.info.run_id for run in visits.runs}
-    failed = f"{mlflow.url}/#/runs/{by_place['failure callback']}"
+    failed = f"{PUBLIC_URI}#/runs/{by_place['failure callback']}"
     assert (visits.links["fails"], visits.links["ends"]) == (failed, "")
 
 
@@ -165,9 +103,7 @@ def test_a_task_that_logged_twice_links_to_both(visits: Visits, mlflow: MlflowSe
     assert {run.info.run_id for run in found} == {by_place[place] for place in places}
 
 
-def test_a_task_whose_payload_was_kept_links_to_it_later(
-    visits: Visits, mlflow: MlflowServer
-) -> None:
+def test_a_task_whose_payload_was_kept_links_to_it_later(visits: Visits) -> None:
     """Once MLflow has the run there is the link."""
     by_place = {run.data.params["place"]: run.info.run_id for run in visits.runs}
-    assert visits.links["keeps"] == f"{mlflow.url}/#/runs/{by_place['kept']}"
+    assert visits.links["keeps"] == f"{PUBLIC_URI}#/runs/{by_place['kept']}"

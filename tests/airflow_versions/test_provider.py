@@ -51,10 +51,10 @@ class Site:
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return f"{done.stdout}\n{done.stderr}"
 
-    def run_dag(self, dag_id: str) -> str:
-        """Run a DAG of the folder `provider_dags` to its end; return what was logged."""
+    def run_dags(self, *dag_ids: str) -> str:
+        """Run DAGs of the folder `provider_dags` to their end; return what was logged."""
         result = Path(self.env["AIRFLOW_HOME"], "runs.json")
-        dags, runs = str(_HERE / "provider_dags"), json.dumps([(dag_id, {})])
+        dags, runs = str(_HERE / "provider_dags"), json.dumps([(each, {}) for each in dag_ids])
         return self.run("python", dag_test.__file__, dags, runs, str(result))
 
     def answer(self, script: str) -> Any:
@@ -113,10 +113,11 @@ def test_the_command_knows_us(site: Site) -> None:
     assert not [secret for secret in (_TOKEN, _KEY) if secret in done + checked]
 
 
-def test_a_secrets_backend_may_hold_it_all(site: Site, mlflow: MlflowServer) -> None:
-    """URI, login, token and headers come from there, and not one of them gets into a log.
+@pytest.fixture(scope="module")
+def written(site: Site) -> str:
+    """What both DAGs logged at level DEBUG, their MLflow in a secrets backend.
 
-    Not even at level DEBUG, with a login that is refused by a gateway that repeats it.
+    One waits for a rate limit: it finds the window full, which is emptied for whoever waits.
     """
     kept = {
         "mlflow_default": {"conn_type": "mlflow", "host": site.gate, "extra": _EXTRA},
@@ -135,9 +136,27 @@ def test_a_secrets_backend_may_hold_it_all(site: Site, mlflow: MlflowServer) -> 
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
     }
     site = replace(site, env=env)
-    written = site.run_dag("from_vault")
+    with closing(open_store(site.env["FLOWGAUGE_STORE"])) as store:
+        store.windows.acquire("waits", "ours", 1, 3600, 0)
+        # In one process, which takes its time to load Airflow.
+        running = in_background(lambda: site.run_dags("from_vault", "waits"), "both")
+        while not running.done():
+            for each in store.windows.states():
+                # Once for each: after the reset the window is empty until it has its turn.
+                if each.key == "waits" and each.waiting and each.window_calls:
+                    store.windows.reset("waits")
+            wait([running], timeout=0.5)
+    return running.result()
+
+
+def test_a_secrets_backend_may_hold_it_all(site: Site, written: str, mlflow: MlflowServer) -> None:
+    """URI, login, token and headers come from there, and not one of them gets into a log.
+
+    Not even at level DEBUG, with a login that is refused by a gateway that repeats it.
+    """
     secrets = {_TOKEN, _KEY, _PASSWORD, b64encode(f"me:{_PASSWORD}".encode()).decode()}
-    logs = [written, *(log.read_text() for log in Path(env["AIRFLOW_HOME"]).rglob("*.log"))]
+    home = Path(site.env["AIRFLOW_HOME"])
+    logs = [written, *(log.read_text() for log in home.rglob("*.log"))]
     # At this level, Airflow 3 itself writes what it tells itself to mask.
     lines = [line for log in logs for line in log.splitlines() if "MaskSecret(" not in line]
     assert not [line for line in lines if any(secret in line for secret in secrets)]
@@ -149,20 +168,9 @@ def test_a_secrets_backend_may_hold_it_all(site: Site, mlflow: MlflowServer) -> 
     assert sorted(run.data.metrics["rows"] for run in found) == [1, 2, 3]
 
 
-def test_sensors_wait_for_the_rate_limit(site: Site) -> None:
-    """One that is deferrable waits in the triggerer, the other in its worker; both take calls.
-
-    Each finds the window full, which is emptied for whoever waits.
-    """
+def test_sensors_wait_for_the_rate_limit(site: Site, written: str) -> None:
+    """One that is deferrable waits in the triggerer, the other in its worker; both take calls."""
     with closing(open_store(site.env["FLOWGAUGE_STORE"])) as store:
-        store.windows.acquire("waits", "ours", 1, 3600, 0)
-        running = in_background(lambda: site.run_dag("waits"), "waits")
-        while not running.done():
-            for each in store.windows.states():
-                # Once for each: after the reset the window is empty until it has its turn.
-                if each.key == "waits" and each.waiting and each.window_calls:
-                    store.windows.reset("waits")
-            wait([running], timeout=0.5)
         (limit,) = [each for each in rate_limits(store) if each["key"] == "waits"]
-    assert "deferred for" in running.result()
+    assert "deferred for" in written
     assert (limit["calls"], limit["hits"]) == (3, 2)

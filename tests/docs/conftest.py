@@ -1,8 +1,9 @@
-"""The system of the install page, its commands run as they stand, with the guide's DAGs in it."""
+"""The system of the install page, its commands run as they stand, and all documented DAGs in it."""
 
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from stack.dag_test import run_dags
 from stack.process import answers, free_port, python_tool, running, wait_for
 from stack.prometheus import Prometheus, prometheus
 from stack.redis import LASTING, redis_server
+from tests.docs import examples
 from tests.documents import Block, blocks
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -39,13 +41,14 @@ class System:
     addresses: Mapping[str, str]
     env: Mapping[str, str]
     dag_runs: Mapping[str, str]
+    before: examples.Trace
     prometheus: Prometheus
 
-    def runs(self, dag_id: str) -> list[Run]:
-        """Return the MLflow runs that the guide's DAG left."""
+    def runs(self, name: str) -> list[Run]:
+        """Return the MLflow runs that the guide's DAG, or the example's run, of that name left."""
         client = MlflowClient(self.env["MLFLOW_TRACKING_URI"])
         experiments = [each.experiment_id for each in client.search_experiments()]
-        run_id = self.dag_runs[dag_id]
+        run_id = self.dag_runs[name]
         return list(client.search_runs(experiments, f"tags.`airflow.run_id` = '{run_id}'"))
 
     def bash(self, block: Block) -> "subprocess.CompletedProcess[str]":
@@ -62,7 +65,7 @@ class System:
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Every server that the install page starts, and every DAG of the guide, run once."""
+    """Every server that the install page starts, every DAG of the guide, and the examples."""
     folder = tmp_path_factory.mktemp("documents")
     mlflow, with_accounts, exporter = (str(free_port()) for _ in range(3))
     addresses = {"5000": mlflow, "5001": with_accounts, "9877": exporter}
@@ -98,8 +101,15 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         env |= airflow_home(folder / "airflow", folder / "dags", env=env)
         for url in urls:
             wait_for(partial(answers, url), f"an answer from {url}", timeout=150)
-        run_ids = run_dags(env, folder / "dags", list(dags.items()))
-        yield System(folder, addresses, env, dict(zip(dags, run_ids, strict=True)), scraped)
+        before = examples.prepare(env["MLFLOW_TRACKING_URI"], store)
+        told = {
+            "AIRFLOW_VAR_MLFLOW_TRACKING_URI": env["MLFLOW_TRACKING_URI"],
+            "TMPDIR": str(folder),
+        }
+        # In one process, which takes its time to load Airflow, MLflow and scikit-learn.
+        run_ids = run_dags({**env, **told}, folder / "dags", list(dags.values()))
+        dag_runs = dict(zip(dags, run_ids, strict=True))
+        yield System(folder, addresses, env, dag_runs, before, scraped)
 
 
 @contextmanager
@@ -122,13 +132,13 @@ def _translate(text: str, addresses: Mapping[str, str]) -> str:
     return text
 
 
-def _write_dags(folder: Path) -> dict[str, Mapping[str, Any]]:
-    """Write the guide's DAGs to files and return the configuration to run each with, by id."""
-    folder.mkdir()
-    configurations: dict[str, Mapping[str, Any]] = {}
+def _write_dags(folder: Path) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Write all DAGs to files; return the DAG of each run and its configuration, by name."""
+    shutil.copytree(examples.DAGS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    runs: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for block in blocks(GUIDE, language="python"):
         dag_id = re.findall(r"^(\w+)\(\)$", block.text, re.MULTILINE)[-1]
         (folder / f"{dag_id}.py").write_text(block.text)
         _, _, configuration = block.checked.partition(" with ")
-        configurations[dag_id] = json.loads(configuration or "{}")
-    return configurations
+        runs[dag_id] = (dag_id, json.loads(configuration or "{}"))
+    return {**runs, **examples.RUNS}

@@ -1,9 +1,14 @@
-"""A DAG that shows what a task leaves in MLflow, in Airflow's metrics and in its UI."""
+"""What a task leaves in MLflow, in Airflow's metrics and in its UI. For Airflow 2 and 3."""
 
 import sys
 from datetime import timedelta
 
-from airflow.sdk import dag, get_current_context, task
+try:
+    from airflow.sdk import dag, get_current_context, task
+except ImportError:
+    # Airflow 2
+    from airflow.decorators import dag, task  # type: ignore[no-redef]
+    from airflow.operators.python import get_current_context
 
 from flowgauge.airflow import log_with_mlflow
 
