@@ -191,7 +191,7 @@ def test_a_slot_that_moves_loses_nothing_and_doubles_nothing(cluster: RedisClust
         _put(store, "before")
         with (
             ThreadPoolExecutor(2) as pool,
-            closing(open_store(cluster.url, timeout_seconds=1)) as hasty,
+            closing(open_store(cluster.url, timeout_seconds=5)) as hasty,
         ):
             with cluster.moving():
                 with pytest.raises(StoreUnavailableError, match="between two nodes"):
