@@ -1,9 +1,14 @@
 """A real MLflow server."""
 
+import atexit
 import os
+import shutil
+import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -52,8 +57,12 @@ def mlflow_server(
         "--artifacts-destination", str(folder / "artifacts"),
         *options,
     ]  # fmt: skip
+    database = folder / "mlflow.db"
+    is_new = not ("--artifacts-only" in options or backend_store_uri or database.exists())
+    if is_new and _tables().exists():
+        shutil.copy(_tables(), database)
     if "--artifacts-only" not in options:
-        command += ["--backend-store-uri", backend_store_uri or f"sqlite:///{folder}/mlflow.db"]
+        command += ["--backend-store-uri", backend_store_uri or f"sqlite:///{database}"]
     settings = {
         # MLflow starts `python -m uvicorn`: it must find this environment's.
         "PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}",
@@ -63,7 +72,24 @@ def mlflow_server(
     }
     ready = ready or (lambda: answers(f"{url}/health"))
     with running(command, log=log, env=settings, cwd=folder, ready=ready) as process:
+        if is_new and not _tables().exists():
+            with (
+                closing(sqlite3.connect(database)) as made,
+                closing(sqlite3.connect(_tables())) as kept,
+            ):
+                made.backup(kept)
         yield MlflowServer(url, process.pid, log)
+
+
+@cache
+def _tables() -> Path:
+    """Return where MLflow's database is kept as it is at first, once this process has seen one.
+
+    To make its tables takes a server a second of the processor.
+    """
+    folder = tempfile.mkdtemp(prefix="flowgauge-tables-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder) / "mlflow.db"
 
 
 def accounts(folder: Path, admin: tuple[str, str]) -> dict[str, str]:
@@ -74,6 +100,8 @@ def accounts(folder: Path, admin: tuple[str, str]) -> dict[str, str]:
         "default_permission = READ\n"
         # Before 3.16, MLflow has no variables for them.
         f"admin_username = {admin[0]}\nadmin_password = {admin[1]}\n"
+        # Without it every request costs the hash of a password.
+        "auth_cache_ttl_seconds = 600\n"
         f"database_uri = sqlite:///{folder}/accounts.db\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )

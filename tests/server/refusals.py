@@ -17,7 +17,7 @@ __all__ = ["RefusedServer", "failure", "mlflow_command", "refused_server"]
 
 # Nothing that one start does is left for the next. To tidy up what was imported takes a second.
 _FORKING = """
-import gc, json, os, sys
+import gc, json, os, signal, sys
 import mlflow.cli, mlflow.server.fastapi_app
 assert "flowgauge.server" not in sys.modules
 gc.freeze()
@@ -27,6 +27,7 @@ for line in sys.stdin:
     if child:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
         continue
+    signal.alarm(120)  # one that does start
     said = os.open(start["said"], os.O_WRONLY | os.O_CREAT)
     nothing = os.open(os.devnull, os.O_RDWR)
     for old, new in ((nothing, 0), (nothing, 1), (said, 2)):

@@ -24,7 +24,6 @@ _GROUP, _OTHER = 61011, 61012
 # Everything is imported before the user is changed: the tests' own folders may be closed to others.
 _PRELUDE = """
 import os, sys
-from flowgauge.diagnosis.store import ask_store
 from flowgauge.store import open_store, StoreError
 from flowgauge.store.log_calls import Logged, ended
 from flowgauge.store.sqlite import SqliteEngine
@@ -58,8 +57,8 @@ class _User:
     def __init__(self, path: Path, *ids: int) -> None:
         self._arguments = [f"sqlite:///{path}", *map(str, ids)]
 
-    def run(self, code: str) -> str:
-        script = _PRELUDE + textwrap.dedent(code)
+    def run(self, code: str, imports: str = "") -> str:
+        script = f"{imports}{_PRELUDE}{textwrap.dedent(code)}"
         command = [sys.executable, "-c", script, *self._arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -287,7 +286,9 @@ def test_what_only_the_owner_can_read_is_told(shared: Path) -> None:
         each.chmod(0o644)
     path.with_name("s.db-shm").unlink()
     told = "try: logs()\nexcept StoreError as error: print(error)"
-    assert f"can be read again once user {_TASKS} has" in exporter.run(told)
+    assert f"can be read again once user {_TASKS} has" in exporter.run(
+        told, imports="from flowgauge.diagnosis.store import ask_store"
+    )
     tasks.run("count()")
     assert exporter.run("print(logs())") == "2"
 
@@ -329,17 +330,25 @@ def test_who_cannot_write_is_told_before_a_task_fails(shared: Path) -> None:
             print(error)
     """
     path = shared / "home" / "s.db"
-    said = _User(path, _EXPORTER, _OTHER, 0).run(told)
+    said = _User(path, _EXPORTER, _OTHER, 0).run(
+        told, imports="from flowgauge.diagnosis.store import ask_store"
+    )
     assert f"is not there yet, and this user cannot make it in {shared}: run this as the" in said
     assert list(shared.iterdir()) == []
     path.parent.mkdir(0o755)
     os.chown(path.parent, _TASKS, _GROUP)
     tasks = _User(path, _TASKS, _GROUP, 0)
-    assert "can only read" not in tasks.run(told)
+    assert "can only read" not in tasks.run(
+        told, imports="from flowgauge.diagnosis.store import ask_store"
+    )
     tasks.run("count()")
     path.chmod(0o644)
-    assert ", which this user can only read" in _User(path, _EXPORTER, _OTHER, 0).run(told)
-    assert "can only read" not in tasks.run(told)
+    assert ", which this user can only read" in _User(path, _EXPORTER, _OTHER, 0).run(
+        told, imports="from flowgauge.diagnosis.store import ask_store"
+    )
+    assert "can only read" not in tasks.run(
+        told, imports="from flowgauge.diagnosis.store import ask_store"
+    )
 
 
 @pytest.mark.as_root

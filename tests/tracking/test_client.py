@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -209,16 +209,41 @@ def test_a_broken_connection_is_one_sentence(answer: bytes) -> None:
         assert "broke off without an answer" in _failure(url)
 
 
-def _their_request(url: str, environ: Mapping[str, str]) -> None:
-    """Send one request with MLflow's own client."""
-    code = (
-        "import sys\n"
-        "from mlflow.utils.credentials import get_default_host_creds\n"
-        "from mlflow.utils.rest_utils import http_request\n"
-        "http_request(get_default_host_creds(sys.argv[1]), '/api/2.0/mlflow/experiments/search',"
-        " 'GET', max_retries=0)"
+_THEIR_CLIENT = """
+import json, os, sys
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
+for line in sys.stdin:
+    url, environ = json.loads(line)
+    os.environ.clear()
+    os.environ.update(environ)
+    answer = http_request(
+        get_default_host_creds(url), "/api/2.0/mlflow/experiments/search", "GET", max_retries=0
     )
-    subprocess.run([sys.executable, "-c", code, url], env=dict(environ), check=True, timeout=120)
+    print(answer.status_code, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def their_request() -> Iterator[Callable[[str, Mapping[str, str]], None]]:
+    """Sends one request with MLflow's own client, to an address, in an environment."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _THEIR_CLIENT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        requests, answers = process.stdin, process.stdout
+
+        def send(url: str, environ: Mapping[str, str]) -> None:
+            requests.write(json.dumps([url, dict(environ)]) + "\n")
+            requests.flush()
+            assert answers.readline() == "200\n"
+
+        yield send
+        requests.close()
 
 
 @pytest.mark.parametrize(
@@ -234,7 +259,10 @@ def _their_request(url: str, environ: Mapping[str, str]) -> None:
     ],
 )
 def test_the_login_is_the_one_mlflow_would_send(
-    environ: dict[str, str], saved: bool, tmp_path: Path
+    their_request: Callable[[str, Mapping[str, str]], None],
+    environ: dict[str, str],
+    saved: bool,
+    tmp_path: Path,
 ) -> None:
     """Variables and ~/.mlflow/credentials give the headers that MLflow's own client sends."""
     if saved:
@@ -244,7 +272,7 @@ def test_the_login_is_the_one_mlflow_would_send(
         )
     environ = {**environ, "HOME": str(tmp_path)}
     with canned_server() as server:
-        _their_request(server.url, environ)
+        their_request(server.url, environ)
         theirs = server.seen
         with TrackingClient(server.url, environ=environ) as client:
             client.call(*SEARCH)
