@@ -82,7 +82,7 @@ class _Mlflow:
 
     def start(self) -> MlflowServer:
         options = ["--app-name", "flowgauge"]
-        server = mlflow_server(self._folder, port=self._port, workers=2, options=options)
+        server = mlflow_server(self._folder, port=self._port, options=options)
         return self._running.enter_context(server)
 
     def stop(self) -> None:
