@@ -45,17 +45,17 @@ class Surroundings:
 
     def outbox(self) -> list[OutboxEntry]:
         """Return the payloads that wait, and those set aside."""
-        with closing(open_store()) as store:
+        with closing(open_store(timeout_seconds=60)) as store:
             return [each for each in store.outbox.entries(1000) if each.reason != LATE_RUN]
 
     def pairs(self) -> list[Pair]:
         """Return what was counted."""
-        with closing(open_store()) as store:
+        with closing(open_store(timeout_seconds=60)) as store:
             return pairs(store)
 
     def durations(self) -> dict[str, tuple[Sequence[float], float]]:
         """Return the histogram of every DAG."""
-        with closing(open_store()) as store:
+        with closing(open_store(timeout_seconds=60)) as store:
             return durations(store)
 
     def failures(self) -> dict[str, float]:
@@ -64,7 +64,7 @@ class Surroundings:
 
     def flush(self, seconds: float = 20) -> Flushed:
         """Send what the outbox holds to the MLflow that is set now."""
-        with closing(open_store()) as store:
+        with closing(open_store(timeout_seconds=60)) as store:
             return flush(store, connect(), seconds=seconds)
 
 

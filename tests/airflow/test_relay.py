@@ -33,7 +33,7 @@ def _leave(surroundings: Surroundings, count: int) -> None:
 
 
 def _is_empty() -> bool:
-    with closing(open_store()) as store:
+    with closing(open_store(timeout_seconds=60)) as store:
         return store.outbox.state().entries == 0
 
 
@@ -103,7 +103,7 @@ def test_what_mlflow_refuses_for_good_is_set_aside(
     surroundings: Surroundings, relaying: Relay
 ) -> None:
     """An entry that cannot be sent holds up nothing else."""
-    with closing(open_store()) as store:
+    with closing(open_store(timeout_seconds=60)) as store:
         store.outbox.put(NewEntry("broken", "", "", "{"))
     _leave(surroundings, 1)
     wait_for(_is_empty, "the outbox is empty")

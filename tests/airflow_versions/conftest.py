@@ -114,7 +114,7 @@ def _visit(server: Airflow, mlflow: MlflowServer, folder: Path) -> Visits:
     # If no other log call has sent what was kept, this does.
     _run(server, str(Path(AIRFLOW_PYTHON).with_name("flowgauge")), "outbox", "flush")
     links = _links(server, "places", "loud", "in_task", "fails", "keeps", "ends")
-    with closing(open_store(server.env["FLOWGAUGE_STORE"])) as store:
+    with closing(open_store(server.env["FLOWGAUGE_STORE"], timeout_seconds=60)) as store:
         calls = sum(limit["calls"] for limit in rate_limits(store) if limit["key"] == "places")
     return Visits(_runs(mlflow, folder.name), calls, links)
 

@@ -136,7 +136,7 @@ def written(site: Site) -> str:
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
     }
     site = replace(site, env=env)
-    with closing(open_store(site.env["FLOWGAUGE_STORE"])) as store:
+    with closing(open_store(site.env["FLOWGAUGE_STORE"], timeout_seconds=60)) as store:
         store.windows.acquire("waits", "ours", 1, 3600, 0)
         # In one process, which takes its time to load Airflow.
         running = in_background(lambda: site.run_dags("from_vault", "waits"), "both")
@@ -170,7 +170,7 @@ def test_a_secrets_backend_may_hold_it_all(site: Site, written: str, mlflow: Mlf
 
 def test_sensors_wait_for_the_rate_limit(site: Site, written: str) -> None:
     """One that is deferrable waits in the triggerer, the other in its worker; both take calls."""
-    with closing(open_store(site.env["FLOWGAUGE_STORE"])) as store:
+    with closing(open_store(site.env["FLOWGAUGE_STORE"], timeout_seconds=60)) as store:
         (limit,) = [each for each in rate_limits(store) if each["key"] == "waits"]
     assert "deferred for" in written
     assert (limit["calls"], limit["hits"]) == (3, 2)

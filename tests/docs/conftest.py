@@ -63,9 +63,12 @@ class System:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Every server that the install page starts, every DAG of the guide, and the examples."""
+    """Every server that the install page starts, every DAG of the guide, and the examples.
+
+    It ends with the last test of this folder: scraped each few seconds, it costs while it runs.
+    """
     folder = tmp_path_factory.mktemp("documents")
     mlflow, with_accounts, exporter = (str(free_port()) for _ in range(3))
     addresses = {"5000": mlflow, "5001": with_accounts, "9877": exporter}
@@ -89,6 +92,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
                 folder / "prometheus",
                 {"mlflow": f"127.0.0.1:{mlflow}", "flowgauge": f"127.0.0.1:{exporter}"},
                 rules=sorted(asset("alerts").glob("*.yaml")),
+                # Each second, scrapes and rules would take a tenth of a processor for all of it.
+                interval="3s",
             )
         )
         addresses["9090"] = scraped.url.rpartition(":")[2]

@@ -67,6 +67,6 @@ def _keep_one(store_url: str) -> str:
         options=RunOptions(),
         logged_ms=int(time.time() * 1000),
     )
-    with closing(open_store(store_url)) as store:
+    with closing(open_store(store_url, timeout_seconds=60)) as store:
         store.outbox.put(entry.to_keep("unreachable"))
     return entry.log_id

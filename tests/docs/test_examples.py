@@ -129,5 +129,5 @@ def test_outbox_is_sent_on_the_way(system: System) -> None:
     experiments = [each.experiment_id for each in _client(system).search_experiments()]
     kept = f"tags.`flowgauge.log_id` = '{system.before.kept_log_id}'"
     assert len(_client(system).search_runs(experiments, kept)) == 1
-    with closing(open_store(system.env["FLOWGAUGE_STORE"])) as store:
+    with closing(open_store(system.env["FLOWGAUGE_STORE"], timeout_seconds=60)) as store:
         assert store.outbox.entries(10) == []
