@@ -3,6 +3,7 @@
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
@@ -16,6 +17,7 @@ __all__ = [
     "ask",
     "dag_logging",
     "environment",
+    "log_epochs",
     "log_metric",
     "log_payload",
     "new_run",
@@ -57,6 +59,18 @@ def log_metric(run_id: str) -> Request:
     """Return a request that logs a metric."""
     body = {"run_id": run_id, "key": "loss", "value": 0.5, "timestamp": 0}
     return lambda client: client.post("/api/2.0/mlflow/runs/log-metric", json=body)
+
+
+def log_epochs(run_id: str) -> Request:
+    """Return a request that logs 30 metrics anew, for which MLflow asks its database 40 times."""
+
+    def log(client: httpx.Client) -> object:
+        now = time.time_ns() // 1_000_000
+        epochs = [{"key": f"loss_{n}", "value": 0.5, "timestamp": now} for n in range(30)]
+        body = {"run_id": run_id, "metrics": epochs}
+        return client.post("/api/2.0/mlflow/runs/log-batch", json=body)
+
+    return log
 
 
 def upload(run_id: str, name: str = "model.txt") -> Request:
