@@ -38,18 +38,13 @@ def _stores(folder: Path) -> Iterator[Mapping[str, str]]:
 
 def _compare(folder: Path, number: int) -> Mapping[tuple[str, str], Mapping[str, float]]:
     """Return the medians by store and way; the fluent API has no store."""
-    # The rate limit is not what is measured.
-    (folder / "benchmark.yaml").write_text(
-        "domains: {mlflow: mlflow.example.com}\n"
-        "rate_limits: {mlflow_api: {max_calls: 1000000, window_seconds: 1}}\n"
-    )
     with mlflow_server(folder / "mlflow") as server, _stores(folder) as stores:
         env = {
             **os.environ,
             "MLFLOW_TRACKING_URI": server.url,
             "AIRFLOW_HOME": str(folder / "airflow"),
-            "ENV": "benchmark",
-            "FLOWGAUGE_ENVIRONMENTS": str(folder),
+            # The rate limit is not what is measured.
+            "FLOWGAUGE_RATE_LIMITS": '{"mlflow_api": {"max_calls": 1000000, "window_seconds": 1}}',
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
         measured = [("", FLUENT), *((store, way) for store in stores for way in ("now", "later"))]
