@@ -11,8 +11,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp
 
 from stack.mlflow import workers
+from stack.process import wait_for
 
-__all__ = ["Change", "Page", "answered_by", "ask", "one_connection", "parse", "scrape", "workers"]
+__all__ = [
+    "Change",
+    "Page",
+    "answered_by",
+    "ask",
+    "one_connection",
+    "parse",
+    "scrape",
+    "settled",
+    "workers",
+]
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,14 @@ def scrape(url: str) -> Page:
     return parse(httpx.get(f"{url}/metrics", timeout=60).raise_for_status().text)
 
 
+def settled(url: str) -> Page:
+    """Scrape *url* once every request is counted: a client has its answer before, if only just."""
+    wait_for(
+        lambda: scrape(url).value("mlflow_http_requests_in_progress") == 0, "nothing is in progress"
+    )
+    return scrape(url)
+
+
 def ask(app: ASGIApp, path: str, method: str = "GET", **request: Any) -> httpx.Response:
     """Return what *app* answers to a request, without a server."""
 
@@ -80,11 +99,11 @@ class Change:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._before = scrape(url)
+        self._before = settled(url)
 
     def of(self, name: str, **labels: str) -> float:
         """Return by how much the series *name* with *labels* grew."""
-        return scrape(self._url).value(name, **labels) - self._before.value(name, **labels)
+        return settled(self._url).value(name, **labels) - self._before.value(name, **labels)
 
 
 @contextmanager

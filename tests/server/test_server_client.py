@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from stack.mlflow import MlflowServer
-from tests.server.scrape import scrape
+from tests.server.scrape import settled
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_mlflows_own_client_finds_all_of_mlflow(
     measured: MlflowServer, client: mlflow.MlflowClient, folder: Path
 ) -> None:
     """Runs, metrics, artifacts and registered models work, and are counted, as with any server."""
-    before = scrape(measured.url)
+    before = settled(measured.url)
     name = uuid.uuid4().hex
     run_id = client.create_run(client.create_experiment(name)).info.run_id
     client.log_metric(run_id, "rows", 7)
@@ -34,7 +34,7 @@ def test_mlflows_own_client_finds_all_of_mlflow(
     assert client.get_run(run_id).data.metrics == {"rows": 7}
     assert Path(client.download_artifacts(run_id, "note.txt", str(folder))).read_text() == "kept"
     assert client.get_registered_model(name).name == name
-    page = scrape(measured.url)
+    page = settled(measured.url)
     for counter in ("experiments_created", "runs_logged", "artifact_uploads"):
         series = f"mlflow_{counter}_total"
         assert page.value(series) == before.value(series) + 1
@@ -64,7 +64,7 @@ def test_a_websocket_is_answered_by_mlflow(measured: MlflowServer) -> None:
 @pytest.mark.since(mlflow="3.17")
 def test_mlflows_own_metrics_stay(measured: MlflowServer) -> None:
     """Traces sent by OpenTelemetry are stored, and MLflow's metrics of them are on the page."""
-    before = scrape(measured.url)
+    before = settled(measured.url)
     request = ExportTraceServiceRequest()
     span = request.resource_spans.add().scope_spans.add().spans.add()
     span.trace_id, span.span_id, span.name = secrets.token_bytes(16), secrets.token_bytes(8), "load"
@@ -74,7 +74,7 @@ def test_mlflows_own_metrics_stay(measured: MlflowServer) -> None:
         content=request.SerializeToString(),
         headers={"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": "0"},
     ).raise_for_status()
-    page = scrape(measured.url)
+    page = settled(measured.url)
     assert (
         page.value("mlflow_spans_ingested_total") == before.value("mlflow_spans_ingested_total") + 1
     )

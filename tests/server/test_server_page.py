@@ -16,7 +16,7 @@ from flowgauge.metrics import (
 from flowgauge.server.page import MetricsPage
 from stack.mlflow import MlflowServer
 from stack.process import wait_for
-from tests.server.scrape import answered_by, one_connection, parse, scrape, workers
+from tests.server.scrape import answered_by, one_connection, parse, scrape, settled, workers
 
 # By route, of which there are as many as a gateway has endpoints.
 _FROM_FIRST_USE = {GATEWAY_REQUESTS, GATEWAY_PROVIDER, GATEWAY_OVERHEAD}
@@ -77,7 +77,7 @@ def test_only_reading_is_allowed(measured: MlflowServer) -> None:
 
 def test_a_scrape_is_not_a_request(measured: MlflowServer) -> None:
     """Scraping changes no counter."""
-    before = scrape(measured.url).counters()
+    before = settled(measured.url).counters()
     assert scrape(measured.url).counters() == before
 
 

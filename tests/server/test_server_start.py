@@ -12,7 +12,7 @@ from stack.mlflow import MlflowServer, mlflow_server
 from stack.process import LOOPBACK, answers, free_port, python_tool, wait_for
 from tests.server.conftest import APP
 from tests.server.refusals import RefusedServer, failure, mlflow_command
-from tests.server.scrape import scrape
+from tests.server.scrape import scrape, settled
 
 pytestmark = pytest.mark.whole_system(seconds=40)
 
@@ -61,7 +61,7 @@ def test_one_worker_below_a_prefix_with_jobs(folder: Path) -> None:
         artifact = f"{url}/ajax-api/2.0/mlflow-artifacts/artifacts/x"
         httpx.put(artifact, content=b"1").raise_for_status()
         httpx.get(f"{url}/").raise_for_status()
-        page = scrape(server.url)
+        page = settled(server.url)
         assert page.counters() == scrape(url).counters()
         assert page.value(REQUESTS, route=f"{API}/experiments/get") == 1
         assert page.value(REQUESTS, route="/") == 1

@@ -11,7 +11,7 @@ from stack.prometheus import prometheus
 from tests.server.apps import PASSWORD, install
 from tests.server.conftest import APP
 from tests.server.refusals import RefusedServer
-from tests.server.scrape import answered_by, one_connection, scrape, workers
+from tests.server.scrape import answered_by, one_connection, scrape, settled, workers
 
 pytestmark = pytest.mark.whole_system(seconds=50)
 
@@ -47,20 +47,20 @@ def test_who_dies_leaves_its_counts_and_nobody_else_gets_the_folder(
         assert server.log.read_text().count("--expose-prometheus is on, and flowgauge takes") == 1
         _let_every_worker_answer(server)
         assert scrape(server.url).series("mlflow_http_request_total") == []
-        before = scrape(server.url).counters()
+        before = settled(server.url).counters()
         [victim, survivor] = workers(server.pid)
         victim.kill()
         wait_for(lambda: _shown_pids(server) == {survivor.pid}, "its gauges are gone")
         assert scrape(server.url).counters() == before
         wait_for(lambda: len(workers(server.pid)) == 2, "the worker is replaced")
         _let_every_worker_answer(server)
-        requests = scrape(server.url).value(REQUESTS)
+        requests = settled(server.url).value(REQUESTS)
         assert requests > sum(count for (name, _), count in before.items() if name == REQUESTS)
         files = {file.stem for file in shared.rglob("*.db")}
         owners = {name.rpartition("_")[2] for name in files if "_dead_" not in name}
         assert owners == {str(worker.pid) for worker in workers(server.pid)}
         for _ in range(2):
-            before = scrape(server.url).counters()
+            before = settled(server.url).counters()
             code, said = refused(folder, *expose)
             assert (code, said.count("Error: ")) == (2, 1)
             assert "another MLflow server, or a worker that one left behind, is using it" in said
