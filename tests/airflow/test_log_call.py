@@ -24,7 +24,7 @@ from tests.airflow.faulty_mlflow import silent_server
 # Nothing listens on the discard port of loopback.
 _NOBODY = "http://127.0.0.1:9"
 # What a busy machine may add to a budget.
-_SLACK = 15.0
+_SLACK = 5.0
 
 
 def test_payload_becomes_one_finished_run(surroundings: Surroundings) -> None:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.whole_system(seconds=40)
 _TASKS = 4
 _BUDGET_SECONDS = 10.0
 # What a busy machine may add to a budget.
-_SLACK_SECONDS = 15.0
+_SLACK_SECONDS = 5.0
 
 # A task logs its calls and, when the killing takes longer, more; it notes how each went.
 _TASK = """

@@ -256,7 +256,7 @@ def test_several_workers_of_gunicorn_are_refused(folder: Path) -> None:
     ended = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=300, check=False
     )
-    assert ended.returncode != 0
     assert "several workers need a folder to share their metrics in" in ended.stderr
-    # gunicorn has a traceback of its own where both workers end in the same moment.
+    # Where both workers end in the same moment, gunicorn's own end breaks with a traceback.
+    assert ended.returncode == 3 or (ended.returncode and "HaltServer" in ended.stderr)
     assert str(Path(flowgauge.__file__).parent) not in ended.stderr

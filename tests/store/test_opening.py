@@ -110,8 +110,8 @@ def test_a_name_that_is_looked_up_for_long_is_given_up_in_time(
         started = time.monotonic()
         with pytest.raises(StoreUnavailableError, match="does not answer in time"):
             open_store(url).windows.reset("api")
-        # Half a second is promised; a slow and busy machine may be late by several.
-        assert time.monotonic() - started < 10
+        # Half a second is promised; a busy machine may schedule the process late.
+        assert time.monotonic() - started < 2
     finally:
         over.set()
 

@@ -70,8 +70,8 @@ def test_a_server_that_hangs_is_given_up_in_time(private: Postgres, folder: Path
             started = time.monotonic()
             with pytest.raises(StoreUnavailableError, match="does not answer in time"):
                 store.counts.add(*_COUNTS)
-            # Half a second is promised; a slow and busy machine may be late by several.
-            assert time.monotonic() - started < 10
+            # Half a second is promised; a busy machine may schedule the process late.
+            assert time.monotonic() - started < 2
     finally:
         for pid in group:
             os.kill(pid, signal.SIGCONT)
@@ -89,8 +89,8 @@ def test_hosts_that_swallow_everything_are_given_up_in_time(own_postgres: Postgr
         started = time.monotonic()
         with pytest.raises(StoreUnavailableError, match="does not answer in time"):
             store.counts.add(*_COUNTS)
-        # Half a second is promised; a slow and busy machine may be late by several.
-        assert time.monotonic() - started < 10
+        # Half a second is promised; a busy machine may schedule the process late.
+        assert time.monotonic() - started < 2
         behind = own_postgres.url.replace(LOOPBACK, f"{','.join(silent)},{LOOPBACK}")
         assert "PostgreSQL" in open_store(behind, timeout_seconds=10).about()
 

@@ -50,8 +50,8 @@ def test_a_redis_that_hangs_is_given_up_in_time(private: str) -> None:
             started = time.monotonic()
             with pytest.raises(StoreUnavailableError, match="does not answer in time"):
                 store.counts.add(*_COUNTS)
-            # Half a second is promised; a slow and busy machine may be late by several.
-            assert time.monotonic() - started < 10
+            # Half a second is promised; a busy machine may schedule the process late.
+            assert time.monotonic() - started < 2
     finally:
         os.kill(pid, signal.SIGCONT)
     known.windows.states()

@@ -71,14 +71,14 @@ def test_who_does_not_answer_leaves_time_for_the_one_who_does(
 @pytest.mark.parametrize("end", ["+sentinel://{}/flowgauge", "+cluster://{}", "://{}"])
 def test_a_store_that_nobody_finds_is_given_up_in_time(end: str) -> None:
     """However many there are to ask, a first use costs the time-out."""
-    with _silent(1 if end.startswith(":") else 30) as silent:
+    with _silent(1 if end.startswith(":") else 6) as silent:
         store = open_store(f"redis{end.format(silent)}")
         for _ in range(3):
             started = time.monotonic()
             with pytest.raises(StoreUnavailableError):
                 _add(store)
-            # Half a second is promised; a slow and busy machine may be late by several.
-            assert time.monotonic() - started < 10
+            # Half a second is promised; a busy machine may schedule the process late.
+            assert time.monotonic() - started < 2
 
 
 def test_an_unknown_master_is_told(own_sentinels: SentinelSet) -> None:

@@ -21,6 +21,7 @@ _COUNTS = ended(Logged("etl", "load", 0.1))
 _TASKS, _EXPORTER = 61001, 61002
 _GROUP, _OTHER = 61011, 61012
 
+_ASKING = "from flowgauge.diagnosis.store import ask_store"
 # Everything is imported before the user is changed: the tests' own folders may be closed to others.
 _PRELUDE = """
 import os, sys
@@ -286,9 +287,7 @@ def test_what_only_the_owner_can_read_is_told(shared: Path) -> None:
         each.chmod(0o644)
     path.with_name("s.db-shm").unlink()
     told = "try: logs()\nexcept StoreError as error: print(error)"
-    assert f"can be read again once user {_TASKS} has" in exporter.run(
-        told, imports="from flowgauge.diagnosis.store import ask_store"
-    )
+    assert f"can be read again once user {_TASKS} has" in exporter.run(told, imports=_ASKING)
     tasks.run("count()")
     assert exporter.run("print(logs())") == "2"
 
@@ -330,25 +329,19 @@ def test_who_cannot_write_is_told_before_a_task_fails(shared: Path) -> None:
             print(error)
     """
     path = shared / "home" / "s.db"
-    said = _User(path, _EXPORTER, _OTHER, 0).run(
-        told, imports="from flowgauge.diagnosis.store import ask_store"
-    )
+    said = _User(path, _EXPORTER, _OTHER, 0).run(told, imports=_ASKING)
     assert f"is not there yet, and this user cannot make it in {shared}: run this as the" in said
     assert list(shared.iterdir()) == []
     path.parent.mkdir(0o755)
     os.chown(path.parent, _TASKS, _GROUP)
     tasks = _User(path, _TASKS, _GROUP, 0)
-    assert "can only read" not in tasks.run(
-        told, imports="from flowgauge.diagnosis.store import ask_store"
-    )
+    assert "can only read" not in tasks.run(told, imports=_ASKING)
     tasks.run("count()")
     path.chmod(0o644)
     assert ", which this user can only read" in _User(path, _EXPORTER, _OTHER, 0).run(
-        told, imports="from flowgauge.diagnosis.store import ask_store"
+        told, imports=_ASKING
     )
-    assert "can only read" not in tasks.run(
-        told, imports="from flowgauge.diagnosis.store import ask_store"
-    )
+    assert "can only read" not in tasks.run(told, imports=_ASKING)
 
 
 @pytest.mark.as_root

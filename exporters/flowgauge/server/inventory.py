@@ -89,10 +89,9 @@ def inventory_seconds() -> int:
 
 
 def pause_seconds(took: float, before: float, every: float) -> float:
-    """Return how long to wait after a count that *took* so many seconds, at least *every*.
+    """Return how many seconds to wait after a count that *took* so many, at least *every*.
 
-    A count that was slow by chance is not believed: one of the two last, *before* is the other, was
-    no slower.
+    The quicker of it and the one *before* counts: one alone may be slow by chance.
     """
     return min(max(min(took, before) / _SHARE, every), max(_RAREST_SECONDS, every))
 
