@@ -1,4 +1,4 @@
-"""What came of log calls that were killed."""
+"""What came of calls that were killed."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
+from flowgauge.airflow.attempt import SENDING
 from flowgauge.airflow.connection import connect
 from flowgauge.airflow.late_runs import LATE_RUN
 from flowgauge.airflow.outbox import flush
@@ -17,18 +18,35 @@ from flowgauge.metrics import DAG_LOG_FAILURES, DAG_LOGS, DAG_LOGS_DEFERRED
 from flowgauge.store import Store, open_store
 from stack.process import wait_for
 
-__all__ = ["Aftermath", "kill_log_calls", "settle_all"]
+__all__ = ["Aftermath", "Killed", "kill_calls", "settle_all"]
+
+_MOST_ENTRIES = 100_000
+_STORE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Killed:
+    """Calls of *experiment* by number: whether each wrote its payload down before it was killed.
+
+    `deferred` is how many payloads a call left in the outbox for others, `sending` how many of
+    these were held by a call that is dead.
+    """
+
+    experiment: str
+    calls: Mapping[int, bool]
+    deferred: int
+    sending: int
 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """Calls by number, killed at the line of that number but for the first and the last.
+    """What became of *killed* calls.
 
     `runs` is how many finished runs each has in MLflow; `unfinished` counts the other runs. The
     rest is what the store counted.
     """
 
-    calls: Sequence[int]
+    killed: Killed
     runs: Mapping[int, int]
     unfinished: int
     logs: float
@@ -37,70 +55,101 @@ class Aftermath:
 
     @property
     def early(self) -> Sequence[int]:
-        """The calls killed before they had written anything down: those before all with a run."""
-        first = next(index for index, call in enumerate(self.calls[1:], 1) if self.runs.get(call))
-        return self.calls[1:first]
+        """The calls killed before they had written anything down."""
+        return [
+            call for call, wrote in self.killed.calls.items() if not (wrote or call in self.runs)
+        ]
 
     @property
     def lost(self) -> Sequence[int]:
         """The other calls without a run."""
-        rest = [self.calls[0], *self.calls[len(self.early) + 1 :]]
-        return [call for call in rest if not self.runs.get(call)]
+        return [call for call, wrote in self.killed.calls.items() if wrote and not self.runs[call]]
 
     @property
     def doubled(self) -> Sequence[int]:
         """The calls with more than one run."""
-        return [call for call in self.calls if self.runs.get(call, 0) > 1]
+        return [call for call, number in self.runs.items() if number > 1]
+
+    @property
+    def arrived(self) -> int:
+        """How many calls have a run."""
+        return len(self.runs)
+
+    @property
+    def miscounted(self) -> Sequence[str]:
+        """What the store counted otherwise than it was."""
+        killed = self.failures.get("killed", 0)
+        counts = {
+            "logged": (self.logs, self.arrived),
+            "deferred": (self.deferred, self.killed.deferred),
+            "killed": (killed, self.killed.sending),
+        }
+        return [
+            f"{name} {counted:g}, not {true}"
+            for name, (counted, true) in counts.items()
+            if counted != true
+        ]
 
     @property
     def is_well(self) -> bool:
         """Whether all that was written down is one finished run, and counted as one."""
-        arrived = len(self.calls) - len(self.early)
-        return not (self.lost or self.doubled or self.unfinished) and self.logs == arrived
+        return not (self.lost or self.doubled or self.unfinished or self.miscounted)
 
 
-def kill_log_calls(
-    experiment: str, *, first: int = 1, step: int = 1, environ: Mapping[str, str] | None = None
-) -> Sequence[int]:
-    """Make log calls, killing each *step*-th line from *first* on; return their numbers.
+def kill_calls(
+    experiment: str,
+    *,
+    call: str,
+    places: str,
+    step: int,
+    seconds: float,
+    environ: Mapping[str, str],
+) -> Killed:
+    """Make calls, killing each *step*-th at its place (see `killed_calls`), and look at the outbox.
 
-    *environ* is added to this process's: it names MLflow and the store.
+    Each may take *seconds*: as long, and 20 s more, nobody else sends its payload. *environ* is
+    added to this process's: it names MLflow and the store.
     """
-    command = [sys.executable, "-m", "stack.faults.killed_calls", experiment, str(first), str(step)]
+    command = [sys.executable, "-m", "stack.faults.killed_calls"]
     done = subprocess.run(
-        command,
-        env={**os.environ, **(environ or {})},
+        [*command, call, places, experiment, str(step), str(seconds)],
+        env={**os.environ, **environ},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    return [0, *map(int, done.stdout.split())]
+    numbers = map(int, done.stdout.split())
+    calls = {number: bool(wrote) for number, wrote in zip(numbers, numbers, strict=True)}
+    with closing(open_store(environ["FLOWGAUGE_STORE"], timeout_seconds=_STORE_SECONDS)) as store:
+        notes = [each.reason for each in store.outbox.each_entry(_MOST_ENTRIES)]
+    waiting = [note for note in notes if note != LATE_RUN]
+    # What a flush sends was left by a call for later each time, and is not there any more.
+    deferred = len(calls) if call == "flush" else len(waiting)
+    return Killed(experiment, calls, deferred, waiting.count(SENDING))
 
 
-def settle_all(
-    experiment: str, calls: Sequence[int], *, mlflow_url: str, store_url: str
-) -> Aftermath:
+def settle_all(killed: Killed, *, mlflow_url: str, store_url: str) -> Aftermath:
     """Empty the outbox at *store_url*, once all leases are over, and count what there is."""
-    with closing(open_store(store_url, timeout_seconds=30)) as store:
+    with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
 
         def is_empty() -> bool:
             flush(store, connect(mlflow_url), seconds=20)
             # Looks for a second run are due when all is over.
-            return all(entry.reason == LATE_RUN for entry in store.outbox.entries(10_000))
+            return all(entry.reason == LATE_RUN for entry in store.outbox.each_entry(_MOST_ENTRIES))
 
-        wait_for(is_empty, "the outbox is empty", timeout=240, interval=1)
-        return _look(experiment, calls, mlflow_url, store)
+        wait_for(is_empty, "the outbox is empty", timeout=1800, interval=1)
+        return _look(killed, mlflow_url, store)
 
 
-def _look(experiment: str, calls: Sequence[int], mlflow_url: str, store: Store) -> Aftermath:
+def _look(killed: Killed, mlflow_url: str, store: Store) -> Aftermath:
     client = MlflowClient(mlflow_url)
-    found = client.get_experiment_by_name(experiment)
+    found = client.get_experiment_by_name(killed.experiment)
     runs = client.search_runs([found.experiment_id], max_results=50_000) if found else []
     finished = [run for run in runs if run.info.status == "FINISHED"]
     # Outside Airflow all calls are of one pair, whose names are empty.
     (pair,) = store.counts.totals("dag_id", "task_id")
     return Aftermath(
-        calls=calls,
+        killed=killed,
         runs=Counter(int(run.data.params["call"]) for run in finished),
         unfinished=len(runs) - len(finished),
         logs=pair.of(DAG_LOGS) or 0,

@@ -1,21 +1,23 @@
 """The promise of the log call, put to the test: the task is killed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from stack.faults.kills import kill_log_calls, settle_all
+from stack.faults.dying import dying
+from stack.faults.kills import kill_calls, settle_all
 from stack.postgres import postgres
 from stack.redis import redis_server
 from tests.airflow.conftest import Surroundings
 
 pytestmark = [pytest.mark.whole_system(seconds=100), pytest.mark.timeout(600)]
 
-_NOBODY = "http://127.0.0.1:9"
-# Of 1,500 lines; `make faults` takes each, and each store both ways.
-_STEP = 53
+# With the 20 s that its lease is longer, more than all take that are killed here: `make faults`
+# kills at each line and system call, and other calls too.
+_CALL_SECONDS = 10.0
 
 
 @contextmanager
@@ -32,22 +34,31 @@ def _store(kind: str, folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("store", "mlflow_is_up"), [("sqlite", True), ("redis", False), ("postgresql", True)]
+    ("store", "state", "places", "step"),
+    [
+        ("sqlite", "dying", "lines", 79),
+        ("redis", "up", "system calls", 11),
+        ("postgresql", "up", "lines", 79),
+    ],
 )
 def test_a_killed_log_call_loses_and_doubles_nothing(
-    surroundings: Surroundings, store: str, mlflow_is_up: bool
+    surroundings: Surroundings, store: str, state: str, places: str, step: int
 ) -> None:
     """Killed once its payload is written down, a call is one finished run, and counted so."""
-    uri = surroundings.mlflow_url if mlflow_is_up else _NOBODY
-    with _store(store, surroundings.folder) as store_url:
-        environ = {"FLOWGAUGE_STORE": store_url, "MLFLOW_TRACKING_URI": uri}
-        calls = kill_log_calls(surroundings.experiment, step=_STEP, environ=environ)
-        aftermath = settle_all(
-            surroundings.experiment, calls, mlflow_url=surroundings.mlflow_url, store_url=store_url
+    with _store(store, surroundings.folder) as store_url, ExitStack() as parts:
+        port = urlsplit(surroundings.mlflow_url).port
+        assert port
+        uri = surroundings.mlflow_url if state == "up" else parts.enter_context(dying(port))
+        killed = kill_calls(
+            surroundings.experiment,
+            call="now",
+            places=places,
+            step=step,
+            seconds=_CALL_SECONDS,
+            environ={"FLOWGAUGE_STORE": store_url, "MLFLOW_TRACKING_URI": uri},
         )
-    # Before it is written down it is only read; enough are killed afterwards.
-    assert len(calls) - len(aftermath.early) > 10
+        aftermath = settle_all(killed, mlflow_url=surroundings.mlflow_url, store_url=store_url)
+    assert aftermath.early
     assert (aftermath.lost, aftermath.doubled, aftermath.unfinished) == ([], [], 0)
-    assert aftermath.logs == len(calls) - len(aftermath.early)
-    killed = aftermath.failures["killed"]
-    assert 0 < killed <= aftermath.deferred <= sum(aftermath.failures.values())
+    assert aftermath.miscounted == []
+    assert 5 < killed.sending < aftermath.arrived
