@@ -21,7 +21,7 @@ import pytest
 
 from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
 from flowgauge.store.log_calls import Logged, ended
-from flowgauge.store.sqlite import recover
+from flowgauge.store.sqlite import at_fork, recover
 from flowgauge.store.sqlite.file import SqliteFile
 from stack.exporter import exporter
 from stack.process import LOOPBACK, wait_for
@@ -297,6 +297,52 @@ def test_children_forked_while_a_thread_logs_lose_nothing(folder: Path) -> None:
     assert [child.exitcode for child in children] == [0] * 40
     assert _rows(store) == logged + 40 * 5
     store.close()
+
+
+def test_a_fork_does_not_wait_for_a_disk_that_hangs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child forked meanwhile says so and leaves the file alone; its parent goes on with it."""
+    monkeypatch.setattr(at_fork, "_GRACE_SECONDS", 0.1)
+    path = folder / "s.db"
+    file = SqliteFile(path, timeout_seconds=1)
+    file.write(lambda db: db.execute("CREATE TABLE noted (x)"))
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def hang(db: sqlite3.Connection) -> None:
+        begun.set()
+        goes_on.wait()
+        note(db)
+
+    def note(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO noted VALUES (1)")
+
+    def noted() -> int:
+        (number,) = file.read(lambda db: db.execute("SELECT COUNT(*) FROM noted").fetchone())
+        return int(number)
+
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(file.write, hang)
+        begun.wait()
+        ours, childs = _FORK.Pipe()
+
+        def child() -> None:
+            try:
+                file.read(lambda _: None)
+            except StoreUnavailableError as error:
+                childs.send(str(error))
+
+        (process,) = _forked(1, child)
+        assert "forked while the disk of the store hung" in ours.recv()
+        process.join()
+        assert process.exitcode == 0
+        with pytest.raises(StoreUnavailableError, match="did not answer"):
+            hanging.result()
+        goes_on.set()
+    wait_for(lambda: noted() == 1, "the step has ended")
+    (process,) = _forked(1, lambda: file.write(note))
+    process.join()
+    assert noted() == 2
 
 
 def test_a_child_does_not_rely_on_its_parents_locks(folder: Path) -> None:

@@ -267,7 +267,7 @@ class SqliteFile:
         log = self._place.log_state()
         try:
             deadline = time.monotonic() + self._timeout
-            with within_sqlite():
+            with within_sqlite(deadline):
                 yield deadline
         except (sqlite3.Error, OSError) as error:
             # One that hangs within its transaction keeps the file busy too, for ever.
