@@ -27,12 +27,15 @@ from stack.postgres import postgres
 from stack.process import LOOPBACK, python_tool
 from stack.redis import redis_server
 
+__all__ = ["ENGINES", "Fill", "listed"]
+
 _FEW, _MANY, _SIZE = 10, 100_000, 1000
 _ROUNDS = 3
 _TIMES = {"list": 3, "scrape": 5, "log call": 100, "claim": 100}
 _ROW = "| {} | {} | {} | {} | {:.2f} |"
 
-Fill = Callable[[str, int, int], None]
+Fill = Callable[[str, int, str], None]
+"""Lets the outbox at a URL hold so many entries of a body."""
 
 
 @contextmanager
@@ -52,10 +55,12 @@ def _postgresql(folder: Path) -> Iterator[tuple[str, Fill]]:
         yield server.url, postgres_outbox
 
 
-_ENGINES = {"sqlite": _sqlite, "redis": _redis, "postgresql": _postgresql}
+ENGINES = {"sqlite": _sqlite, "redis": _redis, "postgresql": _postgresql}
+"""What runs each, and fills its outbox."""
 
 
-def _listed() -> str:
+def listed() -> str:
+    """Return what `flowgauge outbox list` says."""
     command = [python_tool("flowgauge"), "outbox", "list", "--limit", str(_FEW)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -86,18 +91,18 @@ def _measure(folder: Path, url: str, fill: Fill) -> tuple[Mapping[int, Mapping[s
     ):
         store.init()
         steps: Mapping[str, Callable[[], object]] = {
-            "list": _listed,
+            "list": listed,
             "scrape": lambda: client.get("/metrics").raise_for_status(),
             "log call": lambda: log_with_mlflow({"rows": 1}, delivery="later"),
             "claim": lambda: _claim(store),
         }
         for _ in range(_ROUNDS):
             for number, taken in seen.items():
-                fill(url, number, _SIZE)
+                fill(url, number, "x" * _SIZE)
                 for name, step in steps.items():
                     step()
                     taken[name].append(_timed(_TIMES[name], step))
-        outlook = next(line for line in _listed().splitlines() if " wait; " in line)
+        outlook = next(line for line in listed().splitlines() if " wait; " in line)
     medians = {
         number: {name: statistics.median(each) for name, each in taken.items()}
         for number, taken in seen.items()
@@ -107,12 +112,12 @@ def _measure(folder: Path, url: str, fill: Fill) -> tuple[Mapping[int, Mapping[s
 
 def main() -> None:
     """Print the table of the engines named, or of all."""
-    for name in sys.argv[1:] or _ENGINES:
+    for name in sys.argv[1:] or ENGINES:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             folder.chmod(0o755)
             os.environ["AIRFLOW_HOME"] = place
-            with _ENGINES[name](folder) as (url, fill):
+            with ENGINES[name](folder) as (url, fill):
                 medians, outlook = _measure(folder, url, fill)
         for step in _TIMES:
             few, many = medians[_FEW][step] * 1e3, medians[_MANY][step] * 1e3

@@ -66,14 +66,14 @@ def _sqlite_owners(url: str) -> None:
             db.executemany(f"INSERT INTO counts VALUES ({number}, ?, ?)", rows)
 
 
-def sqlite_outbox(url: str, number: int, size: int) -> None:
-    """Let the outbox hold *number* entries of *size* bytes, and nothing else."""
+def sqlite_outbox(url: str, number: int, body: str) -> None:
+    """Let the outbox hold *number* entries of that *body*, and nothing else; ID is their own."""
     with _sqlite(url) as db:
         db.execute("DELETE FROM outbox")
         db.executemany(
             "INSERT INTO outbox (entry_id, dag_id, task_id, body, reason, created)"
             " VALUES (?, 'etl', 'load', ?, 'unreachable', ?)",
-            ((f"e{n}", "x" * size, 1.7e9 + n) for n in range(number)),
+            ((f"e{n}", body.replace("ID", f"e{n}"), 1.7e9 + n) for n in range(number)),
         )
 
 
@@ -95,8 +95,8 @@ def _redis_owners(url: str) -> None:
     pipe.execute()
 
 
-def redis_outbox(url: str, number: int, size: int) -> None:
-    """Let the outbox hold *number* entries of *size* bytes, and nothing else."""
+def redis_outbox(url: str, number: int, body: str) -> None:
+    """See `sqlite_outbox`."""
     client: Any = redis.Redis.from_url(url)
     client.eval("redis.call('DEL', unpack(KEYS))", 3, *_redis_lists())
     at_once = 1000
@@ -104,7 +104,8 @@ def redis_outbox(url: str, number: int, size: int) -> None:
         client.eval(
             "for n = ARGV[1], ARGV[1] + ARGV[2] - 1 do"
             f" redis.call('HSET', '{_PREFIX}entry:e' .. n, 'pair', '[\"etl\",\"load\"]', 'body',"
-            " string.rep('x', ARGV[3]), 'created_us', 1.7e15 + n, 'reason', 'away', 'place', n)"
+            " string.gsub(ARGV[3], 'ID', 'e' .. n), 'created_us', 1.7e15 + n, 'reason', 'away',"
+            " 'place', n)"
             " redis.call('ZADD', KEYS[1], 1.7e15 + n, 'e' .. n)"
             " redis.call('ZADD', KEYS[2], n, 'e' .. n) end"
             " redis.call('SET', KEYS[3], ARGV[1] + ARGV[2])",
@@ -112,7 +113,7 @@ def redis_outbox(url: str, number: int, size: int) -> None:
             *_redis_lists(),
             first,
             at_once,
-            size,
+            body,
         )
 
 
@@ -134,16 +135,19 @@ def _postgres_owners(url: str) -> None:
                     copy.write_row((ids[kind, place], *row))
 
 
-def postgres_outbox(url: str, number: int, size: int) -> None:
-    """Let the outbox hold *number* entries of *size* bytes, and nothing else."""
+def postgres_outbox(url: str, number: int, body: str) -> None:
+    """See `sqlite_outbox`."""
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("TRUNCATE flowgauge.outbox")
         db.execute(
             "INSERT INTO flowgauge.outbox (entry_id, dag_id, task_id, body, reason, created_us)"
-            " SELECT 'e' || n, 'etl', 'load', repeat('x', %s), 'unreachable', 1700000000000000 + n"
+            " SELECT 'e' || n, 'etl', 'load', replace(%s, 'ID', 'e' || n), 'unreachable',"
+            " 1700000000000000 + n"
             " FROM generate_series(1, %s) AS n",
-            [size, number],
+            [body, number],
         )
+        db.execute("DELETE FROM flowgauge.outbox_sizes")
+        db.execute("INSERT INTO flowgauge.outbox_sizes VALUES (-1, %s, 0)", [number])
         # What autovacuum does within a minute.
         db.execute("VACUUM ANALYZE flowgauge.outbox")
 
@@ -233,7 +237,7 @@ def _measure(
     folder: Path,
     url: str,
     fill_owners: Callable[[str], None],
-    fill_outbox: Callable[[str, int, int], None],
+    fill_outbox: Callable[[str, int, str], None],
 ) -> None:
     with closing(open_store(url, timeout_seconds=60)) as store:
         store.init()
@@ -242,9 +246,9 @@ def _measure(
             store.windows.acquire(f"key {number}", "t", 10, 600, 0)
         longest = _longest_in_redis(url) if kind == "redis" else lambda: "-"
         scrape = f"{_scrape(folder, url)} | {longest()}"
-        fill_outbox(url, *_SMALL)
+        fill_outbox(url, _SMALL[0], "x" * _SMALL[1])
         work = _at_work(store)
-        fill_outbox(url, *_LARGE)
+        fill_outbox(url, _LARGE[0], "x" * _LARGE[1])
         longest = _longest_in_redis(url) if kind == "redis" else lambda: "-"
         listed = f"{_listed(url, _LARGE[0])} | {longest()}"
     print(json.dumps({"store": kind, "load": os.getloadavg()[0]}))

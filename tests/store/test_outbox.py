@@ -258,6 +258,23 @@ def test_a_dropped_entry_is_gone_uncounted(store: Store) -> None:
     assert pairs(store)[0].logs == 0
 
 
+def test_how_full_it_is_is_exact_for_many_too(store: Store) -> None:
+    """Through each step that takes an entry in, aside, back or out, whatever it does it to."""
+    names = [f"e{number}" for number in range(250)]
+    _put(store, *names, *names[:5])
+    for name in (*names[:120], *names[:5]):
+        store.outbox.set_aside(name, "rejected", "no")
+    assert (store.outbox.state().entries, store.outbox.state().poison) == (130, 120)
+    for name in (*names[:3], *names[120:126], "unknown"):
+        store.outbox.settle(name)
+    store.outbox.retry(*names[:10])
+    store.outbox.drop(*names[10:14], *names[-6:])
+    store.outbox.claim(Lease("me", _LONG), 1)
+    assert (store.outbox.state().entries, store.outbox.state().poison) == (125, 106)
+    store.outbox.retry()
+    assert (store.outbox.state().entries, store.outbox.state().poison) == (231, 0)
+
+
 def test_an_entry_put_in_under_a_lease_is_its_owners(store: Store) -> None:
     """Nobody else claims it; its owner may release it, which frees it and counts once."""
     entry = NewEntry("a", "etl", "load", "{}")

@@ -73,6 +73,17 @@ CREATE INDEX IF NOT EXISTS outbox_waiting_by_age ON outbox (created_us) WHERE po
 CREATE INDEX IF NOT EXISTS outbox_aside_by_age ON outbox (created_us) WHERE poison IS NOT NULL;
 CREATE INDEX IF NOT EXISTS outbox_leased ON outbox (leased_us) WHERE leased_us > 0;
 
+-- How many entries wait and are set aside, in shares that are added up: whoever changes one holds up
+-- those who change the same.
+CREATE TABLE IF NOT EXISTS outbox_sizes (
+  share bigint PRIMARY KEY,
+  waiting bigint NOT NULL,
+  aside bigint NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO outbox_sizes
+  SELECT -1, count(*) FILTER (WHERE poison IS NULL), count(poison) FROM outbox
+  WHERE NOT EXISTS (SELECT FROM outbox_sizes);
+
 CREATE OR REPLACE FUNCTION schema_version() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
 
 CREATE OR REPLACE FUNCTION now_us() RETURNS bigint LANGUAGE sql AS
@@ -335,6 +346,14 @@ CREATE OR REPLACE FUNCTION end_of_the_line() RETURNS bigint
 LANGUAGE sql SET search_path = flowgauge, pg_temp AS
   $$ SELECT nextval(pg_get_serial_sequence('outbox', 'place')) $$;
 
+-- Is called before anything is counted, so that nobody waits in a circle.
+CREATE OR REPLACE FUNCTION grow_outbox(more_waiting bigint, more_aside bigint) RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO outbox_sizes AS known VALUES (pg_backend_pid() % 16, more_waiting, more_aside)
+    ON CONFLICT (share) DO UPDATE
+    SET waiting = known.waiting + more_waiting, aside = known.aside + more_aside
+$$;
+
 CREATE OR REPLACE FUNCTION put(
   the_id text, the_dag text, the_task text, the_body text, the_reason text,
   the_owner text, length_us bigint, if_lapsed jsonb, counts jsonb
@@ -350,6 +369,7 @@ BEGIN
       CASE WHEN length_us > 0 THEN now + length_us ELSE 0 END, length_us, nullif(if_lapsed, '[]'))
     ON CONFLICT (entry_id) DO NOTHING;
   IF FOUND THEN
+    PERFORM grow_outbox(1, 0);
     PERFORM add_up(counts);
   END IF;
 END $$;
@@ -391,9 +411,12 @@ $$;
 
 CREATE OR REPLACE FUNCTION settle(the_id text, counts jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+DECLARE
+  was_aside integer;
 BEGIN
-  DELETE FROM outbox WHERE entry_id = the_id;
+  DELETE FROM outbox WHERE entry_id = the_id RETURNING (poison IS NOT NULL)::integer INTO was_aside;
   IF FOUND THEN
+    PERFORM grow_outbox(was_aside - 1, -was_aside);
     PERFORM add_up(counts);
   END IF;
 END $$;
@@ -415,6 +438,7 @@ BEGIN
   UPDATE outbox SET poison = detail, lapsed = NULL, attempts = attempts + 1, reason = the_reason
     WHERE entry_id = the_id AND poison IS NULL;
   IF FOUND THEN
+    PERFORM grow_outbox(-1, 1);
     PERFORM add_up(counts);
   END IF;
 END $$;
@@ -437,16 +461,25 @@ BEGIN
       put_back := put_back || to_jsonb(each);
     END IF;
   END LOOP;
+  PERFORM grow_outbox(jsonb_array_length(put_back), -jsonb_array_length(put_back));
   RETURN put_back;
 END $$;
 
 -- Returns the ids of the entries that were there.
 CREATE OR REPLACE FUNCTION drop(ids jsonb) RETURNS json
-LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+DECLARE
+  dropped json;
+  waited bigint;
+  aside bigint;
+BEGIN
   WITH asked AS (SELECT * FROM jsonb_array_elements_text(ids) WITH ORDINALITY AS _ (id, nth)),
-    gone AS (DELETE FROM outbox USING asked WHERE entry_id = id RETURNING id, nth)
-  SELECT coalesce(json_agg(id ORDER BY nth), '[]') FROM gone
-$$;
+    gone AS (DELETE FROM outbox USING asked WHERE entry_id = id RETURNING id, nth, poison)
+  SELECT coalesce(json_agg(id ORDER BY nth), '[]'), count(*) FILTER (WHERE poison IS NULL),
+    count(poison) INTO dropped, waited, aside FROM gone;
+  PERFORM grow_outbox(-waited, -aside);
+  RETURN dropped;
+END $$;
 
 -- Returns where the oldest entries beyond a cursor end, and these.
 CREATE OR REPLACE FUNCTION entries(cursor text, most bigint) RETURNS json
@@ -463,11 +496,27 @@ LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
   ) AS oldest
 $$;
 
--- Returns how many entries wait, how many are set aside, and when the oldest of those waiting came.
+-- Returns how many entries wait, how many are set aside, and when the oldest of those waiting came. A
+-- few are counted: it takes no longer than to add up.
 CREATE OR REPLACE FUNCTION outbox_state() RETURNS json
-LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
-  SELECT json_build_array(
-    (SELECT count(*) FROM outbox WHERE poison IS NULL),
-    (SELECT count(*) FROM outbox WHERE poison IS NOT NULL),
-    (SELECT min(created_us) FROM outbox WHERE poison IS NULL))
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
+DECLARE
+  few CONSTANT bigint := 100;
+  waiting bigint;
+  aside bigint;
+BEGIN
+  SELECT count(*) INTO waiting FROM (
+    SELECT FROM outbox WHERE poison IS NULL ORDER BY created_us LIMIT few
+  ) AS _;
+  SELECT count(*) INTO aside FROM (
+    SELECT FROM outbox WHERE poison IS NOT NULL ORDER BY created_us LIMIT few
+  ) AS _;
+  IF waiting = few THEN
+    SELECT sum(sizes.waiting) INTO waiting FROM outbox_sizes AS sizes;
+  END IF;
+  IF aside = few THEN
+    SELECT sum(sizes.aside) INTO aside FROM outbox_sizes AS sizes;
+  END IF;
+  RETURN json_build_array(waiting, aside,
+    (SELECT min(created_us) FROM outbox WHERE poison IS NULL));
+END $$;
