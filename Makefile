@@ -68,7 +68,7 @@ coverage: $(VENV)/.ready ## say which lines the fast tests run; TESTS=tests/stor
 	    $(or $(TESTS),-k 'not redis and not postgresql' $(FAST))
 
 .PHONY: faults
-faults: setup ## kill log calls at every line of theirs: nothing may be lost or doubled
+faults: setup ## kill log calls at every line and system call: nothing may be lost or doubled; ARGS='--step 7'
 	@$(BIN)/python -m stack.faults $(ARGS)
 
 .PHONY: differential
@@ -176,7 +176,7 @@ render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is dep
 
 .PHONY: bench
 bench: setup ## measure what flowgauge costs, beside its peers (an hour)
-	@for benchmark in log_call walk budget backlog rate_limit_acquire rate_limit_fleet rate_limit_crowd scrape mlflow_load \
+	@for benchmark in log_call walk budget backlog emptying rate_limit_acquire rate_limit_fleet rate_limit_crowd scrape mlflow_load \
 	    store_scale store_load \
 	    redis_held fail_over server_app attribution airflow_start; do \
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done

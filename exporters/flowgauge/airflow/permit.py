@@ -7,7 +7,7 @@ from dataclasses import replace
 from flowgauge.airflow.rate_limiter import RateLimit
 from flowgauge.store.store import Store
 
-__all__ = ["permit_interval", "wait_for_permit"]
+__all__ = ["permit_interval", "seen_interval", "wait_for_permit"]
 
 _LIMIT = RateLimit("mlflow_api", max_calls=20, window_seconds=60)
 
@@ -26,3 +26,11 @@ def permit_interval(store: Store) -> float:
             return state.window_seconds / state.max_calls
     limit = _LIMIT.as_configured()
     return limit.window_seconds / limit.max_calls
+
+
+def seen_interval(store: Store) -> float | None:
+    """Return the seconds between two payloads in the limit's last window; None if none was sent."""
+    for state in store.windows.states():
+        if state.key == _LIMIT.key and state.window_calls:
+            return state.window_seconds / state.window_calls
+    return None

@@ -1,5 +1,6 @@
 """Emptying the outbox, whether or not anybody logs."""
 
+import time
 from collections.abc import Callable
 from threading import Event
 from typing import Protocol
@@ -20,6 +21,8 @@ _IDLE_SECONDS = 1.0
 _SEND_SECONDS = 10.0
 _PROBE_SECONDS = 5.0
 _SPOOL_SECONDS = 1.0
+# Between two looks at how full outbox and spool are, which takes longer the fuller they are.
+_LOOK_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -63,6 +66,7 @@ class Relay:
         self._stop = stop
         self._away = False
         self._pause = _IDLE_SECONDS
+        self._looked = -_LOOK_SECONDS
         self._refusals = Refusals()
         self._complaint = Complaint("Sending what the outbox holds")
 
@@ -87,10 +91,15 @@ class Relay:
         self._pause = _IDLE_SECONDS
         return pause
 
-    def _attempt(self) -> float:
+    def _look(self) -> None:
         self._observer.saw_spool(spool_state())
         drain_spool(self._store, seconds=_SPOOL_SECONDS)
         self._observer.saw(self._store.outbox.state())
+        self._looked = time.monotonic()
+
+    def _attempt(self) -> float:
+        if time.monotonic() - self._looked >= _LOOK_SECONDS:
+            self._look()
         connection = self._connect()
         if self._away:
             connection.probe(_PROBE_SECONDS)

@@ -15,7 +15,7 @@ import click
 
 from flowgauge.airflow.connection import connect
 from flowgauge.airflow.outbox import flush
-from flowgauge.airflow.permit import permit_interval
+from flowgauge.airflow.permit import permit_interval, seen_interval
 from flowgauge.airflow.spool import spool_state
 from flowgauge.cli.options import Finite
 from flowgauge.cli.table import as_duration, as_table
@@ -32,6 +32,8 @@ __all__ = ["outbox"]
 _STORE_SECONDS = 5.0
 _HEADER = ("ID", "DAG", "TASK", "SINCE", "AGE", "ATTEMPTS", "REASON", "SENT IN", "SET ASIDE")
 _WATCH_SECONDS = 2.0
+# A relay takes longer for one: a limit that is wider does not say when the last is sent.
+_RELAY_SECONDS = 0.05
 
 _store_option = click.option("--store", "store", help="Store URL; default: FLOWGAUGE_STORE.")
 _output_option = click.option(
@@ -196,7 +198,7 @@ def _as_json(entries: Iterable[OutboxEntry], *, bodies: bool) -> Iterator[str]:
 def _for_people(store: Store, asked: Asked, limit: int) -> str:
     state = store.outbox.state()
     now = datetime.now(UTC)
-    interval = permit_interval(store)
+    interval, why = _pace(store)
     waiting = count(1)
     rows = [
         _row(entry, now, None if entry.poison else next(waiting) * interval)
@@ -206,7 +208,7 @@ def _for_people(store: Store, asked: Asked, limit: int) -> str:
         [
             asked.sentence,
             as_table(_HEADER, rows) if rows else "the outbox is empty",
-            *_outlook(state, interval),
+            *_outlook(state, interval, why),
             *_spooled(),
         ]
     )
@@ -227,12 +229,19 @@ def _row(entry: OutboxEntry, now: datetime, seconds: float | None) -> tuple[str,
     )
 
 
-def _outlook(state: OutboxState, interval: float) -> Iterator[str]:
+def _pace(store: Store) -> tuple[float, str]:
+    """Return the seconds between two payloads, and what says so."""
+    interval = permit_interval(store)
+    if interval < _RELAY_SECONDS and (seen := seen_interval(store)):
+        return max(seen, interval), "as of late, below the rate limit"
+    return interval, "which is the rate limit"
+
+
+def _outlook(state: OutboxState, interval: float, why: str) -> Iterator[str]:
     if state.entries:
         yield (
-            f"{state.entries} wait; at {60 / interval:g} a minute, which is the rate limit, the "
-            f"last is sent in {as_duration(state.entries * interval)}: if MLflow takes them and "
-            "a relay runs"
+            f"{state.entries} wait; at {60 / interval:g} a minute, {why}, the last is sent in"
+            f" {as_duration(state.entries * interval)}: if MLflow takes them and a relay runs"
         )
     if state.poison:
         yield f"{state.poison} set aside: sent only after `flowgauge outbox retry`"
