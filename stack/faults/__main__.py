@@ -37,7 +37,8 @@ _NO_LIMIT = '{"mlflow_api": {"max_calls": 1000000, "window_seconds": 1}}'
 _CALL_SECONDS = {"lines": 600.0, "imports": 200.0, "system calls": 200.0}
 # A process that loads flowgauge has thousands of lines more, all before anything is written down.
 _OF_IMPORTS = 10
-_WORKERS = 2
+# Each waits half of its time for MLflow.
+_WORKERS = 3
 
 # A call for later asks no MLflow; a flush that finds none sends nothing.
 _STATES = {"now": ("up", "down", "dying"), "later": ("up",), "flush": ("up", "dying")}
@@ -123,7 +124,7 @@ def main(
             FLOWGAUGE_RATE_LIMITS=_NO_LIMIT,
             MLFLOW_TRACKING_URI=_NOBODY,
         )
-        mlflow = parts.enter_context(mlflow_server(folder / "mlflow")).url
+        mlflow = parts.enter_context(mlflow_server(folder / "mlflow", workers=2)).url
         port = urlsplit(mlflow).port
         assert port
         states = {"up": mlflow, "down": _NOBODY, "dying": parts.enter_context(dying(port))}
