@@ -3,7 +3,8 @@
     python -m benchmarks.budget [--budget SECONDS] [ROW...]
 
 Each row is one trouble. Every call is given the same budget, in a process of its own for each kind
-of call: the first call of the process, and the next ones. Prints the longest of them.
+of call: the first call of the process, and the next ones. Prints the longest of them, and in
+brackets, where that is less, the longest without the time for which others had the processor.
 """
 
 import os
@@ -71,21 +72,33 @@ _ROWS = [
 
 @dataclass
 class _Held:
-    """What was seen of one process: its longest call, and by how many MB it grew."""
+    """What was seen of one process: its longest call, and by how many MB it grew.
+
+    `undisturbed` is the longest but for the time for which others had the processor.
+    """
 
     seconds: float = 0.0
+    undisturbed: float = 0.0
     megabytes: int = 0
-    begun: dict[int, float] = field(default_factory=dict)
+    begun: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def note(self, line: str, at: float) -> None:
         """Take in a mark of the process's."""
-        word, _, number = line.partition(" ")
-        if word == "begin":
-            self.begun[int(number)] = at
-        elif word == "end":
-            self.seconds = max(self.seconds, at - self.begun.pop(int(number)))
-        elif word == "memory":
-            self.megabytes = int(number)
+        # MLflow prints too.
+        match line.split():
+            case ["begin", number, waited]:
+                self.begun[int(number)] = at, float(waited)
+            case ["end", number, waited]:
+                began, before = self.begun.pop(int(number))
+                self.seconds = max(self.seconds, at - began)
+                self.undisturbed = max(self.undisturbed, at - began - (float(waited) - before))
+            case ["memory", number, _]:
+                self.megabytes = int(number)
+
+    def __str__(self) -> str:
+        """Return what the table has of it."""
+        wall, own = f"{self.seconds:.1f} s", f"{self.undisturbed:.1f} s"
+        return wall if wall == own else f"{wall} ({own})"
 
 
 def _hold(parts: Parts, row: _Row, way: str, budget: float) -> _Held:
@@ -104,7 +117,7 @@ def _hold(parts: Parts, row: _Row, way: str, budget: float) -> _Held:
             for line in process.stdout:
                 held.note(line, time.monotonic())
     if row.manner == "exit":
-        held.note("end 0", time.monotonic())
+        held.note("end 0 0", time.monotonic())
     if process.returncode or held.begun:
         raise SystemExit(f"{row.what}, {way}: ended with {process.returncode} in {held.begun}")
     return held
@@ -118,7 +131,7 @@ def _measure(parts: Parts, row: _Row, budget: float) -> str:
             continue
         held = _hold(parts, row, way, budget)
         memory = f", {held.megabytes} MB" if row.trouble == "mlflow_huge" else ""
-        cells.append(f"{held.seconds:.1f} s{memory}")
+        cells.append(f"{held}{memory}")
     return _ROW.format(row.what, " | ".join(cells))
 
 

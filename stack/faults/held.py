@@ -1,8 +1,9 @@
 """A task that logs while something is wrong around it, and marks begin and end of each call.
 
-`python -m stack.faults.held WAY MANNER SECONDS CALLS [TROUBLE...]` writes `begin N` and `end N`,
-for whoever measures from outside, and last `memory N`, by how many MB it grew. WAY is what is
-called, MANNER how, TROUBLE what has to be wrong within the process.
+`python -m stack.faults.held WAY MANNER SECONDS CALLS [TROUBLE...]` writes `begin N WAITED` and
+`end N WAITED`, for whoever measures from outside, and last `memory N`, by how many MB it grew. WAY
+is what is called, MANNER how, TROUBLE what has to be wrong within the process. WAITED is for how
+many seconds the thread was ready and others had the processor, until then.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM, create_server, socket, socketpair
 from typing import Any
 
@@ -59,15 +61,20 @@ WAYS: dict[str, Callable[[float], None]] = {
 }
 
 
-def _mark(word: str, number: int) -> None:
+def _mark(word: str, number: int, waited: float = 0.0) -> None:
     # In one piece, also from many threads and processes.
-    os.write(1, f"{word} {number}\n".encode())
+    os.write(1, f"{word} {number} {waited}\n".encode())
+
+
+def _waited() -> float:
+    # https://docs.kernel.org/scheduler/sched-stats.html: nanoseconds that it ran, and waited.
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 def _marked(call: Callable[[], None], number: int) -> None:
-    _mark("begin", number)
+    _mark("begin", number, _waited())
     call()
-    _mark("end", number)
+    _mark("end", number, _waited())
 
 
 def _one_by_one(call: Callable[[], None], calls: int) -> None:
@@ -119,11 +126,12 @@ def _in_forks(call: Callable[[], None], calls: int) -> None:
         thread.start()
     children = []
     for number in range(_CHILDREN * calls):
+        # A child's own begins with it.
         _mark("begin", number)
         child = os.fork()
         if child == 0:
             call()
-            _mark("end", number)
+            _mark("end", number, _waited())
             os._exit(0)
         children.append(child)
     for child in children:
