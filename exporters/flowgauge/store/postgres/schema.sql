@@ -82,7 +82,7 @@ CREATE TABLE IF NOT EXISTS outbox_sizes (
 ) WITH (fillfactor = 10);
 INSERT INTO outbox_sizes
   SELECT -1, count(*) FILTER (WHERE poison IS NULL), count(poison) FROM outbox
-  WHERE NOT EXISTS (SELECT FROM outbox_sizes);
+  ON CONFLICT (share) DO NOTHING;
 
 CREATE OR REPLACE FUNCTION schema_version() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
 
