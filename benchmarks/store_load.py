@@ -2,9 +2,11 @@
 
     python -m benchmarks.store_load
 
-100 keys, each called 20 times a minute, for 30 s: from one process that keeps its connection, and
-from a new connection for each call, as short tasks make them. The same again with a log call for
-each call. Given is the processor time of all processes of the server, as a share of one processor.
+100 keys, each called 20 times a minute, which is their limit, for 30 s: from one process that keeps
+its connection, and from a new connection for each call, as short tasks make them. The same again
+with a log call for each call, and with no more than `SELECT 1`, which says what any use of a
+PostgreSQL costs at this pace. Given is the processor time of all processes of the server, as a
+share of one processor, and for kept connections the WAL that is written for a call.
 """
 
 import itertools
@@ -15,19 +17,23 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
+import psycopg
 
 from flowgauge.store import Store, open_store
 from flowgauge.store.log_calls import Logged, ended
 from stack.postgres import Postgres, postgres
 
 _KEYS, _CALLS_A_MINUTE, _SECONDS = 100, 20, 30
+# Some less than between two calls of a key: a window is full, and nobody waits.
+_WINDOW_SECONDS = 58
 _CALLS_A_SECOND = _KEYS * _CALLS_A_MINUTE / 60
 _TICKETS = itertools.count()
 
 
 def _acquire(store: Store) -> None:
     number = next(_TICKETS)
-    store.windows.acquire(f"key {number % _KEYS}", str(number), _CALLS_A_MINUTE, 60, 0)
+    key = f"key {number % _KEYS}"
+    store.windows.acquire(key, str(number), _CALLS_A_MINUTE, _WINDOW_SECONDS, 0)
 
 
 def _acquire_and_log(store: Store) -> None:
@@ -35,10 +41,10 @@ def _acquire_and_log(store: Store) -> None:
     store.counts.add(*ended(Logged(f"dag{next(_TICKETS) % _KEYS}", "task", 0.3, rows=7)))
 
 
-def _share(server: Postgres, work: Callable[[], None]) -> float:
+def _share(server: Postgres, work: Callable[[], object], seconds: float = _SECONDS) -> float:
     """Return the server's processor time while *work* is done at the fleet's pace."""
     began, used = time.monotonic(), _cpu_seconds(server)
-    for number in range(round(_SECONDS * _CALLS_A_SECOND)):
+    for number in range(round(seconds * _CALLS_A_SECOND)):
         time.sleep(max(began + number / _CALLS_A_SECOND - time.monotonic(), 0))
         work()
     return (_cpu_seconds(server) - used) / (time.monotonic() - began)
@@ -63,14 +69,22 @@ def _cpu_seconds(server: Postgres) -> float:
     return used + sum(found.cpu_times()[:4])
 
 
+def _wal_bytes(control: psycopg.Connection) -> int:
+    row = control.execute("SELECT pg_current_wal_lsn() - '0/0'").fetchone()
+    assert row
+    return int(row[0])
+
+
 def main() -> None:
     """Print the table."""
-    print("| 33 times a second | kept connection | a connection each |\n|---|--:|--:|")
+    print("| 33 times a second | kept connection | WAL a call | a connection each |")
+    print("|---|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
         with (
             postgres(folder / "postgres") as server,
+            psycopg.connect(server.url, autocommit=True, prepare_threshold=None) as control,
             closing(open_store(server.url, timeout_seconds=30)) as kept,
         ):
             kept.init()
@@ -79,15 +93,21 @@ def main() -> None:
                 with closing(open_store(server.url, timeout_seconds=30)) as store:
                     work(store)
 
+            def connect() -> None:
+                psycopg.connect(server.url).close()
+
+            shares = [_share(server, lambda: control.execute("SELECT 1")), _share(server, connect)]
+            print(f"| `SELECT 1`; no more than to connect | {shares[0]:.2%} | | {shares[1]:.1%} |")
+            _share(server, lambda: _acquire(kept), _WINDOW_SECONDS)
             for title, work in (
                 ("rate limit", _acquire),
                 ("rate limit and log call", _acquire_and_log),
             ):
-                shares = [
-                    _share(server, lambda work=work: work(kept)),  # type: ignore[misc]
-                    _share(server, lambda work=work: anew(work)),  # type: ignore[misc]
-                ]
-                cells = " | ".join(f"{share:.1%}" for share in shares)
+                written = _wal_bytes(control)
+                kept_share = _share(server, lambda work=work: work(kept))  # type: ignore[misc]
+                written = (_wal_bytes(control) - written) // round(_SECONDS * _CALLS_A_SECOND)
+                each_share = _share(server, lambda work=work: anew(work))  # type: ignore[misc]
+                cells = f"{kept_share:.2%} | {written} bytes | {each_share:.1%}"
                 print(f"| {title} | {cells} |", flush=True)
 
 

@@ -162,6 +162,9 @@ def _recorded_in_sqlite(job: _Job, grants: dict[str, list[int]]) -> Iterator[Non
         db.executescript(
             "CREATE TABLE recorded (key, granted_us); CREATE TRIGGER recording AFTER INSERT ON"
             " grants BEGIN INSERT INTO recorded VALUES (new.key, new.granted_us); END;"
+            " CREATE TRIGGER moving AFTER UPDATE ON grants BEGIN UPDATE recorded"
+            " SET granted_us = new.granted_us WHERE key = old.key AND granted_us = old.granted_us;"
+            " END;"
         )
     yield
     with closing(sqlite3.connect(path)) as db:
@@ -175,15 +178,19 @@ def _recorded_in_postgres(job: _Job, grants: dict[str, list[int]]) -> Iterator[N
         store.init()
     with _primary(job) as connection:
         connection.execute(
-            "CREATE TABLE recorded (key text, granted_us bigint);"
+            "CREATE TABLE recorded (key text, name bigint, granted_us bigint,"
+            " PRIMARY KEY (key, name));"
             " CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " INSERT INTO public.recorded VALUES (NEW.key, NEW.granted_us); RETURN NULL; END $$;"
-            " CREATE TRIGGER recording AFTER INSERT ON flowgauge.grants FOR EACH ROW"
+            " INSERT INTO public.recorded SELECT NEW.key, NEW.names[last], NEW.granted_us[last]"
+            " FROM cardinality(NEW.names) AS last WHERE last > 0"
+            " ON CONFLICT (key, name) DO UPDATE SET granted_us = excluded.granted_us;"
+            " RETURN NULL; END $$;"
+            " CREATE TRIGGER recording AFTER UPDATE ON flowgauge.windows FOR EACH ROW"
             " EXECUTE FUNCTION record()"
         )
     yield
     with _primary(job) as connection:
-        for key, granted_us in connection.execute("SELECT * FROM recorded"):
+        for key, granted_us in connection.execute("SELECT key, granted_us FROM recorded"):
             grants[key].append(granted_us)
 
 
@@ -193,18 +200,18 @@ def _primary(job: _Job) -> psycopg.Connection:
 
 @contextmanager
 def _recorded_in_redis(job: _Job, grants: dict[str, list[int]]) -> Iterator[None]:
-    seen: set[tuple[str, str, int]] = set()
+    seen: dict[tuple[str, str], int] = {}
     stop = Event()
     sampler = Thread(target=_sample, args=(job, stop, seen))
     sampler.start()
     yield
     stop.set()
     sampler.join()
-    for key, _, granted_us in seen:
+    for (key, _), granted_us in seen.items():
         grants[key].append(granted_us)
 
 
-def _sample(job: _Job, stop: Event, seen: set[tuple[str, str, int]]) -> None:
+def _sample(job: _Job, stop: Event, seen: dict[tuple[str, str], int]) -> None:
     # A grant stays for a whole window: looking several times in each misses none.
     with closing(client_at(job.store_url)) as client:
         last = False
@@ -215,7 +222,7 @@ def _sample(job: _Job, stop: Event, seen: set[tuple[str, str, int]]) -> None:
                 for key in job.keys:
                     grants = f"{{flowgauge}}:grants:{key}"
                     for number, at in client.zrange(grants, 0, -1, withscores=True):
-                        seen.add((key, number, round(at)))
+                        seen[key, number] = round(at)
 
 
 _RECORDERS = {

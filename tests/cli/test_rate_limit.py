@@ -1,6 +1,7 @@
 """`flowgauge rate-limit` shows and resets what tasks fill."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,16 @@ def test_a_store_without_limits_is_no_error(folder: Path) -> None:
     """Nothing in use is said in words, and as an empty list."""
     assert _rate_limit(folder, "show").stdout == "no rate limit is in use\n"
     assert json.loads(_rate_limit(folder, "show", "--output", "json").stdout) == []
+
+
+@pytest.mark.parametrize("command", ["show", "set", "unset", "reset"])
+def test_a_key_of_bytes_that_are_no_text_is_refused(folder: Path, command: str) -> None:
+    """One sentence that repeats it, and nothing is made."""
+    more = ["--max-calls", "3", "--window-seconds", "1"] if command == "set" else []
+    refused = _rate_limit(folder, command, os.fsdecode(b"a\xff"), *more)
+    assert refused.returncode == 2
+    assert refused.stderr == ("flowgauge: the argument b'a\\xff' is no UTF-8: write it so\n")
+    assert not (folder / "store.db").exists()
 
 
 def test_set_holds_for_everybody_until_unset(store: Store, folder: Path) -> None:

@@ -73,6 +73,20 @@ def test_a_long_lease_is_not_cut_by_who_claims_for_less(clocked: Clocked) -> Non
     assert _claimed(store, "short", 1) == ["a"]
 
 
+def test_a_grant_that_left_the_window_is_none(clocked: Clocked) -> None:
+    """Who asks for it again takes a slot like everybody else; of a large window, too."""
+    store, clock = clocked
+    for max_calls, key in ((1, "small"), (100, "large")):
+        for generation in ("old", "new"):
+            clock.now += 10 * _SECOND
+            for n in range(max_calls):
+                ticket = f"{generation} {n}"
+                assert store.windows.acquire(key, ticket, max_calls, 10, 0).granted
+        for n in {0, max_calls // 2, max_calls - 1}:
+            assert not store.windows.acquire(key, f"old {n}", max_calls, 10, 0).granted
+            assert store.windows.acquire(key, f"new {n}", max_calls, 10, 0).granted
+
+
 @pytest.mark.parametrize("step", [-_HOUR, _HOUR])
 def test_a_queue_moves_on_after_the_clock_was_set(clocked: Clocked, step: int) -> None:
     """An hour either way: within one window and the wait for a dead caller the living get in."""

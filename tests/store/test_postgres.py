@@ -137,7 +137,7 @@ def test_a_lock_is_waited_for_within_the_time_out(empty: Postgres) -> None:
     hurried = open_store(empty.url, timeout_seconds=0.4)
     hurried.about()
     with psycopg.connect(empty.url) as other:
-        other.execute("LOCK flowgauge.grants")
+        other.execute("LOCK flowgauge.windows")
         with pytest.raises(StoreUnavailableError, match="does not answer in time"):
             hurried.windows.acquire("api", "b", 1, 60, 0)
         other.rollback()
@@ -254,7 +254,7 @@ def test_a_server_clock_set_back_costs_at_most_one_window(empty: Postgres) -> No
     store.windows.acquire("api", "dead", 1, 60, 0)
     _execute(
         empty,
-        "UPDATE flowgauge.grants SET granted_us = granted_us + 3600000000",
+        "UPDATE flowgauge.windows SET granted_us = ARRAY[granted_us[1] + 3600000000]",
         "UPDATE flowgauge.tickets SET lease_us = lease_us + 3600000000",
     )
     assert 60 < store.windows.acquire("api", "b", 1, 60, 0).wait_seconds <= 120

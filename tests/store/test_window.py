@@ -81,6 +81,47 @@ def test_counts_calls_hits_and_waits(store: Store) -> None:
     assert state.wait_seconds == pytest.approx(0.25)
 
 
+def test_who_asks_again_keeps_its_grant_and_its_place(store: Store) -> None:
+    """Whose answer got lost asks once more, as if for the first time: it is counted once."""
+    for _ in range(2):
+        assert store.windows.acquire("api", "granted", 1, _LONG, 0).granted
+        assert not store.windows.acquire("api", "early", 1, _LONG, 0).granted
+        assert not store.windows.acquire("api", "late", 1, _LONG, 0).granted
+    state = _state(store)
+    assert (state.calls, state.window_calls, state.hits, state.waiting) == (1, 1, 2, 2)
+    store.windows.reset("api")
+    assert not store.windows.acquire("api", "late", 1, _LONG, 1).granted
+    assert store.windows.acquire("api", "early", 1, _LONG, 1).granted
+
+
+def test_a_grant_that_is_asked_for_again_is_made_anew(store: Store) -> None:
+    """Its caller goes ahead only then: its slot opens a window later."""
+    store.windows.acquire("api", "a", 2, _LONG, 0)
+    store.windows.acquire("api", "b", 2, _LONG, 0)
+    first = store.windows.acquire("api", "c", 2, _LONG, 0).wait_seconds
+    time.sleep(0.2)
+    assert store.windows.acquire("api", "a", 2, _LONG, 0).granted
+    assert store.windows.acquire("api", "b", 2, _LONG, 0).granted
+    again = store.windows.acquire("api", "c", 2, _LONG, 0.2).wait_seconds
+    assert again > first - 0.2 + 0.1
+
+
+def test_a_large_window_is_as_exact(store: Store) -> None:
+    """However an engine keeps hundreds of grants."""
+    for n in range(150):
+        assert store.windows.acquire("api", f"t{n}", 150, _LONG, 0).granted
+    assert not store.windows.acquire("api", "one more", 150, _LONG, 0).granted
+    for n in (0, 70, 149, 0):
+        assert store.windows.acquire("api", f"t{n}", 150, _LONG, 0).granted
+    state = _state(store)
+    assert (state.calls, state.window_calls, state.hits, state.waiting) == (150, 150, 1, 1)
+    store.windows.give_up("api", "one more", 1)
+    assert store.windows.acquire("api", "one more", 151, _LONG, 0).granted
+    assert _state(store).window_calls == 151
+    store.windows.reset("api")
+    assert _state(store).window_calls == 0
+
+
 def test_shows_how_full_the_window_is(store: Store) -> None:
     """The state tells the limit, the calls in the window and the callers waiting."""
     for n in range(5):

@@ -1,15 +1,17 @@
 """The `flowgauge` command itself: finding subcommands, and errors as one sentence."""
 
+import os
 import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from flowgauge import __version__
-from flowgauge.errors import FlowgaugeError
+from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.redact import quote, spell
 
 __all__ = ["COMMAND", "main"]
@@ -44,6 +46,13 @@ class _How:
 
 class _LazyGroup(click.Group):
     """A group that imports a subcommand's module only when it is asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # What comes later, a key or a URL, no store takes; a file may be called as it likes.
+        for each in args:
+            if not _is_text(each) and not Path(each).exists():
+                raise UsageError(f"the argument {os.fsencode(each)!r} is no UTF-8: write it so")
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_COMMANDS})
@@ -84,6 +93,15 @@ def _cli(how: _How, *, debug: bool) -> None:
 
 COMMAND: click.Group = _cli
 """The whole command line."""
+
+
+def _is_text(argument: str) -> bool:
+    """Return whether it was UTF-8: bytes that are not come as surrogates."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ class _Opened:
     identity: tuple[int, int]
     is_guest: bool
     is_made: bool
+    is_current: bool
     beside: Mapping[Path, int] = field(default_factory=dict)
 
 
@@ -150,7 +151,7 @@ class SqliteFile:
         opened = None if self._place.is_anothers() else self._opened(deadline)
         if opened is None or opened.is_guest:
             raise self._not_ours("written")
-        if not opened.is_made:
+        if not opened.is_current:
             self._make(opened, deadline)
         return opened
 
@@ -168,9 +169,9 @@ class SqliteFile:
         _patiently(deadline, opened.db.execute, "PRAGMA journal_mode = WAL")
         _patiently(deadline, opened.db.execute, "BEGIN IMMEDIATE")
         with _transaction(opened.db):
-            if not schema.is_made(opened.db, self._place.path):
+            if not (schema.is_made(opened.db, self._place.path) and schema.is_current(opened.db)):
                 schema.make(opened.db)
-        opened.is_made = True
+        opened.is_made = opened.is_current = True
         opened.beside = self._place.beside()
 
     def _opened(self, deadline: float) -> _Opened | None:
@@ -218,10 +219,11 @@ class SqliteFile:
         db = _connect(self._place.path, how)
         try:
             is_made = _patiently(deadline, schema.is_made, db, self._place.path)
+            is_current = is_made and _patiently(deadline, schema.is_current, db)
         except BaseException:
             db.close()
             raise
-        return _Opened(db, identity, is_guest, is_made, self._place.beside())
+        return _Opened(db, identity, is_guest, is_made, is_current, self._place.beside())
 
     def _part_from(self, opened: _Opened, deadline: float) -> None:
         """Close a connection to a file that was moved, and leave it whole."""

@@ -34,16 +34,22 @@ def acquire(
     """Take a slot or a place in the queue; return how long to wait, 0 if granted."""
     max_calls, length = _resize(db, key, max_calls, length)
     _slide(db, now, key, length, recheck + grace)
+    if _has_grant(db, now, key, ticket):
+        return 0
     wait = _wait(db, now, key, ticket, max_calls, length)
     if wait == 0:
         _leave(db, key, ticket)
-        db.execute("INSERT INTO grants VALUES (?, ?)", (key, now))
+        grant = db.execute("INSERT INTO grants VALUES (?, ?)", (key, now)).lastrowid
+        db.execute("INSERT INTO granted VALUES (?, ?, ?)", (grant, key, ticket))
         add(db, now, if_granted)
-    else:
+        return 0
+    lease = now + min(wait, recheck) + grace
+    waits = db.execute(
+        "UPDATE tickets SET lease_us = ? WHERE key = ? AND ticket = ?", (lease, key, ticket)
+    )
+    if not waits.rowcount:
         db.execute(
-            "INSERT INTO tickets (key, ticket, lease_us) VALUES (?, ?, ?)"
-            " ON CONFLICT (key, ticket) DO UPDATE SET lease_us = excluded.lease_us",
-            (key, ticket, now + min(wait, recheck) + grace),
+            "INSERT INTO tickets (key, ticket, lease_us) VALUES (?, ?, ?)", (key, ticket, lease)
         )
         add(db, now, if_refused)
     return wait
@@ -145,6 +151,16 @@ def _slide(db: Db, now: int, key: str, length: int, longest: int) -> None:
         "UPDATE tickets SET lease_us = :last WHERE key = :key AND lease_us > :last",
         {"key": key, "last": now + longest},
     )
+
+
+def _has_grant(db: Db, now: int, key: str, ticket: str) -> bool:
+    """Return whether *ticket* has a grant, as one whose answer got lost; it is made anew, now."""
+    found = db.execute(
+        "UPDATE grants SET granted_us = ? WHERE rowid ="
+        " (SELECT grant_id FROM granted WHERE key = ? AND ticket = ?)",
+        (now, key, ticket),
+    )
+    return found.rowcount > 0
 
 
 def _wait(db: Db, now: int, key: str, ticket: str, max_calls: int, length: int) -> int:

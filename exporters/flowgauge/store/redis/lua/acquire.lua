@@ -13,6 +13,14 @@ if known[1] ~= size[1] or known[2] ~= size[2] then
   redis.call('HSET', window, 'max_calls', size[1], 'window_us', size[2])
 end
 
+-- A caller whose answer got lost asks again: the grant that it has is made anew, now, and counts once.
+-- Version 0.1 names its grants by plain numbers.
+local name = 't' .. ticket
+if tonumber(redis.call('ZSCORE', grants, name) or 0) > now - length then
+  redis.call('ZADD', grants, now, name)
+  return 0
+end
+
 -- Forget what is older than the window, and the callers that did not come back: but only where they
 -- could be in the way.
 local granted, waiting = redis.call('ZCARD', grants), redis.call('ZCARD', queue)
@@ -52,9 +60,7 @@ end
 local wait = opens + turn * length - now
 
 if wait == 0 then
-  -- Version 0.1 names its grants by plain numbers. A name may be taken where Redis evicted the number.
-  while redis.call('ZADD', grants, 'NX', now, 'n' .. redis.call('HINCRBY', window, 'granted', 1)) == 0 do
-  end
+  redis.call('ZADD', grants, now, name)
   if in_queue then
     leave(key, ticket)
   end
@@ -62,8 +68,8 @@ if wait == 0 then
 else
   if not in_queue then
     redis.call('ZADD', queue, redis.call('HINCRBY', window, 'places', 1), ticket)
+    count(if_refused)
   end
   redis.call('ZADD', leases, now + math.min(wait, recheck) + grace, ticket)
-  count(if_refused)
 end
 return wait
