@@ -56,7 +56,8 @@ _TIMEOUTS = "MLflowPostgresConnectionPoolTimeouts"
 # What is said of all servers together, by what it explains.
 _SILENCES = {
     "MLflowDown": {"MLflowServerDown", "MLflowApiFailing", _EXHAUSTED, _TIMEOUTS, *_SUFFERING},
-    _TIMEOUTS: {"MLflowApiFailing", _EXHAUSTED, *_SUFFERING},
+    _TIMEOUTS: {"MLflowApiFailing", _EXHAUSTED, *_SERVER, *_BURNING},
+    "MLflowServerAbsent": _BURNING,
     "MLflowApiFailing": {"MLflowServerAbsent", *_SUFFERING},
     "MLflowHighErrorRate": {"MLflowHighLatency", *_BURNING},
     "FlowgaugeDown": {"FlowgaugeExporterDown"},
