@@ -75,6 +75,10 @@ faults: setup ## kill log calls at every line of theirs: nothing may be lost or 
 differential: setup ## compare MLflow with the server app and without, request by request; ARGS='basic-auth'
 	@$(BIN)/python -m stack.differential $(ARGS)
 
+.PHONY: differential-oidc
+differential-oidc: setup .run/oidc/.ready ## do the same around mlflow-oidc-auth, on Python 3.12
+	@.run/oidc/bin/python -m stack.differential oidc-auth
+
 .PHONY: soak
 soak: setup ## load all parts for hours: what they take may not grow; SECONDS=600
 	@$(BIN)/python -m stack.soak $(if $(SECONDS),--seconds $(SECONDS))

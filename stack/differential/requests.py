@@ -6,7 +6,7 @@ from typing import Any
 
 from stack.differential.servers import Pair, Route
 
-__all__ = ["Request", "Step", "odd_requests", "requests", "scenario"]
+__all__ = ["Request", "Step", "gateway_scenario", "odd_requests", "requests", "scenario"]
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _WITH_BODY = {"POST", "PUT", "PATCH", "DELETE"}
@@ -149,4 +149,38 @@ def scenario() -> list[Step]:
         Step("POST", f"{api}/runs/delete", at),
         Step("POST", f"{api}/experiments/delete", {"experiment_id": "{experiment_id}"}),
         Step("GET", f"{api}/experiments/get?experiment_id={{experiment_id}}"),
+    ]
+
+
+def gateway_scenario(provider: str) -> list[Step]:
+    """Return what a user does with MLflow's gateway before a language model at *provider*."""
+    api, endpoint = "/api/3.0/mlflow/gateway", "/gateway/chat"
+    secret = {
+        "secret_name": "ours",
+        "secret_value": {"api_key": "none"},
+        "provider": "openai",
+        "auth_config": {"api_base": provider},
+    }
+    model = {"name": "m", "secret_id": "{secret_id}", "provider": "openai", "model_name": "gpt"}
+    linked = {"model_definition_id": "{model_definition_id}", "linkage_type": "PRIMARY"}
+    asked = {"messages": [{"role": "user", "content": "Is it?"}]}
+    return [
+        Step("POST", f"{api}/secrets/create", secret, keeps=("secret", "secret_id")),
+        Step(
+            "POST",
+            f"{api}/model-definitions/create",
+            model,
+            keeps=("model_definition", "model_definition_id"),
+        ),
+        Step(
+            "POST",
+            f"{api}/endpoints/create",
+            {"name": "chat", "usage_tracking": False, "model_configs": [linked | {"weight": 1}]},
+        ),
+        Step("POST", f"{endpoint}/mlflow/invocations", asked),
+        Step("POST", f"{endpoint}/mlflow/invocations", asked | {"stream": True}),
+        Step("POST", f"{endpoint}/mlflow/invocations", {"messages": 1}),
+        Step("POST", "/gateway/mlflow/v1/chat/completions", asked | {"model": "chat"}),
+        Step("POST", "/gateway/openai/v1/chat/completions", asked | {"model": "chat"}),
+        Step("GET", f"{api}/endpoints/list"),
     ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from flowgauge.airflow.deadline import BUDGET_SECONDS
 from flowgauge.loading import loading
+from flowgauge.redact import spell_error
 
 __all__ = ["log_with_mlflow"]
 
@@ -83,6 +84,9 @@ def log_with_mlflow(
     except PayloadError:
         raise
     # The promise to the task comes before everything, flowgauge's own defects included.
-    except Exception:  # noqa: BLE001
-        _log.exception("A payload could not be logged, by a defect of flowgauge's")
+    except Exception as error:  # noqa: BLE001
+        # Not as `exception`: what it says may hold a login.
+        _log.error(
+            "A payload could not be logged, by a defect of flowgauge's\n%s", spell_error(error)
+        )
         return None
