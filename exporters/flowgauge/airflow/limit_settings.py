@@ -83,6 +83,11 @@ def _read(name: str, folder: Path) -> Mapping[str, LimitSetting]:
     except UsageError as error:
         _log.warning("The rate limits in the code apply: %s", error)
         return {}
+    # A package that is missing, or a half upgrade, fails as it likes; the task must not.
+    except Exception as error:  # noqa: BLE001
+        why = f"{type(error).__name__}: {quote(str(error))}"
+        _log.warning("The rate limits in the code apply: the environment cannot be read (%s)", why)
+        return {}
     return {key: LimitSetting(each.max_calls, each.window_seconds) for key, each in limits.items()}
 
 
