@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from stack.differential.servers import Pair, Route
@@ -68,6 +69,8 @@ def odd_requests(host: str, prefix: str = "") -> list[bytes]:
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
+    # Without this package it is no upgrade, but a request for our page.
+    upgraded = ("/any", "/metrics") if find_spec("websockets") else ("/any",)
     lines = [
         *(f"GET {path} HTTP/1.1\r\n{end}" for path in _ODD_PATHS),
         *(f"{method} {api} HTTP/1.1\r\n{end}" for method in ("BREW", "TRACE", "get", "PROPFIND")),
@@ -83,7 +86,7 @@ def odd_requests(host: str, prefix: str = "") -> list[bytes]:
         f"GET {api} HTTP/1.1\r\nX-Long: {'x' * 100_000}\r\n{end}",
         f"GET {api} HTTP/1.1\r\nAuthorization: Basic !!!\r\n{end}",
         f"GET {api} HTTP/1.1\r\nAccept-Encoding: gzip\r\nRange: bytes=0-3\r\n{end}",
-        *(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{websocket}" for path in ("/any", "/metrics")),
+        *(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{websocket}" for path in upgraded),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "GET / HTTP/9.9\r\n\r\n",
     ]
