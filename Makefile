@@ -87,6 +87,12 @@ soak: setup ## load all parts for hours: what they take may not grow; SECONDS=60
 fuzz: $(VENV)/.ready ## feed all that reads what others wrote with wrong input; ARGS='--minutes 10 rules'
 	@$(BIN)/python -m stack.fuzz $(ARGS)
 
+.PHONY: fuzz-guided
+fuzz-guided: $(VENV)/.ready ## do the same by what inputs reach in the code, half a minute each; ARGS='rules address'
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet atheris==3.0.0
+	@for target in $(or $(ARGS),$(sort $(notdir $(basename $(basename $(wildcard stack/fuzz/corpus/*)))))); do \
+	    $(BIN)/python -m stack.guided_fuzz $$target 30 || exit; done
+
 .PHONY: test-long
 test-long: setup ## run the tests that `make test` leaves out, as they take minutes
 	@scripts/newer-programs prometheus || true
