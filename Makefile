@@ -75,6 +75,10 @@ faults: setup ## kill log calls at every line and system call: nothing may be lo
 differential: setup ## compare MLflow with the server app and without, request by request; ARGS='basic-auth'
 	@$(BIN)/python -m stack.differential $(ARGS)
 
+.PHONY: differential-oidc
+differential-oidc: setup .run/oidc/.ready ## do the same around mlflow-oidc-auth, on Python 3.12
+	@.run/oidc/bin/python -m stack.differential oidc-auth
+
 .PHONY: soak
 soak: setup ## load all parts for hours: what they take may not grow; SECONDS=600
 	@$(BIN)/python -m stack.soak $(if $(SECONDS),--seconds $(SECONDS))
@@ -82,6 +86,12 @@ soak: setup ## load all parts for hours: what they take may not grow; SECONDS=60
 .PHONY: fuzz
 fuzz: $(VENV)/.ready ## feed all that reads what others wrote with wrong input; ARGS='--minutes 10 rules'
 	@$(BIN)/python -m stack.fuzz $(ARGS)
+
+.PHONY: fuzz-guided
+fuzz-guided: $(VENV)/.ready ## do the same by what inputs reach in the code, half a minute each; ARGS='rules address'
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet atheris==3.0.0
+	@for target in $(or $(ARGS),$(sort $(notdir $(basename $(basename $(wildcard stack/fuzz/corpus/*)))))); do \
+	    $(BIN)/python -m stack.guided_fuzz $$target 30 || exit; done
 
 .PHONY: test-long
 test-long: setup ## run the tests that `make test` leaves out, as they take minutes

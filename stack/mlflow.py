@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from stack.process import LOOPBACK, answers, free_port, python_tool, running
+from stack.process import LOOPBACK, answers, command_line, free_port, python_tool, running
 
 __all__ = ["MlflowServer", "accounts", "mlflow_server", "workers"]
 
@@ -116,9 +116,7 @@ def accounts(folder: Path, admin: tuple[str, str]) -> dict[str, str]:
 def workers(server_pid: int) -> list[psutil.Process]:
     """Return the uvicorn workers of `mlflow server`, or uvicorn itself where it is the worker."""
     [uvicorn] = [
-        child
-        for child in psutil.Process(server_pid).children()
-        if "uvicorn" in " ".join(child.cmdline())
+        child for child in psutil.Process(server_pid).children() if "uvicorn" in command_line(child)
     ]
-    spawned = [child for child in uvicorn.children() if "spawn_main" in " ".join(child.cmdline())]
+    spawned = [child for child in uvicorn.children() if "spawn_main" in command_line(child)]
     return spawned or [uvicorn]

@@ -20,6 +20,7 @@ __all__ = [
     "StackError",
     "accepts",
     "answers",
+    "command_line",
     "free_port",
     "interruptible",
     "pause",
@@ -100,6 +101,14 @@ def answers(url: str, *, status: int = 200, auth: tuple[str, str] | None = None)
         return httpx.get(url, timeout=2, auth=auth, verify=False).status_code == status
     except httpx.HTTPError:
         return False
+
+
+def command_line(process: psutil.Process) -> str:
+    """Return the words that *process* was started with, nothing if it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def accepts(port: int) -> bool:

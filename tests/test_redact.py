@@ -50,12 +50,15 @@ def test_a_text_loses_the_password_of_every_url(password: str) -> None:
         "Authorization: Basic hunter2hunter2==",
         '"authorization": "hunter2hunter2"',
         "the token 'Bearer hunter2.hunter2' has expired",
+        "who is Basic bWU6aHVudGVyMg==?",
+        "who is basic bWU6aHVudGVyMg?",
         "X-Amz-Credential=hunter2&X-Amz-Signature=hunter2",
     ],
 )
 def test_a_text_loses_what_is_called_a_secret(text: str) -> None:
     """In a query, in JSON, in a database's settings, in a header."""
     assert "hunter2" not in redact_text(text)
+    assert "bWU6" not in redact_text(text)
     assert redact_text(redact_text(text)) == redact_text(text)
 
 
@@ -66,6 +69,7 @@ def test_a_text_loses_what_is_called_a_secret(text: str) -> None:
         "put the token into --token: a file",
         'sum by (key) (rate(mlflow_rate_limit_hits_total{key="api"}[5m]))',
         "a bearer token, or basic authentication",
+        "Basic Authentication, or Basic credentials: see",
         "Authorization: see above",
     ],
 )

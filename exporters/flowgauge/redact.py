@@ -2,19 +2,23 @@
 
 Passwords and tokens are kept out of everything that people read: `redact_url` for a setting that is
 an address, `redact_text` for a text that may hold some, `quote` for one that stands in a sentence,
-`spell` for a block of lines on a terminal. Where it is not clear whether something is part of a
-login, it is not shown.
+`spell` for a block of lines on a terminal, `spell_error` for a traceback, `without` for what is
+known. Where it is not clear whether something is part of a login, it is not shown.
 """
 
 import re
+import traceback
+from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlencode
 
-__all__ = ["printable", "quote", "redact_text", "redact_url", "spell"]
+__all__ = ["printable", "quote", "redact_text", "redact_url", "spell", "spell_error", "without"]
 
 _MASK = "***"
 # So much of a foreign text is looked at, in characters, where a few hundred are to be shown.
 _READ = 100_000
 _LONGEST_ADDRESS = 1000
+# A shorter one is a word or a syllable of many a sentence.
+_SHORTEST_SECRET = 4
 # The scheme is bounded: a long word in a hostile answer would be read again from each character.
 _ADDRESS = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]{0,31}:/+)(?P<rest>[^\s\"'<>`]++)")
 # What people write without a scheme, at the beginning of a word.
@@ -38,7 +42,8 @@ _SETTING = re.compile(
 )
 _AUTHORIZATION = re.compile(
     r"(?P<name>\bauthorization[\"']?\s{0,2}[:=]\s{0,2}[\"']?(?:[a-z]{1,10}\s{1,2})?|\bbearer\s{1,2}"
-    r"(?=[\w.~+/-]{0,99}\d))[\w.~+/=-]{8,}",
+    r"(?=[\w.~+/-]{0,99}\d)|\bbasic\s{1,2}(?=[\w+/]{0,999}(?:\d|=|(?-i:[a-z][A-Z]))))"
+    r"[\w.~+/=-]{8,}",
     re.IGNORECASE,
 )
 _SECRET_PARAMETER = re.compile(
@@ -76,6 +81,20 @@ def quote(text: str, longest: int = 300) -> str:
 def spell(text: str) -> str:
     """Return *text*, of any number of lines, redacted, and without what a terminal would obey."""
     return printable(redact_text(text))
+
+
+def spell_error(error: BaseException) -> str:
+    """Return the traceback of *error* in the same way: what others raised may name a login."""
+    return spell("".join(traceback.format_exception(error)))
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Return *text* with `***` for *secrets*, which are known; short ones are left."""
+    # The longest first: another may be a part of it.
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, _MASK)
+    return text
 
 
 def printable(text: str) -> str:

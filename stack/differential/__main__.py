@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from stack.differential.answers import Difference, compare, compare_odd, compare_scenario
 from stack.differential.killing import kill_workers
 from stack.differential.leaving import hang_up, held, stop
-from stack.differential.requests import odd_requests, requests, scenario
+from stack.differential.requests import gateway_scenario, odd_requests, requests, scenario
 from stack.differential.servers import SETUPS, Pair, both
 from stack.differential.streams import stream
 from stack.mlflow import mlflow_server
@@ -26,19 +27,25 @@ _MORE_THREADS, _MORE_DESCRIPTORS = 3, 12
 @click.argument("names", nargs=-1, type=click.Choice([*SETUPS, "killed"]))
 @click.option("--kills", default=50, help="How many workers to kill.")
 def main(names: Sequence[str], kills: int) -> None:
-    """Compare the setups NAMES, by default all, and kill workers under load (`killed`)."""
+    """Compare the setups NAMES, by default all that are here, and kill workers (`killed`)."""
     click.echo(_ROW.format("setup", "", "asked", "different", ""))
     well = True
-    for name in names or [*SETUPS, "killed"]:
+    here = [name for name, setup in SETUPS.items() if setup.app in (None, *_logins())]
+    for name in names or [*here, "killed"]:
         with tempfile.TemporaryDirectory() as folder:
             well &= _killed(Path(folder), kills) if name == "killed" else _all_of(name, folder)
     raise SystemExit(0 if well else 1)
 
 
+def _logins() -> set[str]:
+    return {point.name for point in entry_points(group="mlflow.app")}
+
+
 def _all_of(name: str, folder: str) -> bool:
     with both(Path(folder), SETUPS[name]) as pair:
         host = pair.bare.url.removeprefix("http://")
-        well = _say(name, "what a user does", lambda: compare_scenario(pair, scenario()))
+        steps = [*scenario(), *(gateway_scenario(pair.provider) if pair.provider else ())]
+        well = _say(name, "what a user does", lambda: compare_scenario(pair, steps))
         well &= _say(
             name, "odd requests", lambda: compare_odd(pair, odd_requests(host, pair.prefix))
         )

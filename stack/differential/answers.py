@@ -32,7 +32,10 @@ _PASSING = [
     (re.compile(rb'(?<="digest": ")[0-9a-f]{8}\b'), b"DIGEST"),
 ]
 # Times, and what is made of them.
-_PASSING_HEADERS = {"date", "etag", "last-modified", "x-mlflow-gateway-duration-ms"}
+_PASSING_HEADERS = {
+    *("date", "etag", "last-modified"),
+    *("x-mlflow-gateway-duration-ms", "x-mlflow-gateway-overhead-duration-ms"),
+}
 
 
 @dataclass(frozen=True)

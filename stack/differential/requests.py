@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from stack.differential.servers import Pair, Route
 
-__all__ = ["Request", "Step", "odd_requests", "requests", "scenario"]
+__all__ = ["Request", "Step", "gateway_scenario", "odd_requests", "requests", "scenario"]
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _WITH_BODY = {"POST", "PUT", "PATCH", "DELETE"}
@@ -68,6 +69,8 @@ def odd_requests(host: str, prefix: str = "") -> list[bytes]:
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
+    # Without this package it is no upgrade, but a request for our page.
+    upgraded = ("/any", "/metrics") if find_spec("websockets") else ("/any",)
     lines = [
         *(f"GET {path} HTTP/1.1\r\n{end}" for path in _ODD_PATHS),
         *(f"{method} {api} HTTP/1.1\r\n{end}" for method in ("BREW", "TRACE", "get", "PROPFIND")),
@@ -83,7 +86,7 @@ def odd_requests(host: str, prefix: str = "") -> list[bytes]:
         f"GET {api} HTTP/1.1\r\nX-Long: {'x' * 100_000}\r\n{end}",
         f"GET {api} HTTP/1.1\r\nAuthorization: Basic !!!\r\n{end}",
         f"GET {api} HTTP/1.1\r\nAccept-Encoding: gzip\r\nRange: bytes=0-3\r\n{end}",
-        *(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{websocket}" for path in ("/any", "/metrics")),
+        *(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{websocket}" for path in upgraded),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "GET / HTTP/9.9\r\n\r\n",
     ]
@@ -149,4 +152,38 @@ def scenario() -> list[Step]:
         Step("POST", f"{api}/runs/delete", at),
         Step("POST", f"{api}/experiments/delete", {"experiment_id": "{experiment_id}"}),
         Step("GET", f"{api}/experiments/get?experiment_id={{experiment_id}}"),
+    ]
+
+
+def gateway_scenario(provider: str) -> list[Step]:
+    """Return what a user does with MLflow's gateway before a language model at *provider*."""
+    api, endpoint = "/api/3.0/mlflow/gateway", "/gateway/chat"
+    secret = {
+        "secret_name": "ours",
+        "secret_value": {"api_key": "none"},
+        "provider": "openai",
+        "auth_config": {"api_base": provider},
+    }
+    model = {"name": "m", "secret_id": "{secret_id}", "provider": "openai", "model_name": "gpt"}
+    linked = {"model_definition_id": "{model_definition_id}", "linkage_type": "PRIMARY"}
+    asked = {"messages": [{"role": "user", "content": "Is it?"}]}
+    return [
+        Step("POST", f"{api}/secrets/create", secret, keeps=("secret", "secret_id")),
+        Step(
+            "POST",
+            f"{api}/model-definitions/create",
+            model,
+            keeps=("model_definition", "model_definition_id"),
+        ),
+        Step(
+            "POST",
+            f"{api}/endpoints/create",
+            {"name": "chat", "usage_tracking": False, "model_configs": [linked | {"weight": 1}]},
+        ),
+        Step("POST", f"{endpoint}/mlflow/invocations", asked),
+        Step("POST", f"{endpoint}/mlflow/invocations", asked | {"stream": True}),
+        Step("POST", f"{endpoint}/mlflow/invocations", {"messages": 1}),
+        Step("POST", "/gateway/mlflow/v1/chat/completions", asked | {"model": "chat"}),
+        Step("POST", "/gateway/openai/v1/chat/completions", asked | {"model": "chat"}),
+        Step("GET", f"{api}/endpoints/list"),
     ]

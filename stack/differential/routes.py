@@ -20,9 +20,14 @@ def _routes(name: str) -> Iterator[tuple[str, list[str]]]:
         from mlflow.server.auth import create_app  # noqa: PLC0415
 
         create_app()
+    apps = [fastapi_app]
+    if name == "oidc-auth":
+        from mlflow_oidc_auth.app import app as oidc_app  # noqa: PLC0415
+
+        apps.append(oidc_app)
     for rule in flask_app.url_map.iter_rules():
         yield str(rule), sorted(rule.methods or ())
-    for route in fastapi_app.routes:
+    for route in (route for app in apps for route in app.routes):
         if hasattr(route, "methods"):
             yield route.path, sorted(route.methods)
 

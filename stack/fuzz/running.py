@@ -7,9 +7,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-__all__ = ["LAST", "fuzz", "inputs"]
+__all__ = ["CORPUS", "LAST", "fuzz", "inputs"]
 
-_CORPUS = Path(__file__).with_name("corpus")
+CORPUS = Path(__file__).with_name("corpus")
 _HANGS_SECONDS = 30
 LAST = Path(".run") / "fuzz"
 """Where the last input of each target lies: a parser in C or Rust may take the process with it."""
@@ -58,7 +58,7 @@ def fuzz(
 
 def inputs(name: str) -> st.SearchStrategy[bytes]:
     """Return inputs for the target *name*: those of its corpus, changed a little, and any."""
-    known = [file.read_bytes() for file in sorted(_CORPUS.glob(f"{name}.*"))]
+    known = [file.read_bytes() for file in sorted(CORPUS.glob(f"{name}.*"))]
     return _changed(known) | st.binary(max_size=200) | st.text(max_size=100).map(_encoded)
 
 

@@ -20,7 +20,7 @@ from flowgauge.dag_headers import dag_headers
 from stack.exporter import exporter
 from stack.incidents.load import environment, new_run, repeatedly
 from stack.mlflow import mlflow_server, workers
-from stack.process import free_port
+from stack.process import command_line, free_port
 from stack.relay import relay
 from stack.soak.watching import Trend, Watch
 
@@ -60,10 +60,10 @@ def soak(folder: Path, seconds: float) -> Soaked:
         [first, second] = workers(mlflow.pid)
         watch = Watch(
             {
-                "server worker 1": lambda: first,
-                "server worker 2": lambda: second,
-                "exporter": lambda: _listening(port),
-                "relay": lambda: psutil.Process(sending.process.pid),
+                "server worker 1": first,
+                "server worker 2": second,
+                "exporter": _listening(port),
+                "relay": psutil.Process(sending.process.pid),
             }
         )
         enter(_tasks(folder, mlflow.url, store, done))
@@ -76,11 +76,10 @@ def soak(folder: Path, seconds: float) -> Soaked:
 
 
 def _listening(port: int) -> psutil.Process:
-    return next(
-        process
-        for process in psutil.process_iter()
-        if f":{port}" in " ".join(process.cmdline()) and "exporter" in process.cmdline()
-    )
+    """Return the child of this process that was told to listen on *port*."""
+    children = psutil.Process().children()
+    [found] = [child for child in children if f":{port}" in command_line(child)]
+    return found
 
 
 @contextmanager

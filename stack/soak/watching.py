@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psutil
@@ -40,14 +40,12 @@ class Trend:
 class Watch:
     """Looks at *processes*, which are called by their names, each time it is told to."""
 
-    processes: Mapping[str, Callable[[], psutil.Process]]
+    processes: Mapping[str, psutil.Process]
     _seen: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
-    _running: dict[str, psutil.Process] = field(default_factory=dict)
 
     def look(self) -> None:
         """Note what each takes now; raise `psutil.NoSuchProcess` if one is gone."""
-        for name, find in self.processes.items():
-            process = self._running.setdefault(name, find())
+        for name, process in self.processes.items():
             with process.oneshot():
                 taken = (
                     float(process.memory_info().rss),

@@ -71,6 +71,22 @@ def test_a_log_call_for_later_loads_no_http_client(folder: Path) -> None:
     assert not _loaded_after(call) & {"httpx", "ssl", "asyncio", "pydantic", "yaml", "click"}
 
 
+@pytest.mark.parametrize("part", ["redact", "airflow.log_call", "store", "airflow.context"])
+def test_where_a_part_of_it_is_missing_a_task_goes_on(part: str, folder: Path) -> None:
+    """A log call of an installation that went wrong logs an error, and returns None."""
+    call = (
+        "import os, sys\n"
+        f"os.environ['AIRFLOW_HOME'] = {str(folder)!r}\n"
+        f"sys.modules['flowgauge.{part}'] = None\n"
+        "from flowgauge.airflow import log_with_mlflow\n"
+        "print(log_with_mlflow({'rows': 1}))"
+    )
+    command = [sys.executable, "-c", call]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "None\n", done.stderr
+    assert "by a defect of flowgauge's" in done.stderr
+
+
 def test_unknown_names_are_unknown() -> None:
     """A name the package does not have is an AttributeError, as in any module."""
     with pytest.raises(AttributeError, match="no attribute 'log_to_mlflow'"):

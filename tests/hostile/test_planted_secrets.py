@@ -5,13 +5,16 @@ people forget the scheme, type one slash, and encode nothing.
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from flowgauge.airflow.limit_settings import limit_settings
 from flowgauge.airflow.log import log_with_mlflow
+from flowgauge.airflow.run_link import web_link
 from stack.process import LOOPBACK, accepts, free_port, python_tool, running
 from tests.airflow.faulty_mlflow import answering
 
@@ -254,6 +257,39 @@ def test_of_payloads(
     for entry in entries:
         written = json.loads(entry["body"])
         assert _SECRET not in str(written.get("tags", {}).get("flowgauge.altered", ""))
+
+
+def test_of_defects(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A defect of ours is told with its traceback, and without what the exceptions in it repeat."""
+
+    def fail(_: object) -> None:
+        raise RuntimeError(_DSN) from ValueError(f"postgresql://u:{_SECRET}@h")
+
+    monkeypatch.setattr("flowgauge.airflow.log_call.read_payload", fail)
+    assert log_with_mlflow({"rows": 1}) is None
+    assert "RuntimeError" in caplog.text
+    assert "ValueError" in caplog.text
+    assert _SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["planted", f"redis://u:{_SECRET}@h", f"token={_SECRET}"])
+@pytest.mark.parametrize("fields", ["{}", "1", f'{{"token={_SECRET}": 1}}', f'"{_SECRET}"'])
+def test_of_rate_limits(name: str, fields: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the name of a limit nor its fields are repeated as they stand."""
+    assert limit_settings({"FLOWGAUGE_RATE_LIMITS": f'{{"{name}": {fields}}}'}) == {}
+    assert "FLOWGAUGE_RATE_LIMITS is ignored" in caplog.text
+    assert _SECRET not in caplog.text
+
+
+def test_of_links(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """What keeps a link from being found is told at level DEBUG without the login."""
+    caplog.set_level(logging.DEBUG)
+    promise = 'mlflow-runs:{"experiments": ["e"], "tags": {"airflow.dag_id": "d"}}'
+    for address in _addresses("http"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        assert web_link(promise) == ""
+    assert "No link to a run in MLflow" in caplog.text
+    assert _SECRET not in caplog.text
 
 
 def _json_in(text: str) -> str:

@@ -1,5 +1,8 @@
 """Rate limits that are set by an environment variable."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from flowgauge.airflow.rate_limiter import RateLimit
@@ -28,3 +31,15 @@ def test_a_wrong_variable_leaves_the_numbers_of_the_code(
     (warning,) = [record.getMessage() for record in caplog.records]
     assert warning.startswith("FLOWGAUGE_RATE_LIMITS is ignored")
     assert why in warning
+
+
+def test_a_package_that_is_missing_leaves_the_numbers_of_the_code(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without what reads the environment's file, a warning says so, and the task goes on."""
+    (folder / "dev.yaml").write_text("rate_limits: {api: {max_calls: 1, window_seconds: 1}}")
+    monkeypatch.setenv("FLOWGAUGE_ENVIRONMENTS", str(folder))
+    monkeypatch.setenv("ENV", "dev")
+    monkeypatch.setitem(sys.modules, "flowgauge.environment.model", None)
+    assert RateLimit("api", 2, 60).as_configured() == RateLimit("api", 2, 60)
+    assert "The rate limits in the code apply" in caplog.text

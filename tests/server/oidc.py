@@ -3,17 +3,15 @@
 Not collected with the rest: `make test-oidc` makes the environment it needs and runs it there.
 """
 
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
 
 from stack.mlflow import mlflow_server
-from stack.process import LOOPBACK, wait_for
+from stack.oidc import identity_provider, oidc_login
+from stack.process import wait_for
 from stack.prometheus import prometheus
 from tests.server.scrape import parse
 
@@ -38,42 +36,11 @@ REQUESTS = [
 ]
 
 
-class _Provider(BaseHTTPRequestHandler):
-    """Just enough of an OpenID provider for the login to start."""
-
-    def do_GET(self) -> None:
-        host = f"http://{self.headers['Host']}"
-        keys = self.path.endswith("/keys")
-        discovery = {
-            "issuer": host,
-            "authorization_endpoint": f"{host}/authorize",
-            "token_endpoint": f"{host}/token",
-            "userinfo_endpoint": f"{host}/userinfo",
-            "jwks_uri": f"{host}/keys",
-        }
-        body = json.dumps({"keys": []} if keys else discovery).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def login(folder: Path) -> Iterator[dict[str, str]]:
     """The environment of a server whose login is an OpenID provider on loopback."""
-    with ThreadingHTTPServer((LOOPBACK, 0), _Provider) as provider:
-        Thread(target=provider.serve_forever, daemon=True).start()
-        yield {
-            "OIDC_DISCOVERY_URL": f"http://{LOOPBACK}:{provider.server_port}/.well-known/openid",
-            "OIDC_CLIENT_ID": "mlflow",
-            "OIDC_CLIENT_SECRET": "client secret",
-            "OIDC_USERS_DB_URI": f"sqlite:///{folder}/users.db",
-            "SECRET_KEY": "static",
-        }
-        provider.shutdown()
+    with identity_provider() as provider:
+        yield oidc_login(provider, folder)
 
 
 def _answers(url: str) -> list[tuple[int, str | None]]:

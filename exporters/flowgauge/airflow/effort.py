@@ -3,8 +3,10 @@
 import inspect
 import logging
 import math
+import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import wraps
 from types import FrameType, TracebackType
 from typing import ParamSpec, TypeVar
@@ -14,7 +16,7 @@ from flowgauge.airflow.host import stats
 from flowgauge.airflow.time_budget import mlflow_within
 from flowgauge.errors import UsageError
 from flowgauge.loading import loading
-from flowgauge.redact import quote
+from flowgauge.redact import quote, without
 
 __all__ = ["best_effort"]
 
@@ -89,12 +91,21 @@ def _report(error: Exception) -> None:
         from flowgauge.airflow.shared_store import tell_store  # noqa: PLC0415
         from flowgauge.metrics import DAG_BEST_EFFORT_FAILURES  # noqa: PLC0415
         from flowgauge.store.counts import Count  # noqa: PLC0415
+        from flowgauge.tracking.secrets import known_secrets  # noqa: PLC0415
 
     task = current_task()
-    _log.warning("MLflow failed, and the task goes on without: %s", quote(str(error)))
+    told = without(str(error), known_secrets(_tracking_uri(), os.environ))
+    _log.warning("MLflow failed, and the task goes on without: %s", quote(told))
     stats.count("mlflow.best_effort.failed", task.dag_id, task.task_id)
     count = Count(DAG_BEST_EFFORT_FAILURES, (task.dag_id, task.task_id))
     tell_store(lambda store: store.counts.add(count))
+
+
+def _tracking_uri() -> str:
+    """Return where MLflow, which has failed, was to go."""
+    with suppress(Exception):
+        return str(sys.modules["mlflow"].get_tracking_uri())
+    return ""
 
 
 def _is_mlflows(error: BaseException) -> bool:

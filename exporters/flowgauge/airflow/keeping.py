@@ -10,7 +10,7 @@ from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.shared_store import tell_store
 from flowgauge.airflow.spool import spool
 from flowgauge.airflow.write_ahead import WriteAhead
-from flowgauge.redact import redact_text
+from flowgauge.redact import redact_text, spell_error
 from flowgauge.store.log_calls import deferred
 
 __all__ = ["LEAST_SECONDS", "STORE_SECONDS", "keep", "time_to_send"]
@@ -40,11 +40,11 @@ def keep(
     deadline: Deadline,
 ) -> None:
     """Leave *entry*, which *error* kept from MLflow, to others: in the outbox, else in a file."""
+    is_defect = reason is Reason.UNEXPECTED
     _log.warning(
         "MLflow did not take the payload %s, it is kept and sent later: %s",
         entry.log_id,
-        redact_text(str(error)),
-        exc_info=error if reason is Reason.UNEXPECTED else None,
+        spell_error(error) if is_defect else redact_text(str(error)),
     )
     stats.count("mlflow.dag_log.deferred", entry.dag_id, entry.task_id, reason=reason)
     logged = entry.logged(deadline.spent, reason)

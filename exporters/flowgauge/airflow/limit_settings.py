@@ -16,6 +16,7 @@ from flowgauge.environment import (
     load_environment,
 )
 from flowgauge.errors import UsageError
+from flowgauge.redact import quote
 
 __all__ = ["LimitSetting", "limit_settings"]
 
@@ -59,15 +60,16 @@ def _parse(text: str) -> Mapping[str, LimitSetting]:
 
 def _setting(key: str, fields: Mapping[str, object]) -> LimitSetting:
     unknown = sorted(set(fields) - {"max_calls", "window_seconds"})
+    named = quote(key)
     calls, seconds = fields.get("max_calls"), fields.get("window_seconds")
     if unknown:
-        raise UsageError(f"{key} has max_calls and window_seconds, and no {unknown[0]}")
+        raise UsageError(f"{named} has max_calls and window_seconds, and no {quote(unknown[0])}")
     if not isinstance(calls, int) or isinstance(calls, bool) or calls < 1:
-        raise UsageError(f"max_calls of {key} must be a whole number from 1")
+        raise UsageError(f"max_calls of {named} must be a whole number from 1")
     if seconds is None:
         return LimitSetting(calls)
     if not isinstance(seconds, int | float) or not 0 < seconds < math.inf or seconds is True:
-        raise UsageError(f"window_seconds of {key} must be a number above 0")
+        raise UsageError(f"window_seconds of {named} must be a number above 0")
     return LimitSetting(calls, seconds)
 
 
@@ -80,6 +82,11 @@ def _read(name: str, folder: Path) -> Mapping[str, LimitSetting]:
         limits = load_environment(name, folder).rate_limits
     except UsageError as error:
         _log.warning("The rate limits in the code apply: %s", error)
+        return {}
+    # A package that is missing, or a half upgrade, fails as it likes; the task must not.
+    except Exception as error:  # noqa: BLE001
+        why = f"{type(error).__name__}: {quote(str(error))}"
+        _log.warning("The rate limits in the code apply: the environment cannot be read (%s)", why)
         return {}
     return {key: LimitSetting(each.max_calls, each.window_seconds) for key, each in limits.items()}
 

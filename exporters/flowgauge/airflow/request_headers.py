@@ -13,6 +13,7 @@ from flowgauge.airflow.context import current_pair
 from flowgauge.airflow.host.names import airflow_is_loaded
 from flowgauge.dag_headers import dag_headers
 from flowgauge.errors import UsageError
+from flowgauge.redact import spell_error
 from flowgauge.tracking.headers import MLFLOW_HEADERS, parse_headers
 
 __all__ = ["AirflowRequestHeaders"]
@@ -44,8 +45,8 @@ def _task_headers() -> dict[str, str]:
     try:
         return dag_headers(*current_pair())
     # Airflow's objects may do anything, and MLflow would warn at every request.
-    except Exception:  # noqa: BLE001
-        _log.debug("The running task cannot be told", exc_info=True)
+    except Exception as error:  # noqa: BLE001
+        _log.debug("The running task cannot be told\n%s", spell_error(error))
         return {}
 
 

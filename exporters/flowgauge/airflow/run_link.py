@@ -12,6 +12,7 @@ from typing import Any
 
 from flowgauge.airflow.context import Task
 from flowgauge.airflow.host.services import push_xcom
+from flowgauge.redact import spell_error
 from flowgauge.tracking.pages import Pages, is_web_address, mlflow_pages
 from flowgauge.tracking.tags import DAG_ID_TAG, MAP_INDEX_TAG, RUN_ID_TAG, TASK_ID_TAG
 
@@ -118,8 +119,8 @@ def web_link(left: str) -> str:
         promise = json.loads(left.removeprefix(_PROMISE))
         return find_promised(promise["experiments"], promise["tags"], _LONGEST_SECONDS) or ""
     # Whatever a DAG's author left there, and whatever MLflow answers, the page is shown.
-    except Exception:  # noqa: BLE001
-        _log.debug("No link to a run in MLflow", exc_info=True)
+    except Exception as error:  # noqa: BLE001
+        _log.debug("No link to a run in MLflow\n%s", spell_error(error))
         return ""
 
 
@@ -142,5 +143,5 @@ def _look_at_mlflow(notes: _Noted) -> None:
             notes.runs.add(run.info.run_id)
             notes.experiment_ids.add(run.info.experiment_id)
     # MLflow raises what it likes, and the task has done its work.
-    except Exception:  # noqa: BLE001
-        _log.debug("MLflow does not tell its last run", exc_info=True)
+    except Exception as error:  # noqa: BLE001
+        _log.debug("MLflow does not tell its last run\n%s", spell_error(error))

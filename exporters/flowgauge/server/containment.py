@@ -1,11 +1,10 @@
 """What goes wrong in measuring stays in measuring."""
 
 import logging
-import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from flowgauge.redact import spell
+from flowgauge.redact import spell_error
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -45,7 +44,7 @@ class Containment:
                 "flowgauge failed to measure; MLflow goes on. Further faults of this worker are "
                 "only counted, by flowgauge_server_measuring_failed_total.\n%s",
                 # Not as exc_info: what an exception says may hold the address of a database.
-                spell("".join(traceback.format_exception(error))),
+                spell_error(error),
             )
         with suppress(Exception):
             self._failed.inc()

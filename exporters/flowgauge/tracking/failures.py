@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from flowgauge.http_client import TooLongError, causes, json_object, why
-from flowgauge.redact import quote
+from flowgauge.redact import quote, without
 from flowgauge.tracking.errors import (
     TrackingError,
     TrackingNotMlflowError,
@@ -40,7 +40,6 @@ _WORKSPACES = {
     "Workspace '[^']*' not found": "has no such workspace: correct MLFLOW_WORKSPACE",
     "workspaces are not enabled": "has no workspaces and was given one: unset MLFLOW_WORKSPACE",
 }
-_SHORTEST_SECRET = 4
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 _LOGIN_PAGE = re.compile(r"type=[\"']?password|\b(log|sign)[ -]?in\b", re.IGNORECASE)
 
@@ -186,11 +185,7 @@ def _without_login(told: str, request: httpx.Request) -> str:
     secrets = [login]
     with suppress(ValueError):
         secrets.append(b64decode(login, validate=True).decode().partition(":")[2])
-    for secret in secrets:
-        # A shorter one is a word or a syllable of many a sentence.
-        if len(secret) >= _SHORTEST_SECRET:
-            told = told.replace(secret, "***")
-    return told
+    return without(told, secrets)
 
 
 def _place(location: str) -> str:
