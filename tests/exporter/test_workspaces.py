@@ -11,7 +11,8 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flowgauge.exporter.collector import Context
+from flowgauge.exporter.collector import Collector, Context
+from flowgauge.exporter.collectors.gateway import GatewayCollector
 from flowgauge.exporter.collectors.runs import RunsCollector
 from flowgauge.exporter.collectors.tracking import TrackingCollector
 from flowgauge.exporter.scrape import Scrape
@@ -50,7 +51,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     (info / "entry_points.txt").write_text("[mlflow.workspace_provider]\nteams = teams:Store\n")
     (folder / "teams.py").write_text(_PROVIDER)
     options = ["--enable-workspaces", f"--workspace-store-uri=teams:///{folder}/mlflow.db"]
-    with mlflow_server(folder, options=options, env={"PYTHONPATH": str(folder)}) as running:
+    env = {"PYTHONPATH": str(folder), "MLFLOW_ENABLE_AI_GATEWAY": "false"}
+    with mlflow_server(folder, options=options, env=env) as running:
         for team in _TEAMS:
             _ask(running, "POST", "workspaces", {"name": team})
         yield running
@@ -79,7 +81,7 @@ def _context(
         yield Context(client, store, runs_interval_seconds=0, max_workspaces=most)
 
 
-def _page(collector: RunsCollector | TrackingCollector) -> Mapping[str, Mapping[str, float]]:
+def _page(collector: Collector) -> Mapping[str, Mapping[str, float]]:
     """Return what a scrape shows: values by the metric's name, and their labels as text."""
     text = generate_latest(Scrape([collector])).decode()
     return {
@@ -155,6 +157,14 @@ def test_a_workspace_that_is_gone_leaves_the_page(server: MlflowServer, folder: 
         page = _page(collector)
         assert "workspace=short-lived" not in page["mlflow_dag_runs_limited"]
         assert page["flowgauge_collector_success"]["collector=runs"] == 1
+
+
+def test_a_gateway_that_is_switched_off_is_no_failure(server: MlflowServer, folder: Path) -> None:
+    """MLflow answers 501 then, in each workspace; there is nothing to show."""
+    with _context(server.url, folder) as context:
+        page = _page(GatewayCollector(context))
+    assert page["flowgauge_collector_success"] == {"collector=gateway": 1}
+    assert page["mlflow_gateway_tokens"] == page["mlflow_gateway_budget_usd"] == {}
 
 
 def test_a_wrong_workspace_is_told_from_an_mlflow_that_is_down(

@@ -156,8 +156,11 @@ class Queries:
         """Return the gateway's endpoints; one whose usage is tracked has an `experiment_id`."""
         return self._of_gateway("endpoints/list", "endpoints")
 
-    def tokens(self, experiment_id: str, kind: str, since_ms: int) -> float:
-        """Return how many tokens, `input` or `output`, an experiment's traces took since then."""
+    def tokens(self, experiment_id: str, kind: str, since_ms: int) -> float | None:
+        """Return how many tokens, `input` or `output`, an experiment's traces took since then.
+
+        None if MLflow does not say so to this user.
+        """
         query = {
             "experiment_ids": [experiment_id],
             "view_type": "TRACES",
@@ -165,14 +168,17 @@ class Queries:
             "aggregations": [{"aggregation_type": "SUM"}],
             "start_time_ms": since_ms,
         }
-        answer = self._call("POST", "traces/metrics", query, api="3.0")
+        try:
+            answer = self._call("POST", "traces/metrics", query, api="3.0")
+        except (TrackingRejectedError, TrackingUnauthorizedError):
+            return None
         return sum(float(point["values"]["SUM"]) for point in answer.get("data_points", []))
 
     def _of_gateway(self, endpoint: str, kind: str) -> Sequence[Mapping[str, Any]]:
         try:
             answer = self._call("GET", f"gateway/{endpoint}", {}, api="3.0")
-        except (TrackingNotMlflowError, TrackingRejectedError):
-            return ()
+        except (TrackingNotMlflowError, TrackingRejectedError, TrackingUnauthorizedError):
+            return ()  # an older one, one that has it switched off, or one that tells others
         found: Sequence[Mapping[str, Any]] = answer.get(kind, ())
         return found
 

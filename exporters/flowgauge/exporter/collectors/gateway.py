@@ -102,7 +102,8 @@ class GatewayCollector:
         for experiment_id, name in names.items():
             for kind in _KINDS:
                 tokens = queries.tokens(experiment_id, kind, since_ms)
-                shown[GATEWAY_TOKENS][name, kind, workspace] = tokens
+                if tokens is not None:
+                    shown[GATEWAY_TOKENS][name, kind, workspace] = tokens
 
 
 def _read_budgets(queries: Queries, workspace: str, shown: _Shown) -> None:

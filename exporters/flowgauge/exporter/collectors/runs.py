@@ -36,7 +36,7 @@ _PROBE_SECONDS = 3.0
 _LOOK_SECONDS = MAX_TIME_LIMIT_SECONDS - _PROBE_SECONDS - 0.5
 # For how much of the time a look may be under way: until all is known, and then.
 _FIRST_SHARE = 0.05
-_SHARE = 0.0005
+_SHARE = 0.0003
 # They grow rarer for it, up to so many times the interval.
 _RARER = 10
 
