@@ -216,7 +216,7 @@ def _watchers() -> list[Panel]:
             "short",
             [
                 query(gauge(DAG_PAIRS_DROPPED), "pairs over the limit"),
-                query(gauge(DAG_RUNS_LIMITED), "older runs not counted"),
+                query(gauge(DAG_RUNS_LIMITED), "older runs not counted {{workspace}}"),
             ],
             width=6,
         ),
@@ -225,7 +225,7 @@ def _watchers() -> list[Panel]:
             "Since the exporter last asked MLflow for runs. It does so every minute, and more "
             "rarely where that takes MLflow long.",
             "s",
-            [query(f"time() - {gauge(DAG_RUNS_READ)}", "runs")],
+            [query(f"time() - {gauge(DAG_RUNS_READ)}", "runs {{workspace}}")],
             width=6,
         ),
         timeseries(

@@ -2,13 +2,22 @@
 
 from dashboards import alert_rules
 from dashboards.grafana import Json, Panel, above, query, row, timeseries
-from dashboards.promql import quantile, ratio, total
-from flowgauge.metrics import GATEWAY_OVERHEAD, GATEWAY_PROVIDER, GATEWAY_REQUESTS
+from dashboards.promql import SYSTEM, quantile, ratio, total
+from flowgauge.metrics import (
+    GATEWAY_BUDGET,
+    GATEWAY_BUDGET_SPENT,
+    GATEWAY_OVERHEAD,
+    GATEWAY_PROVIDER,
+    GATEWAY_REQUESTS,
+    GATEWAY_TOKENS,
+    Metric,
+)
 
 __all__ = ["panels"]
 
 _FAILED = 'status=~"5.."'
 _NOTHING = "No requests"
+_NEARLY_SPENT = 0.9
 
 
 def panels(status_colors: list[Json]) -> list[Panel]:
@@ -68,4 +77,33 @@ def panels(status_colors: list[Json]) -> list[Panel]:
             no_value=_NOTHING,
             width=6,
         ),
+        timeseries(
+            "Tokens of a day",
+            "Tokens that the requests of the last 24 hours took, of the endpoints whose usage "
+            "MLflow tracks.",
+            "short",
+            [query(f"sum by (endpoint, kind) ({_told(GATEWAY_TOKENS)})", "{{endpoint}}, {{kind}}")],
+            no_value="None tracked",
+            width=12,
+        ),
+        timeseries(
+            "Budgets spent",
+            "Share of each budget of the gateway that is spent in its present period, as MLflow "
+            "reckons. At 100 % it warns, or refuses requests.",
+            "percentunit",
+            [
+                query(
+                    f"{_told(GATEWAY_BUDGET_SPENT)} / {_told(GATEWAY_BUDGET)}",
+                    "{{scope}} {{period}} {{action}} {{workspace}} {{budget}}",
+                )
+            ],
+            thresholds=above(_NEARLY_SPENT),
+            no_value="No budgets",
+            width=12,
+        ),
     ]
+
+
+def _told(metric: Metric) -> str:
+    """Return what the exporter shows, which is another job than the server, and may be several."""
+    return f"max without (job, instance, pod) ({metric.name}{{{SYSTEM}}})"

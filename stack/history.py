@@ -2,17 +2,16 @@
 
 The metrics are real `prometheus_client` metrics built from `flowgauge.metrics`; only the clock and
 the traffic are made up. promtool writes them into a Prometheus as if it had scraped all day, and
-works out the recording rules over them.
+works out the rules over them, alerts included.
 """
 
 import math
 import random
-import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,10 @@ from flowgauge import metrics
 from flowgauge.assets import asset
 from flowgauge.metrics import Metric
 from flowgauge.tracking.errors import REASONS
-from stack.prometheus import Prometheus, prometheus
+from stack.evaluated import evaluate
+from stack.prometheus import prometheus
 
-__all__ = ["SCRAPE_SECONDS", "History", "history"]
+__all__ = ["RULES", "SCRAPE_SECONDS", "History", "history"]
 
 SCRAPE_SECONDS = 30
 # Minutes before the end: the database gets slow, the server falls over, and comes back.
@@ -54,40 +54,12 @@ _WORKERS = ("4711", "4712", "4713", "4714")
 _UP_SECONDS = 26 * 3600
 
 
-@dataclass(frozen=True)
-class _Alert:
-    """An alert that fired from *begin* to *end* minutes before the end of the history."""
-
-    name: str
-    severity: str
-    begin: float
-    end: float = 0
-    labels: dict[str, str] = field(default_factory=dict)
-
-
 _SERVER = {"job": "mlflow", "instance": "mlflow:5000"}
 _EXPORTER = {"job": "flowgauge", "instance": "flowgauge:9877"}
-_ALERTS = (
-    _Alert("MLflowHighErrorRate", "critical", _SLOW - 6, _DOWN - 1, _SERVER),
-    _Alert("MLflowHighLatency", "warning", _SLOW - 12, _DOWN - 1, _SERVER),
-    _Alert(
-        "MLflowPostgresConnectionPoolExhausted",
-        "warning",
-        _SLOW - 3,
-        _DOWN,
-        {**_SERVER, "pool": "tracking"},
-    ),
-    _Alert("MLflowDown", "critical", _DOWN - 2, _BACK, _SERVER),
-    _Alert("MLflowOutboxBacklog", "warning", _SLOW - 15, _BACK - 6, {"job": "flowgauge"}),
-    _Alert("MLflowRunsStale", "warning", 500, labels={"job": "flowgauge", "dag_id": "weather"}),
-    _Alert(
-        "MLflowRateLimitSaturated",
-        "warning",
-        9,
-        labels={"job": "flowgauge", "key": "mlflow_api"},
-    ),
-    _Alert("MLflowErrorBudgetBurn1h", "critical", _SLOW - 16, _BACK - 3, {"job": "mlflow"}),
-)
+
+
+RULES = sorted({path.stem for path in asset("alerts").glob("*.yaml")} - {"dag_silence"})
+"""All but those that judge the habits of weeks."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +71,14 @@ class History:
 
 
 @contextmanager
-def history(folder: Path, *, hours: float = 24) -> Iterator[History]:
-    """Run a Prometheus that holds the *hours* up to now until the block ends."""
+def history(
+    folder: Path, *, hours: float = 24, rules: Collection[str] = RULES
+) -> Iterator[History]:
+    """Run a Prometheus that holds the *hours* up to now until the block ends.
+
+    And what *rules*, by the names of their files, make of them: all that a day is enough for, which
+    takes some minutes.
+    """
     tsdb = folder / "tsdb"
     end = time.time()
     samples = folder / "samples.txt"
@@ -109,21 +87,16 @@ def history(folder: Path, *, hours: float = 24) -> Iterator[History]:
         file.writelines(_Day(end).samples(hours))
         file.write("# EOF\n")
     _promtool("openmetrics", "--max-block-duration=48h", samples, tsdb)
-    # Rules read series that other rules record: each round adds one layer.
-    for _layer in range(3):
-        with prometheus(folder, {}) as layer:
-            _record(layer, tsdb, end - hours * 3600, end)
+    files = [asset("alerts") / f"{name}.yaml" for name in rules]
+    evaluate(files, tsdb, (end - hours * 3600, end), lambda: _serve(folder))
     with prometheus(folder, {}) as complete:
         yield History(complete.url, end)
 
 
-def _record(source: Prometheus, tsdb: Path, start: float, end: float) -> None:
-    fresh = tsdb.with_name("recorded")
-    options = [f"--url={source.url}", f"--start={start:.0f}", f"--end={end:.0f}",
-               "--eval-interval=30s", f"--output-dir={fresh}"]  # fmt: skip
-    _promtool("rules", *options, asset("alerts") / "server.yaml", asset("alerts") / "slo.yaml")
-    for block in fresh.iterdir():
-        shutil.move(block, tsdb / block.name)
+@contextmanager
+def _serve(folder: Path) -> Iterator[str]:
+    with prometheus(folder, {}) as running:
+        yield running.url
 
 
 def _promtool(source: str, *arguments: str | Path) -> None:
@@ -194,16 +167,15 @@ class _Day:
             if not down:
                 self._serve(left, slow=slow)
                 self._pools(slow=slow)
-                self._work(slow=slow)
+                self._work(slow=slow, restarted=left <= _DOWN)
                 self._traces(slow=slow)
                 self._reach_out(slow=slow)
             self._log(left, at, reachable=not (slow or down))
             self._limit(left)
             self._count(left, at)
-            self._watch(at, slow=slow, down=down, upgraded=left <= _DOWN)
+            self._watch(at, left, slow=slow, down=down, upgraded=left <= _DOWN)
             yield from self._server.scrape(at, up=not down)
             yield from self._exporter.scrape(at, up=True)
-            yield from self._alerts(left, at)
 
     def _serve(self, left: float, *, slow: bool) -> None:
         server = self._server
@@ -257,16 +229,17 @@ class _Day:
             self._server(metrics.POOL_WAIT, "tracking").observe(min(waited, 30))
         self._server(metrics.POOL_TIMEOUTS, "tracking").inc(self._times(4) if slow else 0)
 
-    def _work(self, *, slow: bool) -> None:
+    def _work(self, *, slow: bool, restarted: bool) -> None:
         server = self._server
+        up_seconds = _BACK * 60 if restarted else _UP_SECONDS
         for number, worker in enumerate(_WORKERS):
-            lag = self._random.uniform(0.5, 2) if slow else self._random.lognormvariate(-5, 1)
+            lag = self._random.uniform(0.1, 0.6) if slow else self._random.lognormvariate(-5, 1)
             server(metrics.EVENT_LOOP_LAG, worker).set(lag)
             server(metrics.WORKER_CPU, worker).inc((0.6 if slow else 0.1) * SCRAPE_SECONDS)
             server(metrics.WORKER_MEMORY, worker).set((320 + 9 * number + self._times(20)) * 2**20)
             server(metrics.WORKER_OPEN_FDS, worker).set(40 + self._times(30))
             server(metrics.WORKER_MAX_FDS, worker).set(1024)
-            server(metrics.WORKER_START_TIME, worker).set(self._end - _UP_SECONDS)
+            server(metrics.WORKER_START_TIME, worker).set(self._end - up_seconds)
         server(metrics.SERVER_MEMORY).set((1500 + self._times(80)) * 2**20)
         server(metrics.SERVER_MEMORY_LIMIT).set(2**31)
 
@@ -297,7 +270,7 @@ class _Day:
         for event in ("model_version.created", "model_version_alias.created"):
             sent = self._times(0.01 * SCRAPE_SECONDS)
             server(metrics.WEBHOOK_DELIVERIES, event).inc(sent)
-            server(metrics.WEBHOOK_FAILURES, event).inc(int(sent and self._random.random() < 0.05))
+            server(metrics.WEBHOOK_FAILURES, event).inc(sent if slow else 0)
 
     def _count(self, left: float, at: float) -> None:
         server = self._server
@@ -354,8 +327,10 @@ class _Day:
     def _arrive(self, dag: str, task: str, at: float) -> None:
         self._exporter(metrics.DAG_LOGS, dag, task).inc()
         self._exporter(metrics.DAG_LAST_LOGGED, dag, task).set(at)
-        self._exporter(metrics.DAG_LAST_RUN, dag).set(at)
-        self._exporter(metrics.DAG_LAST_RUN_DURATION, dag).set(self._random.lognormvariate(2, 1))
+        self._exporter(metrics.DAG_LAST_RUN, dag, "").set(at)
+        self._exporter(metrics.DAG_LAST_RUN_DURATION, dag, "").set(
+            self._random.lognormvariate(2, 1)
+        )
 
     def _limit(self, left: float) -> None:
         exporter = self._exporter
@@ -371,7 +346,7 @@ class _Day:
             exporter(metrics.RATE_LIMIT_WAIT, key).inc(hits * self._random.uniform(5, 25))
             exporter(metrics.RATE_LIMIT_FAIL_OPEN, key).inc(0)
 
-    def _watch(self, at: float, *, slow: bool, down: bool, upgraded: bool) -> None:
+    def _watch(self, at: float, left: float, *, slow: bool, down: bool, upgraded: bool) -> None:
         exporter = self._exporter
         exporter(metrics.OUTBOX_ENTRIES).set(len(self._outbox))
         oldest = self._outbox[0][2] if self._outbox else math.nan
@@ -387,28 +362,25 @@ class _Day:
             exporter(metrics.SERVER_INFO, version).set(1 if upgraded == is_new else math.nan)
         exporter(metrics.BUILD_INFO, "0.1.0", "3.11").set(1)
         exporter(metrics.DAG_PAIRS_DROPPED).set(0)
-        exporter(metrics.DAG_RUNS_LIMITED).set(0)
+        exporter(metrics.DAG_RUNS_LIMITED, "").set(0)
         if not down:
-            exporter(metrics.DAG_RUNS_READ).set(at)
-        for collector in ("dag_logging", "outbox", "rate_limit", "runs", "tracking"):
-            failed = down and collector == "tracking"
-            exporter(metrics.COLLECTOR_SUCCESS, collector).set(not failed)
-            seconds = 5 if failed else self._random.uniform(0.005, 0.04)
+            exporter(metrics.DAG_RUNS_READ, "").set(at)
+        for kind, tokens in (("input", 2_400_000), ("output", 610_000)):
+            exporter(metrics.GATEWAY_TOKENS, "chat", kind, "").set(tokens * (1 + left / 14_400))
+        budget = ("bp-4f1c", "GLOBAL", "1 MONTHS", "ALERT", "")
+        exporter(metrics.GATEWAY_BUDGET, *budget).set(500)
+        exporter(metrics.GATEWAY_BUDGET_SPENT, *budget).set(310 - left / 100)
+        for collector in ("dag_logging", "gateway", "outbox", "rate_limit", "runs", "tracking"):
+            exporter(metrics.COLLECTOR_SUCCESS, collector).set(1)
+            waits = down and collector == "tracking"
+            seconds = 4 if waits else self._random.uniform(0.005, 0.04)
             exporter(metrics.COLLECTOR_DURATION, collector).set(seconds)
         for dag, task in _TASKS:
             runs = 1440 / _TASKS[dag, task][0]
-            exporter(metrics.DAG_RUNS, dag, "FINISHED").set(round(runs * 0.97))
-            exporter(metrics.DAG_RUNS, dag, "FAILED").set(round(runs * 0.02))
-            exporter(metrics.DAG_RUNS, dag, "RUNNING").set(1)
-            exporter(metrics.DAG_RUNS_STALE, dag).set(2 if dag == "weather" else 0)
-
-    def _alerts(self, left: float, at: float) -> Iterator[str]:
-        for alert in _ALERTS:
-            if alert.end <= left <= alert.begin:
-                labels = {"alertname": alert.name, "severity": alert.severity, **alert.labels}
-                yield _line("ALERTS", {**labels, "alertstate": "firing"}, 1, at)
-                since = self._end - alert.begin * 60
-                yield _line("ALERTS_FOR_STATE", labels, since, at)
+            exporter(metrics.DAG_RUNS, dag, "FINISHED", "").set(round(runs * 0.97))
+            exporter(metrics.DAG_RUNS, dag, "FAILED", "").set(round(runs * 0.02))
+            exporter(metrics.DAG_RUNS, dag, "RUNNING", "").set(1)
+            exporter(metrics.DAG_RUNS_STALE, dag, "").set(2 if dag == "weather" else 0)
 
     def _times(self, expected: float) -> int:
         """Return how often something happened that happens *expected* times on average."""

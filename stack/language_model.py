@@ -57,8 +57,13 @@ def language_model() -> Iterator[LanguageModel]:
         yield provider
 
 
-def gateway_endpoint(mlflow_uri: str, name: str, provider_url: str) -> str:
-    """Let MLflow's gateway pass on what *name* is asked; return the path that takes questions."""
+def gateway_endpoint(
+    mlflow_uri: str, name: str, provider_url: str, *, tracked: bool = False
+) -> str:
+    """Let MLflow's gateway pass on what *name* is asked; return the path that takes questions.
+
+    If *tracked*, MLflow makes a trace of each request, which tells of its tokens.
+    """
     with httpx.Client(base_url=f"{mlflow_uri}/api/3.0/mlflow/gateway", timeout=60) as client:
 
         def create(kind: str, **fields: object) -> dict[str, dict[str, str]]:
@@ -85,5 +90,5 @@ def gateway_endpoint(mlflow_uri: str, name: str, provider_url: str) -> str:
             "linkage_type": "PRIMARY",
             "weight": 1,
         }
-        create("endpoints", name=name, usage_tracking=False, model_configs=[linked])
+        create("endpoints", name=name, usage_tracking=tracked, model_configs=[linked])
     return f"/gateway/{name}/mlflow/invocations"

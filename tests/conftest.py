@@ -44,6 +44,7 @@ _SHARED = {
     "documents": {"tests/docs/test_examples.py", "tests/docs/test_guide.py"},
     "measured and refused": {
         "tests/cli/test_check.py",
+        "tests/exporter/test_gateway.py",
         "tests/server/test_metrics_folder.py",
         *(
             f"tests/server/test_server_{concern}.py"

@@ -113,6 +113,25 @@ GATEWAY_OVERHEAD = Metric(
     ("route",),
     _OVERHEAD_SECONDS,
 )
+GATEWAY_TOKENS = Metric(
+    "mlflow_gateway_tokens",
+    "gauge",
+    "Tokens that the requests of the last 24 hours to an endpoint of MLflow's gateway took, where "
+    "MLflow tracks its usage.",
+    ("endpoint", "kind", "workspace"),
+)
+GATEWAY_BUDGET = Metric(
+    "mlflow_gateway_budget_usd",
+    "gauge",
+    "What a budget of MLflow's gateway allows in each of its periods.",
+    ("budget", "scope", "period", "action", "workspace"),
+)
+GATEWAY_BUDGET_SPENT = Metric(
+    "mlflow_gateway_budget_spent_usd",
+    "gauge",
+    "What of it is spent in the present period, as MLflow reckons.",
+    ("budget", "scope", "period", "action", "workspace"),
+)
 WEBHOOK_DELIVERIES = Metric(
     "mlflow_webhook_deliveries_total",
     "counter",
@@ -441,35 +460,38 @@ DAG_RUNS = Metric(
     "mlflow_dag_runs",
     "gauge",
     "MLflow runs started in the last 24 hours, by the DAG they are tagged with and status.",
-    ("dag_id", "status"),
+    ("dag_id", "status", "workspace"),
 )
 DAG_LAST_RUN = Metric(
     "mlflow_dag_last_run_timestamp_seconds",
     "gauge",
     "When the newest MLflow run of a DAG started, in Unix time; gone 24 hours later.",
-    ("dag_id",),
+    ("dag_id", "workspace"),
 )
 DAG_LAST_RUN_DURATION = Metric(
     "mlflow_dag_last_run_duration_seconds",
     "gauge",
     "How long the newest MLflow run of a DAG that has ended took.",
-    ("dag_id",),
+    ("dag_id", "workspace"),
 )
 DAG_RUNS_STALE = Metric(
     "mlflow_dag_runs_stale",
     "gauge",
     "MLflow runs that have been RUNNING for over 24 hours, by the DAG they are tagged with.",
-    ("dag_id",),
+    ("dag_id", "workspace"),
 )
 DAG_RUNS_LIMITED = Metric(
     "mlflow_dag_runs_limited",
     "gauge",
-    "1 if there are more runs than the exporter has read: it counts the newest only.",
+    "1 if there are more runs than the exporter has read, and it counts the newest only; of no "
+    "workspace, where others have one: if there are more workspaces.",
+    ("workspace",),
 )
 DAG_RUNS_READ = Metric(
     "mlflow_dag_runs_read_timestamp_seconds",
     "gauge",
     "When the exporter last asked MLflow for runs, in Unix time: what it shows of them is of then.",
+    ("workspace",),
 )
 COLLECTOR_SUCCESS = Metric(
     "flowgauge_collector_success", "gauge", "1 if the collector succeeded, else 0.", ("collector",)
@@ -540,6 +562,9 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     CERTIFICATE_EXPIRY,
     PROBE_DURATION,
     SERVER_INFO,
+    GATEWAY_TOKENS,
+    GATEWAY_BUDGET,
+    GATEWAY_BUDGET_SPENT,
     DAG_RUNS,
     DAG_LAST_RUN,
     DAG_LAST_RUN_DURATION,

@@ -48,6 +48,9 @@ def main(names: tuple[str, ...], aftermath: float) -> None:
                 )
                 click.echo(_ROW.format("fault", "alert", "fires", "resolves", "false alarms"))
                 for incident in chosen:
+                    if not incident.possible():
+                        click.echo(f"{incident.name:<32} left out: this user may not cause it")
+                        continue
                     outcomes.append(attempt(running, incident))
                     click.echo(_row(outcomes[-1]))
         except StackError as error:

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 
+import httpx
 import psycopg2
 
 from flowgauge.airflow import RateLimitExceeded, rate_limit
 from flowgauge.tracking.tags import DAG_ID_TAG
+from stack.incidents.apps import BLOCKING, LEAKING
 from stack.incidents.deployments import (
     another_environment,
     another_exporter,
+    replaced,
     replicas,
     serve_by,
     servers,
@@ -28,6 +31,7 @@ from stack.incidents.load import (
     log_metric,
     log_payload,
     new_run,
+    read_history,
     read_run,
     repeatedly,
     traffic,
@@ -35,6 +39,8 @@ from stack.incidents.load import (
 )
 from stack.incidents.site import DAG, DAGS, FASTER, POOL, Site
 from stack.language_model import gateway_endpoint, language_model
+from stack.memory_limit import may_limit_memory, memory_limit
+from stack.mlflow import workers
 from stack.process import LOOPBACK, free_port, python_tool, wait_for
 
 __all__ = ["INCIDENTS", "SEED"]
@@ -47,6 +53,7 @@ _SCRAPED_TOO_FAST = "FlowgaugeCollectorFailing"
 _WAITED_TOO_LONG = "MLflowApiFailing"
 
 _MINUTE = 60 / FASTER
+_LEAKING_LIMIT = 400 * 2**20
 _DAY_MILLISECONDS = 24 * 3600 * 1000
 
 _incidents: dict[str, Incident] = {}
@@ -64,13 +71,14 @@ def _incident(
     companions: Collection[str] = (),
     before: Collection[str] = (),
     aftermath: float | None = 0,
+    possible: Callable[[], bool] = lambda: True,
 ) -> Callable[[_Fault], _Fault]:
     """Make an incident of a function that causes a fault, yields, and mends it."""
 
     def register(fault: _Fault) -> _Fault:
         happening = contextmanager(fault)
         _incidents[fault.__name__] = Incident(
-            fault.__name__, happening, alert, within, companions, before, aftermath
+            fault.__name__, happening, alert, within, companions, before, aftermath, possible
         )
         return fault
 
@@ -286,6 +294,50 @@ def provider_down(site: Site) -> Iterator[None]:
             provider.is_down = False
 
 
+@_incident("MLflowMemoryNearLimit", within=180, possible=may_limit_memory)
+def worker_leaking(site: Site) -> Iterator[None]:
+    """Have a server with a limit of memory keep something of every other request."""
+    with memory_limit(_LEAKING_LIMIT) as limit, replaced(site, LEAKING) as server:
+        for worker in workers(server.pid):
+            limit(worker.pid)
+        run_id = new_run(server.url)
+        requests = [read_run(run_id), log_metric(run_id)]
+        with traffic(server.url, requests, clients=1, pause=0.25):
+            yield
+
+
+@_incident("MLflowWorkersRestarting", within=120, companions=[_SCRAPED_TOO_FAST])
+def worker_killed_again_and_again(site: Site) -> Iterator[None]:
+    """Kill one of a server's two workers whenever it is there again, as the kernel does."""
+    with replaced(site, workers=2) as server:
+        spared = min(worker.pid for worker in workers(server.pid))
+        seen = 0.0
+
+        def kill() -> None:
+            nonlocal seen
+            if (started := _workers_started(server.url)) > seen:
+                seen = started
+                for worker in workers(server.pid):
+                    if worker.pid != spared:
+                        worker.kill()
+
+        with repeatedly(kill, pause=0.1):
+            yield
+
+
+# The server remembers the worst of a minute, so this rule alone is no faster here than elsewhere.
+@_incident("MLflowEventLoopBlocked", within=600, companions=[_SCRAPED_TOO_FAST])
+def event_loop_blocked(site: Site) -> Iterator[None]:
+    """Have a call block the only worker's event loop for 1.5 s, four times a minute."""
+    with replaced(site, BLOCKING) as server:
+        run_id = new_run(server.url)
+        with (
+            traffic(server.url, [read_run(run_id), log_metric(run_id)]),
+            traffic(server.url, [read_history(run_id)], clients=1, pause=15),
+        ):
+            yield
+
+
 @_incident(
     "MLflowApiFailing",
     within=60,
@@ -379,6 +431,15 @@ def dag_stopped(site: Site) -> Iterator[None]:
             wait_for(lambda: site.prometheus.query(known), "the DAG logs")
         yield
         _log_once(site, [DAG])
+
+
+def _workers_started(url: str) -> float:
+    """Return how many workers a server says to have started, 0 while it says nothing."""
+    with suppress(httpx.HTTPError):
+        for line in httpx.get(f"{url}/metrics", timeout=10).text.splitlines():
+            if line.startswith("mlflow_worker_starts_total "):
+                return float(line.split()[1])
+    return 0
 
 
 @contextmanager

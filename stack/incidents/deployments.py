@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 from stack.exporter import exporter
+from stack.incidents.apps import TOKEN
 from stack.incidents.site import FASTER, Site, address, mlflow
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.process import free_port, wait_for
 
-__all__ = ["another_environment", "another_exporter", "replicas", "serve_by", "servers"]
+__all__ = ["another_environment", "another_exporter", "replaced", "replicas", "serve_by", "servers"]
 
 _Targets = Mapping[str, Mapping[str, str]]
 
@@ -28,6 +29,24 @@ def servers(site: Site, count: int) -> Iterator[list[MlflowServer]]:
 
 
 @contextmanager
+def replaced(site: Site, app: str | None = None, *, workers: int = 1) -> Iterator[MlflowServer]:
+    """Let another server serve everybody: its *app*, or as many *workers*, are what differs.
+
+    At the end it is as it was before.
+    """
+    port = free_port()
+    before = site.front.target_ports
+    folder = site.folder / f"mlflow-{port}"
+    with mlflow(folder, port, site.way, app=app, workers=workers) as server:
+        serve_by(site, [server], TOKEN if app else "")
+        try:
+            yield server
+        finally:
+            site.front.target_ports = before
+            site.scrape("mlflow", {address(site.front.port): {}})
+
+
+@contextmanager
 def replicas(site: Site, count: int) -> Iterator[list[MlflowServer]]:
     """Let *count* servers serve everybody, each scraped by itself, in the place of the site's."""
     before = site.front.target_ports
@@ -40,10 +59,10 @@ def replicas(site: Site, count: int) -> Iterator[list[MlflowServer]]:
             site.scrape("mlflow", {address(site.front.port): {}})
 
 
-def serve_by(site: Site, chosen: Sequence[MlflowServer]) -> None:
-    """Let *chosen* servers serve everybody, and Prometheus scrape these alone."""
+def serve_by(site: Site, chosen: Sequence[MlflowServer], token: str = "") -> None:
+    """Let *chosen* servers serve everybody, and Prometheus scrape these alone, with *token*."""
     site.front.target_ports = [int(server.url.rpartition(":")[2]) for server in chosen]
-    site.scrape("mlflow", {_target(server.url): {} for server in chosen})
+    site.scrape("mlflow", {_target(server.url): {} for server in chosen}, token)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ class Incident:
     arrive. Of other alerts only *companions*, all of them warnings, may arrive, and those of what
     was wrong *before*. For *aftermath* seconds after it is over nothing may arrive, while users go
     on; one that comes again by itself has None. An alert of another environment is called `NAME in
-    ENVIRONMENT`.
+    ENVIRONMENT`. Whether it is *possible* depends on the user and the machine.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Incident:
     companions: Collection[str] = ()
     before: Collection[str] = ()
     aftermath: float | None = 0.0
+    possible: Callable[[], bool] = lambda: True
 
     def watched_for(self, seconds: float) -> "Incident":
         """Return it with an aftermath of so many *seconds* at least, if it may have one."""

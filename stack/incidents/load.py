@@ -21,6 +21,7 @@ __all__ = [
     "log_metric",
     "log_payload",
     "new_run",
+    "read_history",
     "read_run",
     "repeatedly",
     "traffic",
@@ -71,6 +72,12 @@ def log_epochs(run_id: str) -> Request:
         return client.post("/api/2.0/mlflow/runs/log-batch", json=body)
 
     return log
+
+
+def read_history(run_id: str) -> Request:
+    """Return a request that reads all values of a metric."""
+    query = {"run_id": run_id, "metric_key": "loss"}
+    return lambda client: client.get("/api/2.0/mlflow/metrics/get-history", params=query)
 
 
 def upload(run_id: str, name: str = "model.txt") -> Request:

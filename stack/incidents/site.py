@@ -13,6 +13,7 @@ import httpx
 import yaml
 
 from stack.exporter import exporter
+from stack.incidents.apps import install
 from stack.mlflow import MlflowServer, mlflow_server
 from stack.postgres import Postgres, postgres
 from stack.process import LOOPBACK, free_port, wait_for
@@ -86,10 +87,10 @@ class Site:
         """The folder the server keeps artifacts in."""
         return self.folder / "mlflow" / "artifacts"
 
-    def scrape(self, job: str, targets: Mapping[str, Mapping[str, str]]) -> None:
+    def scrape(self, job: str, targets: Mapping[str, Mapping[str, str]], token: str = "") -> None:
         """Let Prometheus scrape *targets*, labels by HOST:PORT, as *job*, and no others.
 
-        Return once it does, some seconds later.
+        It sends them *token*, if there is one. Return once it does, some seconds later.
         """
         file = self.folder / "prometheus" / "prometheus.yml"
         content = yaml.safe_load(file.read_text())
@@ -97,6 +98,7 @@ class Site:
         scraped["static_configs"] = [
             {"targets": [target], "labels": dict(labels)} for target, labels in targets.items()
         ]
+        scraped["authorization"] = {"credentials": token} if token else {}
         file.write_text(yaml.safe_dump(content))
         httpx.post(f"{self.prometheus.url}/-/reload", timeout=120).raise_for_status()
         wait_for(
@@ -179,13 +181,20 @@ def address(port: int) -> str:
     return f"{LOOPBACK}:{port}"
 
 
-def mlflow(folder: Path, port: int, way: Proxy) -> AbstractContextManager[MlflowServer]:
-    """Run a server of the site at *port*, whose way to the database is *way*."""
+def mlflow(
+    folder: Path, port: int, way: Proxy, *, app: str | None = None, workers: int = 1
+) -> AbstractContextManager[MlflowServer]:
+    """Run a server of the site at *port*, whose way to the database is *way*.
+
+    It is MLflow's own app that is measured, or *app*, one of `stack.incidents.apps`.
+    """
     return mlflow_server(
         folder,
         port=port,
-        options=["--app-name", "flowgauge"],
+        workers=workers,
+        options=[*(["--app-name", app] if app else []), "--app-name", "flowgauge"],
         env={
+            **(install(folder / "apps") if app else {}),
             "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(POOL - 1),
             "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "1",
             # The provider of language models is on loopback.

@@ -27,9 +27,9 @@ from flowgauge.exporter.serve import serve
 from flowgauge.exporter.tls import ServerTls
 from flowgauge.exporter.web import Check, Page, web_app
 from flowgauge.exporter.web_config import WebConfigFile
+from flowgauge.exporter.workspaces import probe as probe_mlflow
 from flowgauge.store import open_store
 from flowgauge.tracking.client import TrackingClient
-from flowgauge.tracking.queries import Queries
 
 __all__ = ["exporter"]
 
@@ -88,6 +88,14 @@ def _collector_options(command: Callable[..., None]) -> Callable[..., None]:
     help="MLflow is asked for runs at most so often; up to ten times less, if it answers slowly.",
 )
 @click.option(
+    "--max-workspaces",
+    type=click.IntRange(min=1),
+    default=20,
+    envvar="FLOWGAUGE_MAX_WORKSPACES",
+    show_envvar=True,
+    help="Workspaces of MLflow in which runs are read, unless MLFLOW_WORKSPACE names one.",
+)
+@click.option(
     "--web.listen-address",
     "listen_address",
     metavar="HOST:PORT",
@@ -108,6 +116,7 @@ def exporter(
     max_pairs: int,
     forget_days: float,
     runs_interval_seconds: float,
+    max_workspaces: int,
     listen_address: str,
     metrics_path: str,
     web_config: Path | None,
@@ -130,6 +139,7 @@ def exporter(
         max_pairs,
         forget_days * _DAY_SECONDS,
         runs_interval_seconds,
+        max_workspaces,
     )
     chosen = [name for name in COLLECTORS if collectors[f"collector_{name}"]]
     scrape = Scrape(make_collectors(context, chosen))
@@ -146,8 +156,7 @@ def exporter(
 def _checks(uri: str, context: Context) -> Mapping[str, Check]:
     # With connections of its own: anybody may ask, and a call that takes too long ends the others.
     tracking = TrackingClient(uri, headers=probe.HEADERS)
-    mlflow = Queries(tracking, seconds_left=lambda: _READY_SECONDS)
     return {
-        "MLflow": mlflow.probe,
+        "MLflow": lambda: probe_mlflow(tracking, _READY_SECONDS),
         "store": context.store.windows.states,
     }

@@ -21,7 +21,7 @@ class Context:
     """What collectors read from, and how many pairs of DAG and task have labels of their own.
 
     One that was not seen for `forget_seconds` loses them. MLflow is asked for runs every
-    `runs_interval_seconds` at most.
+    `runs_interval_seconds` at most, in `max_workspaces` of its workspaces.
     """
 
     tracking: TrackingClient
@@ -29,6 +29,7 @@ class Context:
     max_pairs: int = 1000
     forget_seconds: float = math.inf
     runs_interval_seconds: float = 60.0
+    max_workspaces: int = 20
 
 
 class Collector(Protocol):

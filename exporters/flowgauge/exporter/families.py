@@ -23,12 +23,18 @@ Labels = tuple[str, ...]
 
 
 def family(metric: Metric, values: Mapping[Labels, float]) -> Family:
-    """Return *metric*, a counter or gauge, with *values* by their label values."""
+    """Return *metric*, a counter or gauge, with *values* by their label values.
+
+    A label without a value is left out: to Prometheus it is none.
+    """
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
     made = kind(metric.name, metric.help, labels=metric.labels)
     # Two may be one once they are clean, and a page may name a series once.
     for labels, value in {_clean(labels): value for labels, value in values.items()}.items():
         made.add_metric(labels, value)
+    for sample in made.samples:
+        for label in [label for label, said in sample.labels.items() if not said]:
+            del sample.labels[label]
     return made
 
 

@@ -14,11 +14,11 @@ import httpx
 from flowgauge.background import in_background
 from flowgauge.http_client import http_client, json_object, next_hop
 from flowgauge.tracking import failures
-from flowgauge.tracking.settings import read_settings, ssl_context
+from flowgauge.tracking.settings import WORKSPACE_HEADER, read_settings, ssl_context
 
-__all__ = ["TrackingClient"]
+__all__ = ["WORKSPACE_HEADER", "TrackingClient"]
 
-_API = "/api/2.0/mlflow/"
+_API = "/api/{}/mlflow/"
 
 
 class TrackingClient:
@@ -45,6 +45,8 @@ class TrackingClient:
     ) -> None:
         settings = read_settings(uri, environ)
         self.address = settings.base_url
+        self.workspace = settings.workspace
+        """The workspace that is asked, None if the settings name none."""
         self._timeout_seconds = timeout_seconds
         # Reading the certificates takes 10 to 20 ms: not for plain HTTP, and not on every connect.
         tls = ssl_context(settings) if self.address.startswith("https:") else False
@@ -90,16 +92,19 @@ class TrackingClient:
         *,
         timeout_seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
+        api: str = "2.0",
     ) -> dict[str, Any]:
         """Call *endpoint*, such as `runs/create`, and return the JSON object it answers.
 
-        *headers* are sent beside those of the settings. A GET sends *payload* as query parameters,
-        other methods as JSON. *timeout_seconds* bounds the whole call, name resolution and the last
-        byte of the answer included. Raises `ValueError` for a *payload* that JSON cannot hold, such
-        as NaN.
+        *api* is the version of MLflow's API that has it. *headers* are sent beside those of the
+        settings. A GET sends *payload* as query parameters, other methods as JSON.
+        *timeout_seconds* bounds the whole call, name resolution and the last byte of the answer
+        included. Raises `ValueError` for a *payload* that JSON cannot hold, such as NaN.
         """
         body = {"params": payload} if method == "GET" else {"json": payload or {}}
-        response = self._send(method, _API + endpoint, timeout_seconds, headers=headers, **body)
+        response = self._send(
+            method, _API.format(api) + endpoint, timeout_seconds, headers=headers, **body
+        )
         answer = json_object(response)
         if answer is None:
             raise failures.not_mlflow(self.address, response)

@@ -202,7 +202,8 @@ def _place(location: str) -> str:
 def _temporary(status: int, message: str) -> bool:
     return (
         status in {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS}
-        or status >= httpx.codes.INTERNAL_SERVER_ERROR
+        # What a server does not do today it does not do tomorrow.
+        or (status >= httpx.codes.INTERNAL_SERVER_ERROR and status != httpx.codes.NOT_IMPLEMENTED)
         or (status == httpx.codes.BAD_REQUEST and is_database_problem(message))
     )
 

@@ -10,7 +10,12 @@ from typing import Any
 
 from flowgauge.redact import quote
 from flowgauge.tracking.client import TrackingClient
-from flowgauge.tracking.errors import TrackingNotMlflowError, TrackingTooLongError
+from flowgauge.tracking.errors import (
+    TrackingNotMlflowError,
+    TrackingRejectedError,
+    TrackingTooLongError,
+    TrackingUnauthorizedError,
+)
 
 __all__ = ["Found", "Queries"]
 
@@ -61,6 +66,10 @@ class Queries:
         """
         return bool(self._call("GET", "experiments/search", {"max_results": 1}).get("experiments"))
 
+    def answer(self) -> None:
+        """Make the cheapest real call there is: one that asks the database, and finds nothing."""
+        self._call("GET", "experiments/search", {"max_results": 1, "filter": "name = ''"})
+
     def version(self) -> str:
         """Return the server's version; a managed MLflow may have no such page, or a login on it."""
         said = self._client.text("/version", timeout_seconds=self._seconds_left()).strip()
@@ -70,6 +79,20 @@ class Queries:
                 "see what answers there"
             )
         return said
+
+    def workspaces(self) -> Sequence[str]:
+        """Return the names of the workspaces that the user may see; none where there are none.
+
+        MLflow has them from 3.10 on, and only if it is told to.
+        """
+        try:
+            has = self._call("GET", "server-info", {}, api="3.0").get("workspaces_enabled")
+        except (TrackingNotMlflowError, TrackingRejectedError, TrackingUnauthorizedError):
+            return ()  # an older one, or a managed one, which does not tell
+        if not has:
+            return ()
+        found = self._call("GET", "workspaces", {}, api="3.0").get("workspaces", [])
+        return [str(each["name"]) for each in found]
 
     def experiment_id(self, name: str) -> str:
         """Return the id of the experiment *name*; `TrackingRejectedError` says there is none."""
@@ -118,6 +141,47 @@ class Queries:
             lambda page: map(_described, page.get("runs", [])),
         )
 
+    def gateway_budgets(self) -> Sequence[Mapping[str, Any]]:
+        """Return the gateway's budgets, none where there is no gateway (before 3.11)."""
+        return self._of_gateway("budgets/list", "budget_policies")
+
+    def gateway_spending(self) -> Mapping[str, float]:
+        """Return what was spent of each budget in its present period, by the budget's id."""
+        return {
+            str(window["budget_policy_id"]): float(window.get("current_spend", 0))
+            for window in self._of_gateway("budgets/windows", "windows")
+        }
+
+    def gateway_endpoints(self) -> Sequence[Mapping[str, Any]]:
+        """Return the gateway's endpoints; one whose usage is tracked has an `experiment_id`."""
+        return self._of_gateway("endpoints/list", "endpoints")
+
+    def tokens(self, experiment_id: str, kind: str, since_ms: int) -> float | None:
+        """Return how many tokens, `input` or `output`, an experiment's traces took since then.
+
+        None if MLflow does not say so to this user.
+        """
+        query = {
+            "experiment_ids": [experiment_id],
+            "view_type": "TRACES",
+            "metric_name": f"{kind}_tokens",
+            "aggregations": [{"aggregation_type": "SUM"}],
+            "start_time_ms": since_ms,
+        }
+        try:
+            answer = self._call("POST", "traces/metrics", query, api="3.0")
+        except (TrackingRejectedError, TrackingUnauthorizedError):
+            return None
+        return sum(float(point["values"]["SUM"]) for point in answer.get("data_points", []))
+
+    def _of_gateway(self, endpoint: str, kind: str) -> Sequence[Mapping[str, Any]]:
+        try:
+            answer = self._call("GET", f"gateway/{endpoint}", {}, api="3.0")
+        except (TrackingNotMlflowError, TrackingRejectedError, TrackingUnauthorizedError):
+            return ()  # an older one, one that has it switched off, or one that tells others
+        found: Sequence[Mapping[str, Any]] = answer.get(kind, ())
+        return found
+
     def _experiments(self, query: Mapping[str, Any]) -> Found:
         return self._search(
             "GET", "experiments/search", query, lambda page: page.get("experiments", [])
@@ -147,13 +211,16 @@ class Queries:
             token = {"page_token": page["next_page_token"]}
         return Found(items, limited=True)
 
-    def _call(self, method: str, endpoint: str, query: Mapping[str, Any]) -> dict[str, Any]:
+    def _call(
+        self, method: str, endpoint: str, query: Mapping[str, Any], api: str = "2.0"
+    ) -> dict[str, Any]:
         return self._client.call(
             method,
             endpoint,
             query,
             timeout_seconds=self._seconds_left(),
             headers=self._headers,
+            api=api,
         )
 
 

@@ -20,7 +20,9 @@ from flowgauge.tracking.headers import read_headers
 from flowgauge.tracking.logins import plugin_login, plugin_named, token_login
 from flowgauge.web_address import read_web_address
 
-__all__ = ["Settings", "read_settings", "speaks_rest", "ssl_context"]
+__all__ = ["WORKSPACE_HEADER", "Settings", "read_settings", "speaks_rest", "ssl_context"]
+
+WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
 
 _CERTIFICATES = ("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _OFF = frozenset({"", "false", "0"})
@@ -37,6 +39,12 @@ class Settings:
     certificates: str | None
     client_certificate: str | None
     insecure: bool
+
+    @property
+    def workspace(self) -> str | None:
+        """The workspace that the headers name, None if they name none."""
+        named = {name.lower(): value for name, value in self.headers.items()}
+        return named.get(WORKSPACE_HEADER.lower()) or None
 
 
 def speaks_rest(uri: str, environ: Mapping[str, str]) -> bool:
@@ -62,7 +70,7 @@ def read_settings(uri: str, environ: Mapping[str, str]) -> Settings:
         )
     headers = {
         "Authorization": login or _login(environ),
-        "X-MLFLOW-WORKSPACE": _header_value(environ, "MLFLOW_WORKSPACE"),
+        WORKSPACE_HEADER: _header_value(environ, "MLFLOW_WORKSPACE"),
     }
     given = read_headers(environ)
     named = {name.lower() for name in given}

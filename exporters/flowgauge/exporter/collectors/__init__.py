@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from flowgauge.exporter.collector import Collector, Context
 from flowgauge.exporter.collectors.build import BuildCollector
 from flowgauge.exporter.collectors.dag_logging import DagLoggingCollector
+from flowgauge.exporter.collectors.gateway import GatewayCollector
 from flowgauge.exporter.collectors.outbox import OutboxCollector
 from flowgauge.exporter.collectors.rate_limit import RateLimitCollector
 from flowgauge.exporter.collectors.runs import RunsCollector
@@ -16,6 +17,7 @@ __all__ = ["COLLECTORS", "make_collectors"]
 COLLECTORS: Mapping[str, Callable[[Context], Collector]] = {
     "build": BuildCollector,
     "dag_logging": DagLoggingCollector,
+    "gateway": GatewayCollector,
     "outbox": OutboxCollector,
     "rate_limit": RateLimitCollector,
     "runs": RunsCollector,

@@ -3,13 +3,17 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from typing import NamedTuple
 
 from flowgauge.dag_headers import OTHER
 from flowgauge.exporter.collector import MAX_TIME_LIMIT_SECONDS, Context, Family
 from flowgauge.exporter.families import Labels, family
 from flowgauge.exporter.runs.reading import RunReader
 from flowgauge.exporter.runs.run import DAY_MS, Run
+from flowgauge.exporter.workspaces import Workspaces, in_workspace, is_up
 from flowgauge.metrics import (
     DAG_LAST_RUN,
     DAG_LAST_RUN_DURATION,
@@ -18,8 +22,11 @@ from flowgauge.metrics import (
     DAG_RUNS_READ,
     DAG_RUNS_STALE,
 )
-from flowgauge.tracking.errors import TrackingError
-from flowgauge.tracking.queries import Queries
+from flowgauge.tracking.errors import (
+    TrackingError,
+    TrackingRejectedError,
+    TrackingUnauthorizedError,
+)
 
 __all__ = ["RunsCollector"]
 
@@ -29,7 +36,7 @@ _PROBE_SECONDS = 3.0
 _LOOK_SECONDS = MAX_TIME_LIMIT_SECONDS - _PROBE_SECONDS - 0.5
 # For how much of the time a look may be under way: until all is known, and then.
 _FIRST_SHARE = 0.05
-_SHARE = 0.0005
+_SHARE = 0.0003
 # They grow rarer for it, up to so many times the interval.
 _RARER = 10
 
@@ -41,6 +48,9 @@ class RunsCollector:
     longer a look takes. In between it shows what it saw, and when that was; so it does while MLflow
     is away, which is a finding of the collector `tracking`, or a look fails. Until all runs have
     been read, and where there are more, `mlflow_dag_runs_limited` is 1.
+
+    Where MLflow has workspaces, each is read, up to `max_workspaces` of the context, those first
+    that were not read for the longest; one that refuses hides no other.
 
     Anybody who may log can tag a run as he likes: beyond the context's `max_pairs` DAGs, those
     whose runs are older first, and for what Airflow would call no DAG, the label is `other`.
@@ -61,7 +71,9 @@ class RunsCollector:
         self._client = context.tracking
         self._max_dags = context.max_pairs
         self._interval = context.runs_interval_seconds
-        self._reader = RunReader(context.tracking, limit=limit, page=page, clock=clock)
+        self._new_reader = partial(RunReader, context.tracking, limit=limit, page=page, clock=clock)
+        self._workspaces = Workspaces(context.tracking, context.max_workspaces, clock)
+        self._readings: dict[str, _Reading] = {}
         self._now = now
         self._clock = clock
         self._due = clock()
@@ -78,63 +90,135 @@ class RunsCollector:
 
     def _look(self) -> None:
         began, now_ms = self._clock(), int(self._now() * 1000)
+        until = began + _LOOK_SECONDS
         try:
-            self._reader.look(now_ms, _LOOK_SECONDS)
+            refused = self._look_into_workspaces(now_ms, lambda: max(until - self._clock(), 0))
         except TrackingError as error:
-            self._failure = error if self._is_up() else None
+            self._failure = error if is_up(self._client, _PROBE_SECONDS) else None
             self._due = began + self._interval
             return
-        self._failure = None
+        self._failure = refused
         self._due = began + self._pause(self._clock() - began)
-        self._families = tuple(self._shown(now_ms))
+        self._families = tuple(self._shown())
 
-    def _is_up(self) -> bool:
-        try:
-            Queries(self._client, seconds_left=lambda: _PROBE_SECONDS).probe()
-        except TrackingError:
-            return False
-        return True
+    def _look_into_workspaces(
+        self, now_ms: int, seconds_left: Callable[[], float]
+    ) -> TrackingError | None:
+        """Read in each workspace, as far as there is time, and return why one of them refused.
+
+        Raises `TrackingError` where none was read.
+        """
+        names = self._workspaces.names(seconds_left)
+        self._readings = {name: self._readings.get(name) or self._begin(name) for name in names}
+        refused: TrackingError | None = None
+        for reading in sorted(self._readings.values(), key=lambda reading: reading.at_ms):
+            try:
+                reading.reader.look(now_ms, seconds_left())
+            except (TrackingRejectedError, TrackingUnauthorizedError) as error:
+                # Which hides none of the others.
+                refused = error
+            else:
+                reading.at_ms = now_ms
+            if not seconds_left():
+                break
+        if refused and all(reading.at_ms != now_ms for reading in self._readings.values()):
+            raise refused
+        return refused
+
+    def _begin(self, workspace: str) -> "_Reading":
+        return _Reading(workspace, self._new_reader(headers=in_workspace(workspace)))
 
     def _pause(self, took: float) -> float:
-        if self._reader.complete:
+        if all(reading.reader.complete for reading in self._readings.values()):
             return min(max(took / _SHARE, self._interval), _RARER * self._interval)
         return min(took / _FIRST_SHARE, self._interval)
 
-    def _shown(self, now_ms: int) -> Iterator[Family]:
-        runs, day = self._reader.runs, now_ms - DAY_MS
-        label = _labels(runs, self._max_dags)
-        recent = [run for run in runs if run.start_ms >= day]
-        stale = [run for run in runs if run.start_ms < day]
-        yield family(DAG_RUNS, Counter((label(run), run.status) for run in recent))
-        yield family(DAG_LAST_RUN, _last_started(recent, label, now_ms))
+    def _shown(self) -> Iterator[Family]:
+        read = [reading for reading in self._readings.values() if reading.at_ms]
+        found = sorted(
+            chain.from_iterable(map(_Reading.found, read)),
+            key=lambda each: each.run.start_ms,
+            reverse=True,
+        )
+        label = _labels(found, self._max_dags)
+        recent = [each for each in found if each.is_recent]
+        stale = [each for each in found if not each.is_recent]
+        runs = (
+            (dag_id, each.run.status, place) for each in recent for dag_id, place in [label(each)]
+        )
+        yield family(DAG_RUNS, Counter(runs))
+        yield family(DAG_LAST_RUN, _last_started(recent, label))
         yield family(DAG_LAST_RUN_DURATION, _last_took(recent, label))
-        yield family(DAG_RUNS_STALE, Counter((label(run),) for run in stale))
-        yield family(DAG_RUNS_LIMITED, {(): self._reader.limited or not self._reader.complete})
-        yield family(DAG_RUNS_READ, {(): now_ms / 1000})
+        yield family(DAG_RUNS_STALE, Counter(map(label, stale)))
+        limited: dict[Labels, float] = {(each.workspace,): each.is_limited for each in read}
+        if self._workspaces.limited or len(read) < len(self._readings):
+            limited["",] = True
+        yield family(DAG_RUNS_LIMITED, limited)
+        yield family(DAG_RUNS_READ, {(each.workspace,): each.at_ms / 1000 for each in read})
 
 
-def _labels(newest_first: Sequence[Run], most: int) -> Callable[[Run], str]:
-    """Return what tells a run's label: its DAG, or `other`."""
-    dags = dict.fromkeys(run.dag_id for run in reversed(newest_first) if run.dag_id != OTHER)
+class _Found(NamedTuple):
+    """A run that was read in a workspace at a time."""
+
+    run: Run
+    workspace: str
+    at_ms: int
+
+    @property
+    def is_recent(self) -> bool:
+        return self.run.start_ms >= self.at_ms - DAY_MS
+
+
+@dataclass
+class _Reading:
+    """What is known of a workspace, and when it was read, which is never at first."""
+
+    workspace: str
+    reader: RunReader
+    at_ms: int = 0
+
+    @property
+    def is_limited(self) -> bool:
+        return self.reader.limited or not self.reader.complete
+
+    def found(self) -> Iterator[_Found]:
+        return (_Found(run, self.workspace, self.at_ms) for run in self.reader.runs)
+
+
+_Label = Callable[[_Found], tuple[str, str]]
+"""What tells a run's labels: its DAG, or `other`, and its workspace."""
+
+
+def _labels(newest_first: Sequence[_Found], most: int) -> _Label:
+    dags = dict.fromkeys(
+        (each.run.dag_id, each.workspace)
+        for each in reversed(newest_first)
+        if each.run.dag_id != OTHER
+    )
     shown = frozenset(islice(dags, most))
-    return lambda run: run.dag_id if run.dag_id in shown else OTHER
+
+    def label(found: _Found) -> tuple[str, str]:
+        named = found.run.dag_id, found.workspace
+        return named if named in shown else (OTHER, found.workspace)
+
+    return label
 
 
-def _last_started(
-    newest_first: Sequence[Run], label: Callable[[Run], str], now_ms: int
-) -> dict[Labels, float]:
+def _last_started(newest_first: Sequence[_Found], label: _Label) -> dict[Labels, float]:
     started: dict[Labels, float] = {}
-    for run in newest_first:
+    for each in newest_first:
         # Who starts a run says when: one of tomorrow would make a DAG look alive till then.
-        if 0 < run.start_ms <= now_ms:
-            started.setdefault((label(run),), run.start_ms / 1000)
+        if 0 < each.run.start_ms <= each.at_ms:
+            started.setdefault(label(each), each.run.start_ms / 1000)
     return started
 
 
-def _last_took(newest_first: Sequence[Run], label: Callable[[Run], str]) -> dict[Labels, float]:
+def _last_took(newest_first: Sequence[_Found], label: _Label) -> dict[Labels, float]:
     took: dict[Labels, float] = {}
-    for run in newest_first:
+    for each in newest_first:
+        dag_id, workspace = label(each)
+        run = each.run
         # One of many DAGs says nothing.
-        if run.start_ms and run.end_ms and label(run) != OTHER:
-            took.setdefault((label(run),), (run.end_ms - run.start_ms) / 1000)
+        if run.start_ms and run.end_ms and dag_id != OTHER:
+            took.setdefault((dag_id, workspace), (run.end_ms - run.start_ms) / 1000)
     return took

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from flowgauge.complaint import Complaint
 from flowgauge.exporter.collector import Context, Family
 from flowgauge.exporter.families import family
+from flowgauge.exporter.workspaces import probe
 from flowgauge.metrics import (
     CERTIFICATE_EXPIRY,
     PROBE_DURATION,
@@ -66,7 +67,7 @@ class TrackingCollector:
     def _probe(self) -> str | None:
         """Return why the probe failed, None if it did not."""
         try:
-            Queries(self._client, seconds_left=lambda: _PROBE_SECONDS).probe()
+            probe(self._client, _PROBE_SECONDS)
         except TrackingError as error:
             self._complaint.raise_(str(error))
             return error.reason

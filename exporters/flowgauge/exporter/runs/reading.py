@@ -8,7 +8,7 @@ few questions a look.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flowgauge.exporter.runs.experiments import Experiments
 from flowgauge.exporter.runs.review import RECENT, STALE, Missing, Review, Round, Trash, Unfinished
@@ -36,8 +36,9 @@ _AHEAD_MS = 3600 * 1000
 class RunReader:
     """The runs that DAGs started in the last 24 hours, or earlier and still RUNNING.
 
-    The newest *limit* of both are known, of which it reads *page* at a time at most. `complete`
-    says that all were read, `limited` that there are more, also of experiments.
+    The newest *limit* of both are known, of which it reads *page* at a time at most. Each question
+    bears *headers*. `complete` says that all were read, `limited` that there are more, also of
+    experiments.
     """
 
     def __init__(
@@ -47,13 +48,20 @@ class RunReader:
         limit: int,
         page: int,
         clock: Callable[[], float] = time.monotonic,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
+        self._headers = headers
         self._deadline = 0.0
         self._experiments = Experiments(_EXPERIMENTS, clock)
         self._search = RunSearch(
-            client, self._experiments.ids, self._seconds_left, page=page, clock=clock
+            client,
+            self._experiments.ids,
+            self._seconds_left,
+            page=page,
+            clock=clock,
+            headers=headers,
         )
         stale, recent = (Missing(of, limit, _PAGE_SECONDS) for of in (STALE, RECENT))
         unfinished = Unfinished(_REVIEW_SECONDS)
@@ -93,7 +101,12 @@ class RunReader:
     def _look(self, now_ms: int) -> None:
         began = self._clock()
         self._experiments.read(
-            Queries(self._client, seconds_left=self._seconds_left, limit=_EXPERIMENTS)
+            Queries(
+                self._client,
+                seconds_left=self._seconds_left,
+                limit=_EXPERIMENTS,
+                headers=self._headers,
+            )
         )
         day = now_ms - DAY_MS
         # Where MLflow is so slow that the news left no time for more, the rest has the next look.

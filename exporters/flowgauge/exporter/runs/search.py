@@ -1,6 +1,6 @@
 """Searching MLflow for the runs of DAGs, no more at once than it can answer in a given time."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from flowgauge.exporter.runs.run import Run, run_from
@@ -36,12 +36,14 @@ class RunSearch:
         *,
         page: int,
         clock: Callable[[], float],
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._experiment_ids = experiment_ids
         self._seconds_left = seconds_left
         self._page = page
         self._clock = clock
+        self._headers = headers
         self._seconds_a_run = _SECONDS_A_RUN
 
     def portion(self, seconds: float, least: int) -> int:
@@ -64,7 +66,14 @@ class RunSearch:
         Raises `TrackingError`.
         """
         began = self._clock()
-        found = Queries(self._client, seconds_left=self._seconds_left, page=most, limit=most).runs(
+        queries = Queries(
+            self._client,
+            seconds_left=self._seconds_left,
+            page=most,
+            limit=most,
+            headers=self._headers,
+        )
+        found = queries.runs(
             list(self._experiment_ids() if experiment_ids is None else experiment_ids),
             " AND ".join((*conditions, _TAGGED)),
             newest=newest,
