@@ -62,6 +62,8 @@ def main() -> None:
     print("|---|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as home:
         env = {**os.environ, "AIRFLOW_HOME": home}
+        # As pip leaves packages, compiled: see `log_call`.
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
         for name, (before, measured) in PARTS.items():
             taken = [_measure(before, measured, env) for _ in range(PROCESSES)]
             milliseconds, modules, megabytes = map(statistics.median, zip(*taken, strict=True))

@@ -47,6 +47,9 @@ def _compare(folder: Path, number: int) -> Mapping[tuple[str, str], Mapping[str,
             "FLOWGAUGE_RATE_LIMITS": '{"mlflow_api": {"max_calls": 1000000, "window_seconds": 1}}',
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
+        # pip leaves packages compiled. Where this is set, a checkout is not, and each trial would
+        # compile flowgauge anew.
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
         measured = [("", FLUENT), *((store, way) for store in stores for way in ("now", "later"))]
         trials: dict[tuple[str, str], list[dict[str, float]]] = {each: [] for each in measured}
         # In turn, so that what else the machine does hits all alike; the first round warms up.

@@ -7,8 +7,7 @@ README's table, the dashboards' and the rules' checks read it.
 (`flowgauge.store.log_calls`); store, exporter, README and checks follow.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = [
     "ALL_METRICS",
@@ -23,8 +22,7 @@ __all__ = [
 Kind = Literal["counter", "gauge", "histogram"]
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric family; `buckets` are a histogram's upper bounds, in the unit of its name."""
 
     name: str

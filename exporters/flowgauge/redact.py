@@ -19,36 +19,30 @@ _READ = 100_000
 _LONGEST_ADDRESS = 1000
 # A shorter one is a word or a syllable of many a sentence.
 _SHORTEST_SECRET = 4
+# Compiled once they are used (re keeps what it has compiled): most tasks never need them.
 # The scheme is bounded: a long word in a hostile answer would be read again from each character.
-_ADDRESS = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]{0,31}:/+)(?P<rest>[^\s\"'<>`]++)")
+_ADDRESS = r"(?P<scheme>[a-zA-Z][\w+.-]{0,31}:/+)(?P<rest>[^\s\"'<>`]++)"
 # What people write without a scheme, at the beginning of a word.
-_BARE_LOGIN = re.compile(
-    r"(?<![^\s\"'`<>=(,;])(?P<user>[\w.%+~-]{0,64}):(?!/)[^\s\"'`<>]{1,128}@(?=[\w.\[-])"
-)
+_BARE_LOGIN = r"(?<![^\s\"'`<>=(,;])(?P<user>[\w.%+~-]{0,64}):(?!/)[^\s\"'`<>]{1,128}@(?=[\w.\[-])"
 _FILES = ("file", "sqlite")
 # An @ may well be in the path of the web: at the beginning of a name, or in a query.
-_CLEAR = re.compile(
-    r"(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+(?=:)|\[[\da-fA-F:.]+\])(?::\d{1,5})?"
-    r"(?:/@?[^@?#/]*+)++(?:[?#].*)?",
-    re.ASCII | re.DOTALL,
+_CLEAR = (
+    r"(?as)(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+(?=:)|\[[\da-fA-F:.]+\])(?::\d{1,5})?"
+    r"(?:/@?[^@?#/]*+)++(?:[?#].*)?"
 )
 # As queries, forms, JSON and libpq's settings have them. Not after a colon alone, which ends the
 # sentences that name such a setting; and not after every "key", which labels and parameters have.
-_SETTING = re.compile(
-    r"(?P<name>(?:pass(?:word|wd|phrase)?|pwd|token|secret|credentials?|signature|"
+_SETTING = (
+    r"(?i)(?P<name>(?:pass(?:word|wd|phrase)?|pwd|token|secret|credentials?|signature|"
     r"(?:api|access|private)[_-]?key)[\w.-]{0,24}(?:[\"']?\s{0,2}=|[\"']\s{0,2}:)\s{0,2})"
-    r"(?:'[^']{0,999}'?|\"[^\"]{0,999}\"?|[^\s\"'&,;)}\]]+)",
-    re.IGNORECASE,
+    r"(?:'[^']{0,999}'?|\"[^\"]{0,999}\"?|[^\s\"'&,;)}\]]+)"
 )
-_AUTHORIZATION = re.compile(
-    r"(?P<name>\bauthorization[\"']?\s{0,2}[:=]\s{0,2}[\"']?(?:[a-z]{1,10}\s{1,2})?|\bbearer\s{1,2}"
+_AUTHORIZATION = (
+    r"(?i)(?P<name>\bauthorization[\"']?\s{0,2}[:=]\s{0,2}[\"']?(?:[a-z]{1,10}\s{1,2})?|\bbearer\s{1,2}"
     r"(?=[\w.~+/-]{0,99}\d)|\bbasic\s{1,2}(?=[\w+/]{0,999}(?:\d|=|(?-i:[a-z][A-Z]))))"
-    r"[\w.~+/=-]{8,}",
-    re.IGNORECASE,
+    r"[\w.~+/=-]{8,}"
 )
-_SECRET_PARAMETER = re.compile(
-    r"pass|pwd|token|secret|key|credential|sig|auth|code|session|jwt", re.IGNORECASE
-)
+_TELLING_NAME = r"(?i)pass|pwd|token|secret|key|credential|sig|auth|code|session|jwt"
 
 
 def redact_url(url: str) -> str:
@@ -66,10 +60,10 @@ def redact_text(text: str) -> str:
     These are the login of an address, the value of what is called password, token, secret and so on
     in a query, in JSON or in a setting, and what stands in an Authorization header.
     """
-    text = _ADDRESS.sub(lambda match: _without_login(match[0]), text)
-    text = _BARE_LOGIN.sub(rf"\g<user>:{_MASK}@", text)
-    text = _AUTHORIZATION.sub(rf"\g<name>{_MASK}", text)
-    return _SETTING.sub(rf"\g<name>{_MASK}", text)
+    text = re.sub(_ADDRESS, lambda match: _without_login(match[0]), text)
+    text = re.sub(_BARE_LOGIN, rf"\g<user>:{_MASK}@", text)
+    text = re.sub(_AUTHORIZATION, rf"\g<name>{_MASK}", text)
+    return re.sub(_SETTING, rf"\g<name>{_MASK}", text)
 
 
 def quote(text: str, longest: int = 300) -> str:
@@ -124,7 +118,7 @@ def _without_login(url: str) -> str:
     is_clear = (
         name.lower() in {"http", "https"}
         and slashes == "//"
-        and _CLEAR.fullmatch(url.removeprefix(scheme))
+        and re.fullmatch(_CLEAR, url.removeprefix(scheme))
     )
     if not at or is_file or is_clear:
         return url
@@ -135,9 +129,9 @@ def _without_login(url: str) -> str:
 
 def _without_secrets(query: str) -> str:
     pairs = parse_qsl(query, keep_blank_values=True)
-    if not any(_SECRET_PARAMETER.search(name) for name, _ in pairs):
+    if not any(re.search(_TELLING_NAME, name) for name, _ in pairs):
         return query
-    masked = [(name, _MASK if _SECRET_PARAMETER.search(name) else value) for name, value in pairs]
+    masked = [(name, _MASK if re.search(_TELLING_NAME, name) else value) for name, value in pairs]
     return urlencode(masked, safe="*/:")
 
 

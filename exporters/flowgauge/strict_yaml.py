@@ -17,6 +17,7 @@ from flowgauge.redact import quote
 __all__ = [
     "as_model",
     "read_documents",
+    "read_mapping",
     "read_model",
     "read_yaml",
     "require_tame",
@@ -39,10 +40,15 @@ def read_model(file: Path, model: type[_Model]) -> _Model:
     Raises `UsageError`: one sentence that names the file and every key that is wrong, and says
     what would be right.
     """
+    return as_model(file, read_mapping(file), model)
+
+
+def read_mapping(file: Path) -> dict[Hashable, Any]:
+    """Return the mapping that *file* holds, all scalars as text; `UsageError` if it holds none."""
     content = _loaded(file, yaml.load)
     if not isinstance(content, dict):
         raise UsageError(f"{file} must be a mapping of keys to values")
-    return as_model(file, content, model)
+    return content
 
 
 def as_model(file: Path, content: Any, model: type[_Model]) -> _Model:

@@ -1,23 +1,75 @@
 import ast
-import json
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import flowgauge.airflow
+from stack.postgres import postgres
+from stack.redis import redis_server
+from tests.airflow.loading import modules_after
 
 _PACKAGE = Path(flowgauge.__file__).parent
 _DOOR = _PACKAGE / "airflow" / "host"
 _HEAVY = {"mlflow", "airflow", "pandas", "numpy", "redis", "sqlite3", "httpx", "pydantic"}
 
+# All of flowgauge that a first log call for later loads, beside the engine of its store: each
+# module more is time that every such task waits.
+_FOR_LATER = {
+    *("airflow", "background", "errors", "loading", "metrics", "parts", "redact", "store"),
+    *(
+        f"airflow.{name}"
+        for name in (
+            *("artifacts", "context", "deadline", "entry", "log", "log_call", "mlflow_limits"),
+            *("payload", "reasons", "run_link", "run_options", "shared_store", "values"),
+            *("host", "host.asking", "host.names", "host.running", "host.services", "host.stats"),
+        )
+    ),
+    *(
+        f"store.{name}"
+        for name in (
+            *("counts", "engine", "engines", "errors", "log_calls", "opening", "outbox"),
+            *("private", "risks", "store", "windows"),
+        )
+    ),
+    *("tracking", "tracking.tags"),
+}
+# The same of each engine.
+_ENGINES: Mapping[str, set[str]] = {
+    "sqlite": {
+        *("at_fork", "counts", "engine", "file", "outbox", "place"),
+        *("schema", "sentences", "windows"),
+    },
+    "redis": {"calls", "connections", "engine", "sentences", "servers", "url"},
+    "postgres": {"client", "engine", "sentences"},
+}
+# What takes its time to load, of their clients too, and no task needs.
+_PARTS = {
+    "difflib",
+    *("redis.asyncio", "redis.client", "redis.cluster", "redis.commands", "redis.sentinel"),
+    *("psycopg.adapt", "psycopg.connection", "psycopg.cursor", "psycopg.types"),
+}
+
 
 def _loaded_after(statement: str) -> set[str]:
-    """Return the top-level packages a new interpreter has loaded after *statement*."""
-    program = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    return {name.partition(".")[0] for name in json.loads(done.stdout)}
+    """Return the top-level packages among them."""
+    return {name.partition(".")[0] for name in modules_after(statement)}
+
+
+@contextmanager
+def _store(engine: str, folder: Path) -> Iterator[str]:
+    match engine:
+        case "redis":
+            with redis_server(folder / "redis") as url:
+                yield url
+        case "postgres":
+            with postgres(folder / "postgres") as server:
+                yield server.url
+        case _:
+            yield f"sqlite:///{folder}/store.db"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +137,23 @@ def test_where_a_part_of_it_is_missing_a_task_goes_on(part: str, folder: Path) -
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "None\n", done.stderr
     assert "by a defect of flowgauge's" in done.stderr
+
+
+@pytest.mark.parametrize("engine", _ENGINES)
+def test_a_log_call_for_later_loads_no_more_than_it_needs(engine: str, folder: Path) -> None:
+    """Of flowgauge so many modules, of the store's client a part: a first call takes its time."""
+    call = (
+        "from flowgauge.airflow import log_with_mlflow\n"
+        "assert log_with_mlflow({'rows': 1}, delivery='later') is None\n"
+        "from flowgauge.store import open_store\n"
+        "assert open_store().outbox.state().entries == 1"
+    )
+    with _store(engine, folder) as url:
+        loaded = modules_after(call, FLOWGAUGE_STORE=url, AIRFLOW_HOME=str(folder))
+    of_engine = {f"store.{engine}", *(f"store.{engine}.{name}" for name in _ENGINES[engine])}
+    ours = {name.removeprefix("flowgauge.") for name in loaded if name.startswith("flowgauge.")}
+    assert ours <= _FOR_LATER | of_engine
+    assert not loaded & _PARTS
 
 
 def test_unknown_names_are_unknown() -> None:

@@ -16,10 +16,11 @@ from mlflow import MlflowClient
 from flowgauge.airflow import PayloadError, connection, log_with_mlflow
 from flowgauge.metrics import DAG_LOGS
 from flowgauge.store import Count, NewEntry, OutboxEntry, open_store
-from flowgauge.store.sqlite import recover
+from flowgauge.store.sqlite.recovery import recover
 from stack.guarded import GuardedMlflow
 from tests.airflow.conftest import Surroundings
 from tests.airflow.faulty_mlflow import silent_server
+from tests.airflow.loading import modules_after
 
 # Nothing listens on the discard port of loopback.
 _NOBODY = "http://127.0.0.1:9"
@@ -57,6 +58,25 @@ def test_payload_becomes_one_finished_run(surroundings: Surroundings) -> None:
     assert run.data.tags["team"] == "data"
     assert run.data.tags["chunk"] == "3"
     assert not any(name.startswith("airflow.") for name in run.data.tags)
+
+
+def test_a_first_call_loads_no_more_than_it_needs(surroundings: Surroundings) -> None:
+    """Sent at once, too, and with rate limits in an environment's file: it takes a task's time."""
+    call = (
+        "from flowgauge.airflow import log_with_mlflow\n"
+        f"assert log_with_mlflow({{'rows': 1}}, experiment={surroundings.experiment!r})"
+    )
+    loaded = modules_after(call)
+    assert "flowgauge.environment.rate_limits" in loaded
+    assert not loaded & {
+        *("difflib", "mlflow", "numpy", "psycopg", "redis"),
+        "flowgauge.airflow.client",
+        "flowgauge.environment.model",
+        "flowgauge.store.from_0_1",
+        "flowgauge.store.sqlite.from_0_1",
+        "flowgauge.store.sqlite.recovery",
+        "flowgauge.store.sqlite.risks",
+    }
 
 
 def test_four_requests_then_three(

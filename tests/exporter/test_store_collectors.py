@@ -98,8 +98,8 @@ def test_log_calls_are_shown_by_dag_and_task(context: Context) -> None:
     """Logs, rows, deferred, altered, failures by reason, null ratio, last time and durations."""
     logged = Logged("etl", "load", 0.3, rows=100, null_ratio=0.25)
     context.store.counts.add(*ended(logged))
-    context.store.counts.add(*ended(replace(logged, reason="invalid_payload")))
-    unreachable = replace(logged, altered=True, reason="unreachable")
+    context.store.counts.add(*ended(logged._replace(reason="invalid_payload")))
+    unreachable = logged._replace(altered=True, reason="unreachable")
     defer(context.store, unreachable, "id")
     registry = _scrape(DagLoggingCollector(context))
     pair = {"dag_id": "etl", "task_id": "load"}
@@ -126,7 +126,7 @@ def test_pairs_beyond_the_limit_are_summed_up_as_other(context: Context) -> None
     for number in range(5):
         logged = Logged(f"dag{number}", "t", 0.3, rows=10**number, null_ratio=0.5)
         context.store.counts.add(*ended(logged))
-        context.store.counts.add(*ended(replace(logged, reason="rejected")))
+        context.store.counts.add(*ended(logged._replace(reason="rejected")))
     registry = _scrape(DagLoggingCollector(replace(context, max_pairs=2)))
     other = {"dag_id": "other", "task_id": "other"}
     assert registry.get_sample_value("mlflow_dag_pairs_over_limit") == 3

@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from queue import SimpleQueue
 from uuid import uuid4
 
@@ -35,7 +34,7 @@ def test_an_arrived_payload_counts_its_rows_and_its_time(store: Store) -> None:
     """Logs and rows add up; the null ratio and the time are those of the last payload."""
     before = time.time()
     _record(store, _LOGGED)
-    _record(store, replace(_LOGGED, rows=11, null_ratio=0.5))
+    _record(store, _LOGGED._replace(rows=11, null_ratio=0.5))
     pair = _pair(store)
     assert (pair.dag_id, pair.task_id, pair.logs, pair.rows) == ("etl", "load", 2, 111)
     assert (pair.null_ratio, pair.failures, pair.deferred) == (0.5, {}, 0)
@@ -45,15 +44,15 @@ def test_an_arrived_payload_counts_its_rows_and_its_time(store: Store) -> None:
 
 def test_a_payload_without_null_ratio_keeps_the_last_one(store: Store) -> None:
     """A null ratio of 0 is a value; none at all changes nothing."""
-    _record(store, replace(_LOGGED, null_ratio=0.0))
-    _record(store, replace(_LOGGED, null_ratio=None))
+    _record(store, _LOGGED._replace(null_ratio=0.0))
+    _record(store, _LOGGED._replace(null_ratio=None))
     assert _pair(store).null_ratio == 0.0
 
 
 def test_a_refused_payload_counts_as_failure_only(store: Store) -> None:
     """Failures are counted by reason, and are neither logs nor rows."""
     for reason in ("invalid", "invalid", "rejected"):
-        _record(store, replace(_LOGGED, reason=reason))
+        _record(store, _LOGGED._replace(reason=reason))
     pair = _pair(store)
     assert pair.failures == {"invalid": 2, "rejected": 1}
     assert (pair.logs, pair.rows, pair.null_ratio, pair.last_logged) == (0, 0, None, None)
@@ -61,7 +60,7 @@ def test_a_refused_payload_counts_as_failure_only(store: Store) -> None:
 
 def test_a_deferred_payload_counts_as_failure_and_deferral(store: Store) -> None:
     """What went into the outbox is a failed attempt of its task, its time is observed."""
-    defer(store, replace(_LOGGED, reason="unreachable"), "id")
+    defer(store, _LOGGED._replace(reason="unreachable"), "id")
     pair = _pair(store)
     assert (pair.logs, pair.deferred, pair.failures) == (0, 1, {"unreachable": 1})
     assert durations(store)["etl"][0][-1] == 1
@@ -69,11 +68,11 @@ def test_a_deferred_payload_counts_as_failure_and_deferral(store: Store) -> None
 
 def test_an_altered_payload_is_counted_once(store: Store) -> None:
     """It counts when the task logs it, wherever it goes, and not again when it arrives later."""
-    altered = replace(_LOGGED, altered=True)
+    altered = _LOGGED._replace(altered=True)
     _record(store, altered)
     _record(store, _LOGGED)
     for _ in range(2):
-        defer(store, replace(altered, reason="unreachable"), "id")
+        defer(store, altered._replace(reason="unreachable"), "id")
     assert _pair(store).altered == 2
     store.outbox.settle("id", arrived(altered))
     assert (_pair(store).logs, _pair(store).altered) == (3, 2)

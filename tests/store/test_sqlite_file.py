@@ -21,8 +21,9 @@ import pytest
 
 from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
 from flowgauge.store.log_calls import Logged, ended
-from flowgauge.store.sqlite import at_fork, recover
+from flowgauge.store.sqlite import at_fork
 from flowgauge.store.sqlite.file import SqliteFile
+from flowgauge.store.sqlite.recovery import recover
 from stack.exporter import exporter
 from stack.process import LOOPBACK, wait_for
 from tests.counting import defer, pairs

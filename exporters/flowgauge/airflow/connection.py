@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import Protocol
 
 from flowgauge.airflow.attempt import Attempt
-from flowgauge.airflow.client import ClientConnection
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.rest import RestConnection
 from flowgauge.airflow.uri import find_tracking_uri
+from flowgauge.loading import loading
 from flowgauge.tracking.headers import MLFLOW_HEADERS
 from flowgauge.tracking.pages import Pages
 from flowgauge.tracking.settings import speaks_rest
@@ -58,5 +58,8 @@ def connect(uri: str | None = None, *, seconds: float = math.inf) -> Connection:
 @lru_cache(maxsize=4)
 def _connection(uri: str, settings: frozenset[tuple[str, str]], _process: int) -> Connection:
     if not speaks_rest(uri, os.environ):
+        with loading():
+            from flowgauge.airflow.client import ClientConnection  # noqa: PLC0415
+
         return ClientConnection(uri)
     return RestConnection(uri, {**os.environ, **dict(settings)})

@@ -3,8 +3,7 @@
 import os
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowgauge.airflow.host.running import running_context
 from flowgauge.tracking.tags import (
@@ -29,8 +28,7 @@ _MLFLOW_ENABLE = "FLOWGAUGE_MLFLOW_ENABLE"
 _OFF = {"", "0", "false", "no", "off"}
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """The running task; outside Airflow, every field is empty.
 
     `map_index` is None unless the task is mapped. `mlflow_enable` is what the DAG parameter of that

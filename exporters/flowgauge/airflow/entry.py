@@ -21,9 +21,7 @@ from flowgauge.airflow.mlflow_limits import (
 from flowgauge.airflow.payload import MOST_ROWS, ReadPayload
 from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.run_options import RunOptions, read_options
-from flowgauge.airflow.typed import is_well_typed
 from flowgauge.airflow.values import Figure, Unfit, Values, called, guarded, told
-from flowgauge.foreign import parse_json
 from flowgauge.store.log_calls import Logged
 from flowgauge.store.outbox import NewEntry
 
@@ -103,6 +101,10 @@ class Entry:
 
         Whoever may write to the store may write anything: what is read here can be sent.
         """
+        # No log call needs them.
+        from flowgauge.airflow.typed import is_well_typed  # noqa: PLC0415
+        from flowgauge.foreign import parse_json  # noqa: PLC0415
+
         try:
             written = parse_json(text)
             if written.pop("version") in _VERSIONS:

@@ -8,8 +8,8 @@ from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.host import stats
 from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.shared_store import tell_store
-from flowgauge.airflow.spool import spool
 from flowgauge.airflow.write_ahead import WriteAhead
+from flowgauge.loading import loading
 from flowgauge.redact import redact_text, spell_error
 from flowgauge.store.log_calls import deferred
 
@@ -52,4 +52,7 @@ def keep(
     left = tell_store(lambda store: ahead.leave(store, note, deferred(logged)))
     # Once it is in the outbox it stays there; the store counts it when the lease ends.
     if not left and not ahead.is_there:
+        with loading():
+            from flowgauge.airflow.spool import spool  # noqa: PLC0415
+
         spool(entry, logged.duration_seconds, reason)

@@ -6,15 +6,10 @@ import logging
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from flowgauge.environment import (
-    chosen_environment,
-    environment_file,
-    environments_folder,
-    load_environment,
-)
+from flowgauge.environment import chosen_environment, environments_folder, load_rate_limits
 from flowgauge.errors import UsageError
 from flowgauge.redact import quote
 
@@ -25,8 +20,7 @@ _FORM = '{"mlflow_api": {"max_calls": 20, "window_seconds": 60}}'
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class LimitSetting:
+class LimitSetting(NamedTuple):
     """The size that replaces a rate limit's; without *window_seconds* the code's length stays."""
 
     max_calls: int
@@ -76,10 +70,7 @@ def _setting(key: str, fields: Mapping[str, object]) -> LimitSetting:
 @functools.cache
 def _read(name: str, folder: Path) -> Mapping[str, LimitSetting]:
     try:
-        # Most files set no limit: then a task is spared the model that would check them.
-        if not _mentions_limits(environment_file(name, folder)):
-            return {}
-        limits = load_environment(name, folder).rate_limits
+        limits = load_rate_limits(name, folder)
     except UsageError as error:
         _log.warning("The rate limits in the code apply: %s", error)
         return {}
@@ -89,11 +80,3 @@ def _read(name: str, folder: Path) -> Mapping[str, LimitSetting]:
         _log.warning("The rate limits in the code apply: the environment cannot be read (%s)", why)
         return {}
     return {key: LimitSetting(each.max_calls, each.window_seconds) for key, each in limits.items()}
-
-
-def _mentions_limits(file: Path) -> bool:
-    try:
-        return b"rate_limits" in file.read_bytes()
-    except OSError:
-        # Reading it properly says what is wrong.
-        return True

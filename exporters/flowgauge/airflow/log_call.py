@@ -9,19 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.context import Task, current_task
-from flowgauge.airflow.deadline import BUDGET_SECONDS, Deadline, OutOfTimeError
+from flowgauge.airflow.deadline import BUDGET_SECONDS, Deadline
 from flowgauge.airflow.entry import Entry, make_entry
 from flowgauge.airflow.host import stats
-from flowgauge.airflow.keeping import keep, time_to_send
 from flowgauge.airflow.payload import PayloadError, read_payload
 from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.run_link import note_kept_payload
 from flowgauge.airflow.run_options import RunOptions
 from flowgauge.airflow.shared_store import tell_store
 from flowgauge.airflow.values import Unfit, Values, called, guarded, in_full
-from flowgauge.airflow.write_ahead import WriteAhead, new_owner
 from flowgauge.loading import loading
 from flowgauge.store.log_calls import Logged, deferred, ended
 from flowgauge.store.outbox import Lease, NewEntry
@@ -30,8 +27,6 @@ from flowgauge.store.store import Store
 __all__ = ["log_payload"]
 
 _NOW, _LATER = "now", "later"
-# How much longer than its budget a call may take before others send its payload.
-_LEASE_SECONDS = 20.0
 # Enough to see what it was.
 _LONGEST_REFUSED = 100_000
 _log = logging.getLogger(__name__)
@@ -82,7 +77,11 @@ def log_payload(
     if _is_for_later(delivery) and _leave(entry, deadline):
         note_kept_payload(task, entry.experiment)
         return None
-    return _send(entry, task, deadline)
+    # What a call for later does without.
+    with loading():
+        from flowgauge.airflow.at_once import send_at_once  # noqa: PLC0415
+
+    return send_at_once(entry, task, deadline)
 
 
 def _seconds(budget: Any) -> float:
@@ -113,24 +112,11 @@ def _leave(entry: Entry, deadline: Deadline) -> bool:
     return True
 
 
-def _send(entry: Entry, task: Task, deadline: Deadline) -> str | None:
-    ahead = WriteAhead(entry, deadline.left + _LEASE_SECONDS)
-    tell_store(ahead.put)
-    try:
-        time_to_send(deadline)
-    except OutOfTimeError as error:
-        keep(entry, ahead, Attempt(), error, reason=Reason.OUT_OF_TIME, deadline=deadline)
-        note_kept_payload(task, entry.experiment)
-        return None
-    # Loads the HTTP client, which takes its time, and a call for later does without.
-    with loading():
-        from flowgauge.airflow.sending import send_now  # noqa: PLC0415
-
-    return send_now(entry, ahead, task, deadline)
-
-
 def _refuse(payload: object, error: PayloadError, task: Task, deadline: Deadline) -> None:
     """Set aside what cannot become a run at all."""
+    with loading():
+        from flowgauge.airflow.write_ahead import LEASE_SECONDS, new_owner  # noqa: PLC0415
+
     _log.error("Nothing is logged to MLflow: %s", error)
     reason = Reason.INVALID_PAYLOAD
     stats.count("mlflow.dag_log.failed", task.dag_id, task.task_id, reason=reason)
@@ -140,7 +126,7 @@ def _refuse(payload: object, error: PayloadError, task: Task, deadline: Deadline
 
     def keep(store: Store) -> None:
         # Held by nobody, it would be tried at once.
-        store.outbox.put(kept, lease=Lease(new_owner(), _LEASE_SECONDS), lapsed=counts)
+        store.outbox.put(kept, lease=Lease(new_owner(), LEASE_SECONDS), lapsed=counts)
         store.outbox.set_aside(kept.entry_id, reason, str(error), counts)
 
     tell_store(keep)

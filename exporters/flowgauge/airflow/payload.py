@@ -1,9 +1,7 @@
 """What a task reports about its data: `ExtractPayload`, and how it is read."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Any, TypedDict, cast
+from typing import Any, NamedTuple, TypedDict, cast
 
 from flowgauge.airflow.values import Figure, Unfit, Values, called, guarded, is_missing, told
 from flowgauge.errors import FlowgaugeError
@@ -53,8 +51,7 @@ class PayloadError(FlowgaugeError):
         super().__init__(f"the payload is invalid: {'; '.join(problems)}")
 
 
-@dataclass(frozen=True)
-class ReadPayload:
+class ReadPayload(NamedTuple):
     """What could be read of a payload.
 
     `problems` has a sentence for each value that was left out, `doubts` one for each that was taken
@@ -62,8 +59,8 @@ class ReadPayload:
     """
 
     payload: ExtractPayload
-    problems: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
+    problems: list[str]
+    doubts: list[str]
 
 
 def validate_payload_schema(payload: Mapping[str, Any]) -> ExtractPayload:
@@ -218,6 +215,9 @@ class _Reading:
                 self._put("metrics", self._metrics, figure_name, figure)
         except Unfit as unfit:
             self._problems.append(f"{called(name)} {unfit}")
+        # Many a payload needs it not.
+        from difflib import get_close_matches  # noqa: PLC0415
+
         if near := get_close_matches(name, _READERS, n=1, cutoff=0.75):
             kind = "parameter" if problems else "metric"
             self._doubts.append(

@@ -8,13 +8,15 @@ import json
 import logging
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowgauge.airflow.context import Task
 from flowgauge.airflow.host.services import push_xcom
 from flowgauge.redact import spell_error
-from flowgauge.tracking.pages import Pages, is_web_address, mlflow_pages
 from flowgauge.tracking.tags import DAG_ID_TAG, MAP_INDEX_TAG, RUN_ID_TAG, TASK_ID_TAG
+
+if TYPE_CHECKING:
+    from flowgauge.tracking.pages import Pages
 
 __all__ = [
     "XCOM_KEY",
@@ -38,7 +40,7 @@ class _Noted:
     """What one task instance did in this process."""
 
     tags: dict[str, str]
-    pages: Pages | None = None
+    pages: "Pages | None" = None
     runs: set[str] = field(default_factory=set)
     experiment_ids: set[str] = field(default_factory=set)
     plain_runs: int = 0
@@ -108,6 +110,8 @@ def web_link(left: str) -> str:
 
     A promise is looked up in MLflow, within two seconds: there is no link before there is a run.
     """
+    from flowgauge.tracking.pages import is_web_address  # noqa: PLC0415 - no task asks
+
     if is_web_address(left):
         return left
     if not left.startswith(_PROMISE):
@@ -134,6 +138,7 @@ def _look_at_mlflow(notes: _Noted) -> None:
     mlflow: Any = sys.modules["mlflow"]
     # Loads the HTTP client that MLflow has loaded already.
     from flowgauge.airflow.time_budget import mlflow_within  # noqa: PLC0415
+    from flowgauge.tracking.pages import mlflow_pages  # noqa: PLC0415
 
     try:
         with mlflow_within(_LONGEST_SECONDS):

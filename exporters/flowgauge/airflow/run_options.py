@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from flowgauge.airflow.artifacts import read_artifacts
 from flowgauge.airflow.values import Unfit, Values, guarded, told
@@ -17,8 +17,7 @@ _LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
 _PARENT_TAG = "mlflow.parentRunId"
 
 
-@dataclass(frozen=True)
-class RunOptions:
+class RunOptions(NamedTuple):
     """The arguments of a log call, as they were given; None is not given."""
 
     run_id: object = None
@@ -30,8 +29,7 @@ class RunOptions:
     artifacts: object = None
 
 
-@dataclass(frozen=True)
-class RunShape:
+class RunShape(NamedTuple):
     """The same, read; times are Unix milliseconds, artifacts base64 by name.
 
     `experiment_id` is that of the run that `parent_tags` name, if there is one.
@@ -44,8 +42,8 @@ class RunShape:
     step: int = 0
     once: bool = False
     experiment_id: str | None = None
-    parent_tags: Mapping[str, str] = field(default_factory=dict)
-    artifacts: Mapping[str, str] = field(default_factory=dict)
+    parent_tags: Mapping[str, str] = MappingProxyType({})
+    artifacts: Mapping[str, str] = MappingProxyType({})
 
 
 def read_options(options: RunOptions, left_out: list[str]) -> RunShape:

@@ -13,7 +13,10 @@ from flowgauge.store.log_calls import abandoned
 from flowgauge.store.outbox import Lease
 from flowgauge.store.store import Store
 
-__all__ = ["WriteAhead", "new_owner"]
+__all__ = ["LEASE_SECONDS", "WriteAhead", "new_owner"]
+
+LEASE_SECONDS = 20.0
+"""How much longer than its budget a call may take before others send its payload."""
 
 
 def new_owner() -> str:

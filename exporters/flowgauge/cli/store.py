@@ -9,7 +9,8 @@ from flowgauge.errors import UsageError
 from flowgauge.redact import quote, redact_url
 from flowgauge.store import open_store, store_url
 from flowgauge.store.engines import ENGINES
-from flowgauge.store.sqlite import path_of, recover
+from flowgauge.store.sqlite import path_of
+from flowgauge.store.sqlite.recovery import recover
 
 __all__ = ["store"]
 

@@ -11,6 +11,7 @@ from flowgauge.environment.reading import (
     environment_file,
     environments_folder,
     load_environment,
+    load_rate_limits,
 )
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "environment_file",
     "environments_folder",
     "load_environment",
+    "load_rate_limits",
 ]
 
 

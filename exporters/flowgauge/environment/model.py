@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flowgauge import __version__
+from flowgauge.environment.rate_limits import RateLimitSetting
 from flowgauge.environment.values import (
     AlertLabel,
     Duration,
@@ -59,14 +60,6 @@ class Domains(_Section):
 
     mlflow: Url
     """The MLflow server: a host such as mlflow.example.com, which means https, or a URL."""
-
-
-class RateLimitSetting(_Section):
-    """A rate limit that replaces the one in the code: *max_calls* in any *window_seconds*."""
-
-    max_calls: Annotated[int, Field(gt=0)]
-    window_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Left out, the window keeps the length it has in the code."""
 
 
 class AlertOverride(_Section):

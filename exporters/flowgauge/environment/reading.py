@@ -12,8 +12,15 @@ from flowgauge.redact import quote
 
 if TYPE_CHECKING:
     from flowgauge.environment.model import Environment
+    from flowgauge.environment.rate_limits import RateLimitSetting
 
-__all__ = ["chosen_environment", "environment_file", "environments_folder", "load_environment"]
+__all__ = [
+    "chosen_environment",
+    "environment_file",
+    "environments_folder",
+    "load_environment",
+    "load_rate_limits",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -47,6 +54,35 @@ def load_environment(name: str, folder: Path | None = None) -> "Environment":
         from flowgauge.strict_yaml import read_model  # noqa: PLC0415
 
     return read_model(file, Environment)
+
+
+def load_rate_limits(name: str, folder: Path | None = None) -> "Mapping[str, RateLimitSetting]":
+    """Return `rate_limits` of the environment *name*, empty if its file sets none.
+
+    For tasks: the rest of the file is not looked at. Raises `UsageError` as `load_environment`
+    does.
+    """
+    file = environment_file(name, folder)
+    # Most files set none: then a task is spared all that reads and checks them.
+    if not _mentions_rate_limits(file):
+        return {}
+    with loading():
+        from flowgauge.environment.rate_limits import OnlyRateLimits  # noqa: PLC0415
+        from flowgauge.strict_yaml import as_model, read_mapping  # noqa: PLC0415
+
+    content = read_mapping(file)
+    if "rate_limits" not in content:
+        # In the wrong place, or no more than a comment: only all of the file tells.
+        return load_environment(name, folder).rate_limits
+    return as_model(file, content, OnlyRateLimits).rate_limits
+
+
+def _mentions_rate_limits(file: Path) -> bool:
+    try:
+        return b"rate_limits" in file.read_bytes()
+    except OSError:
+        # Reading it properly says what is wrong.
+        return True
 
 
 def _is_folder(folder: Path) -> bool:

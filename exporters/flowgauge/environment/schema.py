@@ -4,9 +4,10 @@ import ast
 import inspect
 from collections.abc import Iterable
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
-from flowgauge.environment import model
+from flowgauge.environment import model, rate_limits
 from flowgauge.environment.model import Environment
 
 __all__ = ["json_schema"]
@@ -20,6 +21,10 @@ def json_schema(alerts: Iterable[str]) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
+def _statements(module: ModuleType) -> list[ast.stmt]:
+    return ast.parse(inspect.getsource(module)).body
+
+
 def _describe(schema: dict[str, Any]) -> None:
     """Give every field its docstring.
 
@@ -27,7 +32,7 @@ def _describe(schema: dict[str, Any]) -> None:
     model is imported, which costs every task 60 ms.
     """
     sections = {**schema["$defs"], Environment.__name__: schema}
-    for section in ast.parse(inspect.getsource(model)).body:
+    for section in [*_statements(model), *_statements(rate_limits)]:
         if isinstance(section, ast.ClassDef) and section.name in sections:
             fields = getattr(model, section.name).model_fields
             described = sections[section.name]["properties"]

@@ -11,10 +11,9 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from flowgauge.metrics import Metric
 from flowgauge.store.engine import Step, microseconds
@@ -42,8 +41,7 @@ How = Literal["add", "set", "now"]
 Row = tuple[str, How, float]
 
 
-@dataclass(frozen=True)
-class Count:
+class Count(NamedTuple):
     """Something to count under *labels*, the values of the metric's labels.
 
     *value* is added to a counter, replaces a gauge, and is one observation of a histogram. None is
@@ -55,8 +53,7 @@ class Count:
     value: float | None = 1.0
 
 
-@dataclass(frozen=True)
-class Totals:
+class Totals(NamedTuple):
     """All that was ever counted for one owner, whose names are *labels*.
 
     *place* is its place in the order in which owners of its kind came, from 0, which it keeps.
@@ -136,8 +133,7 @@ def owner_of(metric: Metric) -> tuple[str, ...]:
     return tuple(label for label in metric.labels if label in _OWNER_LABELS)
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What one step changes of one owner: its *rows* are a field, how it changes, and a value.
 
     `add` adds the value to the field, `set` replaces it, `now` sets it to the store's time. *owner*

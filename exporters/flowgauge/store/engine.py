@@ -1,11 +1,13 @@
 """What an engine is: the atomic steps of a store, at one place."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from flowgauge.store.risks import Risk
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-__all__ = ["DURABLE_STEPS", "Engine", "Step", "microseconds"]
+    from flowgauge.store.risks import Risk
+
+__all__ = ["DURABLE_STEPS", "Engine", "Step", "is_first_page", "microseconds"]
 
 DURABLE_STEPS = {"put"}
 """What these did survives a power failure; others may lose their last moment."""
@@ -38,7 +40,7 @@ class Engine(Protocol):
         Raises `StoreError` for a store that is not there yet, and that this user cannot make.
         """
 
-    def risks(self) -> Sequence[Risk]:
+    def risks(self) -> "Sequence[Risk]":
         """Return every risk that this engine may have, whether the store has it or not."""
 
     def init(self, *roles: str) -> None:
@@ -51,3 +53,8 @@ class Engine(Protocol):
 def microseconds(seconds: float) -> int:
     """Return *seconds* in whole microseconds, which compare exactly."""
     return round(seconds * 1e6)
+
+
+def is_first_page(step: str, *arguments: str | int) -> bool:
+    """Return whether a step begins to read counts: what 0.1 counted belongs to them."""
+    return step == "page" and arguments[1] == -1

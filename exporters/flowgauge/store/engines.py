@@ -1,8 +1,8 @@
 """The engines, by the scheme of a store's URL. A further one is a folder and a line here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
+from typing import NamedTuple
 
 from flowgauge.loading import loading
 from flowgauge.redact import quote
@@ -12,8 +12,7 @@ from flowgauge.store.errors import StoreError
 __all__ = ["ENGINES", "Engine"]
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(NamedTuple):
     """Where an engine is, an example of its URL, and the extra that brings its client."""
 
     path: str

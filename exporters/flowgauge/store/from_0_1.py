@@ -23,7 +23,7 @@ from flowgauge.metrics import (
 )
 from flowgauge.store.counts import Change, Count, Row, changes
 
-__all__ = ["dag_changes", "is_first_page", "pair_changes", "window_changes"]
+__all__ = ["dag_changes", "pair_changes", "window_changes"]
 
 
 def pair_changes(
@@ -75,8 +75,3 @@ def window_changes(
             Count(RATE_LIMIT_FAIL_OPEN, (key,), fail_open),
         ]
     )
-
-
-def is_first_page(step: str, *arguments: str | int) -> bool:
-    """Return whether a step begins to read counts: what 0.1 counted belongs to them."""
-    return step == "page" and arguments[1] == -1

@@ -4,7 +4,7 @@ A further counter of log calls is a metric in `flowgauge.metrics` and a line her
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from flowgauge.metrics import (
     DAG_LAST_LOGGED,
@@ -21,8 +21,7 @@ from flowgauge.store.counts import Count
 __all__ = ["Logged", "abandoned", "arrived", "deferred", "ended", "failed", "repeated"]
 
 
-@dataclass(frozen=True)
-class Logged:
+class Logged(NamedTuple):
     """A log call: its payload arrived in MLflow, or did not (`reason`).
 
     `altered` says that names or values of it were changed to suit MLflow or left out, `left_out`

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowgauge.store.counts import Count, changes_json
 from flowgauge.store.engine import Step, microseconds
@@ -41,16 +41,14 @@ class OutboxEntry(NewEntry):
     poison: str | None = None
 
 
-@dataclass(frozen=True)
-class Lease:
+class Lease(NamedTuple):
     """For *seconds*, an entry is *owner*'s alone."""
 
     owner: str
     seconds: float
 
 
-@dataclass(frozen=True)
-class OutboxState:
+class OutboxState(NamedTuple):
     """How full the outbox is; `oldest` is when its oldest waiting entry was put in."""
 
     entries: int

@@ -1,7 +1,6 @@
 """The rate limits as operators see them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from flowgauge.metrics import COUNTED_METRICS, Metric
@@ -22,7 +21,7 @@ def rate_limits(store: Store) -> Sequence[dict[str, Any]]:
     for state in store.windows.states():
         values = found.get(state.key)
         counters = {_short(metric): _value(metric, values) for metric in counted}
-        limits.append({**asdict(state), **counters})
+        limits.append({**state._asdict(), **counters})
     return limits
 
 

@@ -1,6 +1,6 @@
 """Risks: what would lose the outbox, though the store works."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["RISKS", "Risk"]
 
@@ -17,8 +17,7 @@ RISKS = {
 }
 
 
-@dataclass(frozen=True)
-class Risk:
+class Risk(NamedTuple):
     """One of `RISKS`, and whether the store has it; None if it could not be asked."""
 
     name: str

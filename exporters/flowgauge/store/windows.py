@@ -1,7 +1,7 @@
 """Windows: the rate limits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from flowgauge.metrics import RATE_LIMIT_CALLS, RATE_LIMIT_HITS, RATE_LIMIT_WAIT
 from flowgauge.store.counts import Count, changes_json
@@ -29,8 +29,7 @@ _PAGE = 100
 GRACE_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(NamedTuple):
     """The answer to one attempt: granted when `wait_seconds` is 0.
 
     Else the call's turn comes in `wait_seconds`, sooner if somebody ahead of it leaves.
@@ -44,8 +43,7 @@ class Grant:
         return self.wait_seconds == 0
 
 
-@dataclass(frozen=True)
-class WindowState:
+class WindowState(NamedTuple):
     """One rate limit as it stands: its size, the calls in it, the callers waiting."""
 
     key: str

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 __all__ = ["MLFLOW_PUBLIC_URI", "Pages", "is_web_address", "mlflow_pages", "tag_filter"]
@@ -11,8 +11,7 @@ __all__ = ["MLFLOW_PUBLIC_URI", "Pages", "is_web_address", "mlflow_pages", "tag_
 MLFLOW_PUBLIC_URI = "FLOWGAUGE_MLFLOW_PUBLIC_URI"
 
 
-@dataclass(frozen=True)
-class Pages:
+class Pages(NamedTuple):
     """The pages of the MLflow at *address*, which is http(s) and has no slash at its end."""
 
     address: str

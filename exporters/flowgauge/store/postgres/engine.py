@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as StillRunning
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from psycopg import Error
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import Error
 
 from flowgauge.background import in_background
 from flowgauge.redact import redact_url
@@ -24,14 +24,15 @@ from flowgauge.store.postgres.client import (
     PostgresError,
     PostgresTimeoutError,
 )
-from flowgauge.store.postgres.risks import RISKS_SQL, read_risks
 from flowgauge.store.postgres.sentences import refusal
-from flowgauge.store.risks import Risk
+
+if TYPE_CHECKING:
+    from flowgauge.store.risks import Risk
 
 __all__ = ["PostgresEngine"]
 
 # An @ in the login, or behind a slash in it: the rest would be taken for a host.
-_MISPLACED_AT = re.compile(r"//[^/?#]*@.*@|//[^?#]*/[^?#]*@")
+_MISPLACED_AT = r"//[^/?#]*@.*@|//[^?#]*/[^?#]*@"
 _VERSION = "SHOW server_version"
 _SCHEMA_VERSION = "1"
 # Whoever knows the version can use every revision of it; a later one does better.
@@ -62,27 +63,33 @@ class PostgresEngine:
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        self._name = f"the store {redact_url(url)}"
+        self._url = url
         self._timeout = timeout_seconds
         # By process: a parent's connections stay here in a forked child, unused and open.
         self._idle: dict[int, list[Client]] = {}
-        # libpq's own words repeat what it took for a host or a port: half of a password.
-        no_url = StoreError(
-            f"{self._name} is no PostgreSQL URL: use postgresql://user:password@host:5432/name, and"
-            " write / as %2F, @ as %40, % as %25 in user and password"
-        )
-        if _MISPLACED_AT.search(url):
-            raise no_url
+        if re.search(_MISPLACED_AT, url):
+            raise self._no_url()
         try:
             self._hosts = _by_host(make_conninfo(url, client_encoding="utf8"))
             wait = float(conninfo_to_dict(self._hosts[0]).get("connect_timeout") or 0)
         except (Error, ValueError):
-            raise no_url from None
+            raise self._no_url() from None
         if wait > timeout_seconds:
             raise StoreError(
                 f"{self._name} has connect_timeout={wait:g}, but is given up after"
                 f" {timeout_seconds:g} s: leave it out"
             )
+
+    def _no_url(self) -> StoreError:
+        # libpq's own words repeat what it took for a host or a port: half of a password.
+        return StoreError(
+            f"{self._name} is no PostgreSQL URL: use postgresql://user:password@host:5432/name, and"
+            " write / as %2F, @ as %40, % as %25 in user and password"
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"the store {redact_url(self._url)}"
 
     def step(self, name: str, /, *arguments: str | int) -> Any:
         """Call the function of that name and return its answer."""
@@ -101,8 +108,10 @@ class PostgresEngine:
         version = self._in_time(lambda client, deadline: client.query(_VERSION, deadline))
         return f"PostgreSQL {version}".split(" (")[0]
 
-    def risks(self) -> Sequence[Risk]:
+    def risks(self) -> "Sequence[Risk]":
         """See `Engine.risks`."""
+        from flowgauge.store.postgres.risks import RISKS_SQL, read_risks  # noqa: PLC0415 - no task asks
+
         answer = self._in_time(lambda client, deadline: client.query(RISKS_SQL, deadline))
         return read_risks(answer or "")
 

@@ -15,15 +15,20 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from flowgauge.background import in_background
 
-__all__ = ["NotConnectedError", "deadline", "in_time", "seconds_left"]
+__all__ = ["NoMasterError", "NotConnectedError", "deadline", "in_time", "seconds_left"]
 
 
-class NotConnectedError(redis.ConnectionError):
+class NotConnectedError(RedisConnectionError):
     """There was no connection, so nothing was sent."""
+
+
+class NoMasterError(RedisConnectionError):
+    """The Sentinels know of no master, so nothing was sent."""
 
 
 class _Thread(threading.local):
@@ -44,10 +49,10 @@ def deadline(at: float) -> Iterator[None]:
 
 
 def seconds_left() -> float:
-    """Return the seconds until this thread's deadline; raise `redis.TimeoutError` after it."""
+    """Return the seconds until this thread's deadline; raise `RedisTimeoutError` after it."""
     left = _this.deadline - time.monotonic()
     if left <= 0:
-        raise redis.TimeoutError("timeout")
+        raise RedisTimeoutError("timeout")
     return left
 
 
@@ -72,11 +77,14 @@ class _InTime:
         try:
             self._connecting.result(seconds_left())
         except StillRunning:
-            raise redis.TimeoutError("timeout") from None
-        except redis.ConnectionError as error:
+            raise RedisTimeoutError("timeout") from None
+        except RedisConnectionError as error:
             # Those of a class of their own say more: a wrong login, no master.
-            if type(error) is redis.ConnectionError:
+            if type(error) is RedisConnectionError:
                 raise NotConnectedError(str(error)) from error
+            # Its class is loaded only where there are Sentinels.
+            if type(error).__name__ == "MasterNotFoundError":
+                raise NoMasterError(str(error)) from error
             raise
 
     def send_packed_command(self, *arguments: Any, **options: Any) -> Any:

@@ -7,21 +7,23 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import redis
+from redis.connection import ConnectionPool
+from redis.exceptions import NoScriptError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from flowgauge.loading import loading
-from flowgauge.store.engine import DURABLE_STEPS
+from flowgauge.store.engine import DURABLE_STEPS, is_first_page
 from flowgauge.store.errors import StoreError, StoreUnavailableError
-from flowgauge.store.from_0_1 import is_first_page
+from flowgauge.store.redis.calls import Command, ask
 from flowgauge.store.redis.connections import deadline, seconds_left
-from flowgauge.store.redis.from_0_1 import take_over
-from flowgauge.store.redis.risks import ask_risks
 from flowgauge.store.redis.sentences import is_elsewhere, refusal
 from flowgauge.store.redis.servers import Server, server_at
 from flowgauge.store.redis.url import read_url
-from flowgauge.store.risks import Risk
+
+if TYPE_CHECKING:
+    from flowgauge.store.risks import Risk
 
 __all__ = ["RedisEngine"]
 
@@ -62,13 +64,17 @@ class RedisEngine:
     def step(self, name: str, /, *arguments: str | int) -> Any:
         """See `Engine`; what version 0.1 counted is taken over before counts are read."""
         if is_first_page(name, *arguments):
+            # No task reads counts.
+            with loading():
+                from flowgauge.store.redis.from_0_1 import take_over  # noqa: PLC0415
+
             take_over(self._run)
         return self._run(name, *arguments)
 
     def _run(self, name: str, /, *arguments: str | int) -> Any:
         """Run the script of that name, which is atomic, and return its answer."""
         replicas = self._url.wait_replicas if name in DURABLE_STEPS else 0
-        reply, confirmed = self._in_time(lambda client: _call(client, name, arguments, replicas))
+        reply, confirmed = self._in_time(lambda pool: _call(pool, name, arguments, replicas))
         if confirmed < replicas:
             raise StoreUnavailableError(
                 f"{self._url.shown} took it, but only {confirmed} of {replicas} replicas confirmed"
@@ -78,13 +84,17 @@ class RedisEngine:
 
     def about(self) -> str:
         """See `Engine.about`; Valkey goes by its own name."""
-        info: dict[str, str] = self._in_time(lambda client: client.info("server"))
+        from flowgauge.store.redis.risks import server_info  # noqa: PLC0415 - no task asks
+
+        info = self._in_time(server_info)
         if "valkey_version" in info:
             return f"Valkey {info['valkey_version']}"
         return f"Redis {info['redis_version']}"
 
-    def risks(self) -> Sequence[Risk]:
+    def risks(self) -> "Sequence[Risk]":
         """See `Engine.risks`."""
+        from flowgauge.store.redis.risks import ask_risks  # noqa: PLC0415 - no task asks
+
         return self._in_time(ask_risks)
 
     def init(self, *roles: str) -> None:
@@ -106,14 +116,14 @@ class RedisEngine:
                 self._servers[me] = server_at(self._url, _PREFIX, self._timeout)
         return self._servers[me]
 
-    def _in_time(self, ask: Callable[[redis.Redis], _T]) -> _T:
+    def _in_time(self, ask: Callable[[ConnectionPool], _T]) -> _T:
         """Ask the Redis that has the store, wherever it goes, and end within the time-out."""
         server = self._server()
         moved: Exception | None = None
         with deadline(time.monotonic() + self._timeout):
             while True:
                 try:
-                    return ask(server.client())
+                    return ask(server.pool())
                 # Of what is no Redis, redis-py raises what it likes.
                 except Exception as error:
                     server.look_again()
@@ -121,7 +131,7 @@ class RedisEngine:
                         moved = error
                     if not server.moves or moved is not error or _is_over():
                         # Where it went says more than that there was no time left to find it.
-                        why = moved if moved and isinstance(error, redis.TimeoutError) else error
+                        why = moved if moved and isinstance(error, RedisTimeoutError) else error
                         raise self._in_a_sentence(why) from error
 
     def _in_a_sentence(self, error: Exception) -> StoreError:
@@ -138,44 +148,34 @@ def _is_over() -> bool:
     try:
         if seconds_left() < 2 * _PAUSE_SECONDS:
             return True
-    except redis.TimeoutError:
+    except RedisTimeoutError:
         return True
     time.sleep(_PAUSE_SECONDS)
     return False
 
 
 def _call(
-    client: redis.Redis, name: str, arguments: Sequence[str | int], replicas: int
+    pool: ConnectionPool, name: str, arguments: Sequence[str | int], replicas: int
 ) -> tuple[Any, int]:
     """Return the script's answer, and how many replicas confirmed what it wrote."""
     source = _source(name)
     digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
     for command, script in (("EVALSHA", digest), ("EVAL", source)):
         call = (command, script, 1, _PREFIX, *arguments)
-        try:
-            return _written(client, call, replicas) if replicas else (_reply(client, call), 0)
-        except redis.exceptions.NoScriptError:
+        answers = ask(pool, call, *_confirming(replicas))
+        if isinstance(answers[0], NoScriptError):
             continue
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers[0], answers[1] if replicas else 0
     raise AssertionError("EVAL needs no script that is there")
 
 
-def _reply(client: Any, call: Sequence[str | int]) -> Any:
-    return client.execute_command(*call)
-
-
-def _written(client: Any, call: Sequence[str | int], replicas: int) -> tuple[Any, int]:
+def _confirming(replicas: int) -> Sequence[Command]:
+    """Return the command that waits for replicas, if it is to: for what its connection wrote."""
     milliseconds = max(int(seconds_left() * 1000 * _REPLICAS_SHARE), 1)
-    # On one connection: WAIT waits for what was written on its own.
-    pipeline = client.pipeline(transaction=False)
-    pipeline.execute_command(*call)
-    pipeline.execute_command("WAIT", replicas, milliseconds)
-    # Raised by redis-py, an error would repeat the payload.
-    answers = pipeline.execute(raise_on_error=False)
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-    reply, confirmed = answers
-    return reply, confirmed
+    return [("WAIT", replicas, milliseconds)] if replicas else []
 
 
 @cache

@@ -1,12 +1,10 @@
 """What Redis and redis-py say, in sentences that name the cure."""
 
-import redis
-from redis.exceptions import InvalidResponse
-from redis.sentinel import MasterNotFoundError
+from redis import exceptions
 
 from flowgauge.redact import quote
 from flowgauge.store.errors import StoreBusyError, StoreError, StoreUnavailableError
-from flowgauge.store.redis.connections import NotConnectedError
+from flowgauge.store.redis.connections import NoMasterError, NotConnectedError
 
 __all__ = ["is_elsewhere", "refusal"]
 
@@ -14,44 +12,48 @@ __all__ = ["is_elsewhere", "refusal"]
 _ELSEWHERE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING")
 _ELSEWHERE_CLASSES = (
     NotConnectedError,
-    MasterNotFoundError,
-    redis.exceptions.MovedError,
-    redis.exceptions.AskError,
-    redis.exceptions.TryAgainError,
-    redis.exceptions.ClusterDownError,
-    redis.exceptions.MasterDownError,
-    redis.exceptions.SlotNotCoveredError,
-    redis.ReadOnlyError,
-    redis.BusyLoadingError,
+    NoMasterError,
+    exceptions.MovedError,
+    exceptions.AskError,
+    exceptions.TryAgainError,
+    exceptions.ClusterDownError,
+    exceptions.MasterDownError,
+    exceptions.SlotNotCoveredError,
+    exceptions.ReadOnlyError,
+    exceptions.BusyLoadingError,
 )
 _BETWEEN = "is between two nodes, or its cluster is down: {}"
 # The first that fits; the class says whether Redis may answer later.
 _BY_CLASS = (
-    (redis.TimeoutError, StoreUnavailableError, "does not answer in time"),
-    (redis.AuthenticationError, StoreError, "refuses the login: check user and password"),
-    (redis.exceptions.NoPermissionError, StoreError, "refuses: {}: check the user's ACL"),
-    (redis.BusyLoadingError, StoreUnavailableError, "is still loading its data"),
-    (redis.ReadOnlyError, StoreUnavailableError, "is a read-only replica: name the primary"),
-    (redis.OutOfMemoryError, StoreUnavailableError, "is out of memory: raise its maxmemory"),
+    (exceptions.TimeoutError, StoreUnavailableError, "does not answer in time"),
+    (exceptions.AuthenticationError, StoreError, "refuses the login: check user and password"),
+    (exceptions.NoPermissionError, StoreError, "refuses: {}: check the user's ACL"),
+    (exceptions.BusyLoadingError, StoreUnavailableError, "is still loading its data"),
+    (exceptions.ReadOnlyError, StoreUnavailableError, "is a read-only replica: name the primary"),
+    (exceptions.OutOfMemoryError, StoreUnavailableError, "is out of memory: raise its maxmemory"),
     (
-        MasterNotFoundError,
+        NoMasterError,
         StoreUnavailableError,
         "has no master that a Sentinel sees up: check its name, and where the Sentinels are",
     ),
-    (redis.exceptions.MovedError, StoreError, "is a node of a cluster: use redis+cluster://"),
+    (exceptions.MovedError, StoreError, "is a node of a cluster: use redis+cluster://"),
     (
         (
-            redis.exceptions.AskError,
-            redis.exceptions.TryAgainError,
-            redis.exceptions.ClusterDownError,
-            redis.exceptions.MasterDownError,
-            redis.exceptions.SlotNotCoveredError,
+            exceptions.AskError,
+            exceptions.TryAgainError,
+            exceptions.ClusterDownError,
+            exceptions.MasterDownError,
+            exceptions.SlotNotCoveredError,
         ),
         StoreUnavailableError,
         _BETWEEN,
     ),
-    (InvalidResponse, StoreError, "answers, but not as Redis does: name host and port of a Redis"),
-    (redis.ConnectionError, StoreUnavailableError, "cannot be reached: {}"),
+    (
+        exceptions.InvalidResponse,
+        StoreError,
+        "answers, but not as Redis does: name host and port of a Redis",
+    ),
+    (exceptions.ConnectionError, StoreUnavailableError, "cannot be reached: {}"),
 )
 _FULL = "max number of clients reached"
 _HUNG_UP = "Connection closed by server."
@@ -80,9 +82,9 @@ def is_elsewhere(error: Exception) -> bool:
     return (
         isinstance(error, _ELSEWHERE_CLASSES)
         # What redis-py makes of a master that has become a replica.
-        or isinstance(error.__context__, redis.ReadOnlyError)
+        or isinstance(error.__context__, exceptions.ReadOnlyError)
         # redis-py 5 has classes for these in its cluster client only.
-        or (isinstance(error, redis.ResponseError) and str(error).startswith(_ELSEWHERE))
+        or (isinstance(error, exceptions.ResponseError) and str(error).startswith(_ELSEWHERE))
     )
 
 
@@ -94,7 +96,7 @@ def refusal(store: str, error: Exception) -> StoreError:
     for cause, kind, sentence in _BY_CLASS:
         if isinstance(error, cause):
             return kind(f"{store} {sentence.format(text)}")
-    if not isinstance(error, redis.RedisError):
+    if not isinstance(error, exceptions.RedisError):
         # What redis-py makes of answers that it cannot read.
         return StoreError(f"{store} {_BY_CLASS[-2][2]} ({type(error).__name__}: {text})")
     kind, sentence = next(found for words, found in _BY_WORDS.items() if text.startswith(words))

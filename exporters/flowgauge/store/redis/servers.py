@@ -1,25 +1,21 @@
-"""Where the Redis is that has the store: at its address, named by Sentinels, or in a cluster."""
+"""Where the Redis is that has the store: at its address, or wherever a fleet has it."""
 
-from concurrent.futures import TimeoutError as StillRunning
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-import redis
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import (
     Connection,
+    ConnectionPool,
     SSLConnection,
     UnixDomainSocketConnection,
 )
-from redis.exceptions import RedisClusterException
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 
-from flowgauge.background import in_background
-from flowgauge.store.redis.connections import NotConnectedError, in_time, seconds_left
+from flowgauge.store.redis.connections import in_time
 from flowgauge.store.redis.url import RedisUrl
 
-__all__ = ["Server", "server_at"]
+__all__ = ["Server", "pool_to", "server_at", "timeouts"]
 
 
 class Server(Protocol):
@@ -28,8 +24,8 @@ class Server(Protocol):
     moves: bool
     """Whether another Redis may take its place."""
 
-    def client(self) -> redis.Redis:
-        """Return a client of it, for use within the deadline that has to hold here too."""
+    def pool(self) -> ConnectionPool:
+        """Return connections to it, for use within the deadline that has to hold here too."""
 
     def look_again(self) -> None:
         """Forget where it was."""
@@ -40,25 +36,29 @@ class Server(Protocol):
 
 def server_at(url: RedisUrl, key: str, timeout_seconds: float) -> Server:
     """Return the server that *url* names, in a cluster the one that has *key*."""
+    if url.kind == "one":
+        return _One(url, timeout_seconds)
+    # Loads all of redis-py.
+    from flowgauge.store.redis.fleet import Cluster, Sentinels  # noqa: PLC0415
+
     if url.kind == "sentinel":
-        return _Sentinels(url, timeout_seconds)
-    if url.kind == "cluster":
-        return _Cluster(url, key, timeout_seconds)
-    return _One(url, timeout_seconds)
+        return Sentinels(url, timeout_seconds)
+    return Cluster(url, key, timeout_seconds)
 
 
-def _client(url: RedisUrl, timeout_seconds: float, kind: Any, **where: Any) -> redis.Redis:
-    pool = redis.ConnectionPool(
+def pool_to(url: RedisUrl, timeout_seconds: float, kind: Any, **where: Any) -> ConnectionPool:
+    """Return connections of that *kind* to one server."""
+    return ConnectionPool(
         in_time(kind),
-        **_timeouts(timeout_seconds),
+        **timeouts(timeout_seconds),
         **url.connection,
         **where,
         decode_responses=True,
     )
-    return redis.Redis(connection_pool=pool)
 
 
-def _timeouts(seconds: float) -> dict[str, Any]:
+def timeouts(seconds: float) -> Mapping[str, Any]:
+    """Return redis-py's time-outs, a further try among them."""
     return {
         "socket_connect_timeout": seconds,
         "socket_timeout": seconds,
@@ -71,127 +71,21 @@ class _One:
     moves = False
 
     def __init__(self, url: RedisUrl, timeout_seconds: float) -> None:
+        kind: Any
+        where: dict[str, Any]
         if url.path:
-            self._client = _client(
-                url, timeout_seconds, UnixDomainSocketConnection, path=url.path, db=url.db
-            )
-            return
-        ((host, port),) = url.addresses
-        kind = SSLConnection if url.tls else Connection
-        self._client = _client(url, timeout_seconds, kind, host=host, port=port, db=url.db)
+            kind, where = UnixDomainSocketConnection, {"path": url.path}
+        else:
+            ((host, port),) = url.addresses
+            kind = SSLConnection if url.tls else Connection
+            where = {"host": host, "port": port}
+        self._pool = pool_to(url, timeout_seconds, kind, **where, db=url.db)
 
-    def client(self) -> redis.Redis:
-        return self._client
-
-    def look_again(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self._client.close()
-
-
-class _Sentinels:
-    """Each new connection asks the Sentinels for the master."""
-
-    moves = True
-
-    def __init__(self, url: RedisUrl, timeout_seconds: float) -> None:
-        kind = SentinelManagedSSLConnection if url.tls else SentinelManagedConnection
-        self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
-            url.addresses,
-            sentinel_kwargs={
-                **_share(url, timeout_seconds),
-                **_tls(url),
-                **url.sentinel_login,
-            },
-        )
-        self._client: redis.Redis = self._sentinel.master_for(  # type: ignore[no-untyped-call]
-            url.master,
-            connection_class=in_time(kind),
-            db=url.db,
-            decode_responses=True,
-            **_timeouts(timeout_seconds),
-            **url.connection,
-        )
-
-    def client(self) -> redis.Redis:
-        return self._client
+    def pool(self) -> ConnectionPool:
+        return self._pool
 
     def look_again(self) -> None:
         pass
 
     def close(self) -> None:
-        self._client.close()
-        for sentinel in self._sentinel.sentinels:
-            sentinel.close()
-
-
-class _Cluster:
-    """All keys of the store are in one slot, so one node has it; which one, may change."""
-
-    moves = True
-
-    def __init__(self, url: RedisUrl, key: str, timeout_seconds: float) -> None:
-        self._url = url
-        self._key = key
-        self._timeout = timeout_seconds
-        self._cluster: Any = None
-        self._node: redis.Redis | None = None
-
-    def client(self) -> redis.Redis:
-        node = self._node
-        if node is None:
-            try:
-                host, port = in_background(self._find, "flowgauge-redis").result(seconds_left())
-            except StillRunning:
-                raise redis.TimeoutError("timeout") from None
-            kind = SSLConnection if self._url.tls else Connection
-            node = self._node = _client(self._url, self._timeout, kind, host=host, port=port)
-        return node
-
-    def _find(self) -> tuple[str, int]:
-        try:
-            if self._cluster is None:
-                self._cluster = RedisCluster(
-                    startup_nodes=[
-                        ClusterNode(*address)  # type: ignore[no-untyped-call]
-                        for address in self._url.addresses
-                    ],
-                    require_full_coverage=False,
-                    **{k: v for k, v in _share(self._url, self._timeout).items() if k != "retry"},
-                    **_tls(self._url),
-                    **{k: v for k, v in self._url.connection.items() if not k.startswith("ssl_")},
-                )
-            else:
-                self._cluster.nodes_manager.initialize()
-            node = self._cluster.get_node_from_key(self._key)
-        except RedisClusterException as error:
-            cause = error.__cause__
-            if isinstance(cause, redis.RedisError) and type(cause) is not redis.ConnectionError:
-                raise cause from None
-            if "Cluster mode is not enabled" in str(error):
-                raise redis.ResponseError("Cluster mode is not enabled") from None
-            raise NotConnectedError(str(error)) from error
-        return node.host, node.port
-
-    def look_again(self) -> None:
-        self._node = None
-
-    def close(self) -> None:
-        self.look_again()
-        if self._cluster:
-            self._cluster.close()
-            self._cluster = None
-
-
-def _share(url: RedisUrl, timeout_seconds: float) -> dict[str, Any]:
-    """Return time-outs for asking one of several who knows: others may be dead before it."""
-    # Each may take one for the connection and one for the answer; half is left for the step.
-    return _timeouts(timeout_seconds / (4 * len(url.addresses)))
-
-
-def _tls(url: RedisUrl) -> dict[str, Any]:
-    if not url.tls:
-        return {}
-    options = {name: value for name, value in url.connection.items() if name.startswith("ssl_")}
-    return {"ssl": True, **options}
+        self._pool.disconnect()

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from flowgauge.redact import redact_url
@@ -22,8 +22,11 @@ _MAX_PORT = 65535
 Kind = Literal["one", "sentinel", "cluster"]
 
 
-@dataclass(frozen=True)
-class RedisUrl:
+class _UnclearError(Exception):
+    """What is wrong with a URL, to go on from the store's name."""
+
+
+class RedisUrl(NamedTuple):
     """Where a Redis is, and how to log in.
 
     *addresses* are those of the server, of the Sentinels that know the master called *master*, or
@@ -31,7 +34,7 @@ class RedisUrl:
     are arguments of redis-py. *timeout_seconds* is a time-out shorter than the store's own, if any.
     """
 
-    shown: str
+    written: str
     kind: Kind = "one"
     addresses: Sequence[tuple[str, int]] = ()
     path: str = ""
@@ -40,8 +43,13 @@ class RedisUrl:
     db: int = 0
     wait_replicas: int = 0
     timeout_seconds: float | None = None
-    connection: Mapping[str, Any] = field(default_factory=dict)
-    sentinel_login: Mapping[str, Any] = field(default_factory=dict)
+    connection: Mapping[str, Any] = MappingProxyType({})
+    sentinel_login: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def shown(self) -> str:
+        """The store's name, for people."""
+        return _shown(self.written)
 
 
 def read_url(url: str, timeout_seconds: float) -> RedisUrl:
@@ -49,15 +57,25 @@ def read_url(url: str, timeout_seconds: float) -> RedisUrl:
 
     Options, which version 0.1 handed to redis-py unread, are those of `_OPTIONS`.
     """
-    shown = f"the store {redact_url(url)}"
+    try:
+        return _read(url, timeout_seconds)
+    except _UnclearError as unclear:
+        raise StoreError(f"{_shown(url)} {unclear}") from None
+
+
+def _shown(url: str) -> str:
+    return f"the store {redact_url(url)}"
+
+
+def _read(url: str, timeout_seconds: float) -> RedisUrl:
     found = _URL.fullmatch(url)
     if not found:
-        raise StoreError(
-            f"{shown} is no Redis URL: use redis://user:password@host:6379/0, and write"
+        raise _UnclearError(
+            "is no Redis URL: use redis://user:password@host:6379/0, and write"
             " / as %2F, ? as %3F, # as %23, @ as %40 in user and password"
         )
     secure, kind = _scheme(found["scheme"])
-    options = _options(shown, found["query"] or "", timeout_seconds)
+    options = _options(found["query"] or "", timeout_seconds)
     user, _, password = unquote(found["login"] or "").partition(":")
     if ":" not in (found["login"] or ""):
         user, password = "", user
@@ -69,22 +87,22 @@ def read_url(url: str, timeout_seconds: float) -> RedisUrl:
         if f"sentinel_{name}" in options
     }
     if sentinel_login and kind != "sentinel":
-        raise StoreError(f"{shown} has a login for Sentinels: use redis+sentinel:// with it")
+        raise _UnclearError("has a login for Sentinels: use redis+sentinel:// with it")
     if not secure and (needless := [name for name in options if name.startswith("ssl_")]):
-        raise StoreError(f"{shown} has {needless[0]}, but no TLS: use rediss")
+        raise _UnclearError(f"has {needless[0]}, but no TLS: use rediss")
     wait_replicas = options.pop("wait_replicas", 0)
     db = options.pop("db", None)
     path, master = "", ""
     if found["scheme"] == "unix":
         path = unquote(found["path"])
         if found["hosts"] or not path.strip("/"):
-            raise StoreError(f"{shown} names no socket: use unix:///path/to/redis.sock?db=0")
+            raise _UnclearError("names no socket: use unix:///path/to/redis.sock?db=0")
     else:
-        master, db = _master_and_db(shown, kind, found["path"], db)
+        master, db = _master_and_db(kind, found["path"], db)
     return RedisUrl(
-        shown=shown,
+        written=url,
         kind=kind,
-        addresses=() if path else _addresses(shown, kind, found["hosts"]),
+        addresses=() if path else _addresses(kind, found["hosts"]),
         path=path,
         tls=secure,
         master=master,
@@ -102,35 +120,33 @@ def _scheme(scheme: str) -> tuple[bool, Kind]:
     return name == "rediss", kinds[kind]
 
 
-def _addresses(shown: str, kind: Kind, hosts: str) -> Sequence[tuple[str, int]]:
+def _addresses(kind: Kind, hosts: str) -> Sequence[tuple[str, int]]:
     addresses = []
     for each in hosts.split(","):
         found = _HOST.fullmatch(each)
         port = int((found and found["port"]) or _PORTS[kind])
         if not found or port > _MAX_PORT or (not found["host"] and kind != "one"):
-            raise StoreError(f"{shown} is no Redis URL: use host:port, several with , between")
+            raise _UnclearError("is no Redis URL: use host:port, several with , between")
         addresses.append((unquote(found["host"]).strip("[]") or "localhost", port))
     if kind == "one" and len(addresses) > 1:
-        raise StoreError(
-            f"{shown} is no Redis URL, it has several hosts: use redis+sentinel://…/MASTER or"
+        raise _UnclearError(
+            "is no Redis URL, it has several hosts: use redis+sentinel://…/MASTER or"
             " redis+cluster://…"
         )
     return addresses
 
 
-def _master_and_db(shown: str, kind: Kind, path: str, db: int | None) -> tuple[str, int]:
+def _master_and_db(kind: Kind, path: str, db: int | None) -> tuple[str, int]:
     names = [unquote(name) for name in path.split("/")[1:] if name]
     master = names.pop(0) if kind == "sentinel" and names else ""
     if kind == "sentinel" and not master:
-        raise StoreError(
-            f"{shown} names no master: use redis+sentinel://host:26379,host:26379/MASTER"
-        )
+        raise _UnclearError("names no master: use redis+sentinel://host:26379,host:26379/MASTER")
     number = names.pop(0) if names else "0"
     if names or not number.isdecimal():
-        raise StoreError(f"{shown} has no database's number at its end: use /0, or leave it out")
+        raise _UnclearError("has no database's number at its end: use /0, or leave it out")
     db = int(number) if db is None else db
     if kind == "cluster" and db:
-        raise StoreError(f"{shown} names database {db}: use none, a Redis Cluster has only one")
+        raise _UnclearError(f"names database {db}: use none, a Redis Cluster has only one")
     return master, db
 
 
@@ -181,19 +197,19 @@ _OPTIONS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _options(shown: str, query: str, timeout_seconds: float) -> dict[str, Any]:
+def _options(query: str, timeout_seconds: float) -> dict[str, Any]:
     options = {}
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name not in _OPTIONS:
             # Not its name, which may be the rest of a password.
-            raise StoreError(f"{shown} has an unknown option: use some of {', '.join(_OPTIONS)}")
+            raise _UnclearError(f"has an unknown option: use some of {', '.join(_OPTIONS)}")
         try:
             options[name] = value = _OPTIONS[name](text)
         except ValueError as wanted:
-            raise StoreError(f"{shown} has a {name} that cannot be: use {wanted}") from None
+            raise _UnclearError(f"has a {name} that cannot be: use {wanted}") from None
         if name in _TIMEOUTS and not 0 < value <= timeout_seconds:
-            raise StoreError(
-                f"{shown} has {name}={text}, but is given up after {timeout_seconds:g} s:"
+            raise _UnclearError(
+                f"has {name}={text}, but is given up after {timeout_seconds:g} s:"
                 " use less, or leave it out"
             )
     return options

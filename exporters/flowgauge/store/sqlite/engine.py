@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from flowgauge.loading import loading
 from flowgauge.redact import redact_url
-from flowgauge.store.engine import DURABLE_STEPS, microseconds
+from flowgauge.store.engine import DURABLE_STEPS, is_first_page, microseconds
 from flowgauge.store.errors import StoreError
-from flowgauge.store.from_0_1 import is_first_page
-from flowgauge.store.risks import Risk
 from flowgauge.store.sqlite import counts, outbox, windows
 from flowgauge.store.sqlite.file import SqliteFile
-from flowgauge.store.sqlite.from_0_1 import counted_by_0_1, take_over
-from flowgauge.store.sqlite.risks import file_risks
+
+if TYPE_CHECKING:
+    from flowgauge.store.risks import Risk
 
 __all__ = ["SqliteEngine", "path_of"]
 
@@ -96,8 +96,11 @@ class SqliteEngine:
         may_write = self._file.may_be_written()
         return said if may_write else f"{said}, which this user can only read, as tasks cannot do"
 
-    def risks(self) -> Sequence[Risk]:
+    def risks(self) -> "Sequence[Risk]":
         """See `Engine.risks`."""
+        # No task asks.
+        from flowgauge.store.sqlite.risks import file_risks  # noqa: PLC0415
+
         return file_risks(self._path)
 
     def init(self, *roles: str) -> None:
@@ -108,6 +111,10 @@ class SqliteEngine:
         self._take_over()
 
     def _take_over(self) -> None:
+        # No task reads counts.
+        with loading():
+            from flowgauge.store.sqlite.from_0_1 import counted_by_0_1, take_over  # noqa: PLC0415
+
         while self._file.read(counted_by_0_1):
             self._file.write(lambda db: take_over(db, self._now()))
 
