@@ -16,8 +16,9 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from importlib.util import find_spec
 from types import FrameType
 from typing import Any
@@ -30,6 +31,7 @@ __all__ = ["CALLS", "PLACES"]
 # A dying MLflow dies in all its ways before all calls are over.
 _THROUGH = WAYS_TO_DIE
 _FLUSH_SECONDS = 20.0
+_STORE_SECONDS = 30.0
 
 _spec = find_spec("flowgauge")
 assert _spec
@@ -104,6 +106,8 @@ def _in_a_child(call: Callable[[], None], places: str, number: int) -> tuple[boo
             arm(number)
             call()
             went_wrong = 0
+        except BaseException:  # noqa: BLE001 - the process ends
+            traceback.print_exc()
         finally:
             os._exit(went_wrong)
     os.close(told)
@@ -127,6 +131,14 @@ def _tell_of_puts(told: int) -> None:
         os.write(told, b"1")
 
     Outbox.put = noticed  # type: ignore[method-assign]
+
+
+def _be_patient() -> None:
+    """Have this process wait for the store: on a busy machine, half a second would make it down."""
+    from flowgauge.airflow import shared_store  # noqa: PLC0415 - may be what is tried
+    from flowgauge.store import open_store  # noqa: PLC0415
+
+    shared_store._store = cache(partial(open_store, timeout_seconds=_STORE_SECONDS))  # noqa: SLF001
 
 
 def _load_foreign(call: Callable[[], None]) -> None:
@@ -153,6 +165,7 @@ def main(call: str, places: str, experiment: str, step: int, seconds: float) -> 
     if places == "imports":
         _load_foreign(partial(log, 0))
     else:
+        _be_patient()
         log(0)
     if call == "flush":
         _flush()
