@@ -123,16 +123,11 @@ def _redis_lists() -> list[str]:
 
 def _postgres_owners(url: str) -> None:
     with psycopg.connect(url) as db, db.cursor() as cursor:
-        owners = list(_owners())
-        with cursor.copy("COPY flowgauge.owners (kind, place, labels, seen_us) FROM STDIN") as copy:
-            for kind, place, labels, _ in owners:
-                copy.write_row((kind, place, labels, time.time_ns() // 1000))
-        cursor.execute("SELECT kind, place, id FROM flowgauge.owners")
-        ids = {(kind, place): number for kind, place, number in cursor}
-        with cursor.copy("COPY flowgauge.counts FROM STDIN") as copy:
-            for kind, place, _, rows in owners:
-                for row in rows:
-                    copy.write_row((ids[kind, place], *row))
+        columns = "kind, place, labels, seen_us, counts"
+        with cursor.copy(f"COPY flowgauge.owners ({columns}) FROM STDIN") as copy:
+            for kind, place, labels, rows in _owners():
+                counts = json.dumps({field: repr(value) for field, value in rows})
+                copy.write_row((kind, place, labels, time.time_ns() // 1000, counts))
 
 
 def postgres_outbox(url: str, number: int, body: str) -> None:

@@ -52,7 +52,10 @@ class FailOpen:
         stats.count(f"rate_limit.{self._key}.fail_open", task.dag_id, task.task_id, key=self._key)
 
     def report(self, store: Store) -> None:
-        """Add the calls counted here to the *store*, which answers again."""
+        """Add the calls counted here to the *store*, which answers again.
+
+        One that took them, and could not say so, is told once more.
+        """
         if not self._calls:
             return
         with self._lock:

@@ -78,7 +78,9 @@ class Windows:
         attempts, and those of `set_limit` go before them. Callers are served in the order of their
         first attempt; *ticket* is the caller's own unique name, the same for all its attempts, and
         *waited* the seconds since the first of them, exactly 0 for the first itself. A refused
-        first attempt counts a hit; a grant counts a call and the *waited* seconds. A refused caller
+        first attempt counts a hit; a grant counts a call and the *waited* seconds. A caller may ask
+        again whose answer got lost: a grant that it has in the window is made anew, and neither
+        that nor a refusal of one in the queue counts a second time. A refused caller
         must come back after the wait or `RECHECK_SECONDS`, whichever is shorter; one that is
         *grace_seconds* late loses its place, or as late as another caller allows for itself, if
         that is less.

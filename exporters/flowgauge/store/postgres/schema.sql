@@ -11,6 +11,13 @@ SELECT pg_advisory_xact_lock(hashtextextended('flowgauge schema', 0));
 CREATE SCHEMA IF NOT EXISTS flowgauge;
 SET LOCAL search_path = flowgauge, pg_temp;
 
+-- A store of revision 1 is in use: its tables are locked in the order in which steps come by them.
+DO $$ BEGIN
+  IF to_regclass('counts') IS NOT NULL THEN
+    LOCK TABLE outbox, windows, grants, tickets, owners, free_places, counts;
+  END IF;
+END $$;
+
 -- A page has room for the next versions of its rows: what changes at each step is in no index, so
 -- that nothing else is written (https://www.postgresql.org/docs/current/storage-hot.html).
 CREATE TABLE IF NOT EXISTS windows (
@@ -23,13 +30,17 @@ CREATE TABLE IF NOT EXISTS windows (
   set_window_us bigint,
   granted_us bigint[] NOT NULL DEFAULT '{}',  -- the newest grants, oldest first
   names bigint[] NOT NULL DEFAULT '{}',  -- whose they are
-  older bigint NOT NULL DEFAULT 0,  -- how many more are in `grants`
+  older bigint NOT NULL DEFAULT 0,  -- how many more are in `older_grants`
   queued boolean NOT NULL DEFAULT false  -- whether somebody may be in `tickets`
 );
 
 -- What is too much for the row of a window.
-CREATE TABLE IF NOT EXISTS grants (key text NOT NULL, granted_us bigint NOT NULL, name bigint);
-CREATE INDEX IF NOT EXISTS grants_by_time ON grants (key, granted_us);
+CREATE TABLE IF NOT EXISTS older_grants (
+  key text NOT NULL,
+  granted_us bigint NOT NULL,
+  name bigint
+);
+CREATE INDEX IF NOT EXISTS older_grants_by_time ON older_grants (key, granted_us);
 
 CREATE TABLE IF NOT EXISTS tickets (
   place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,  -- the order of the first attempts
@@ -52,14 +63,15 @@ CREATE TABLE IF NOT EXISTS owners (
 -- The places of owners that are gone.
 CREATE TABLE IF NOT EXISTS free_places (kind text, place bigint, PRIMARY KEY (kind, place));
 
--- Revision 1 had each grant in `grants`, and each value in a row of its own.
+-- Revision 1 had each grant and each value in a row of its own. A step of it that has begun fails.
 DO $$ BEGIN
   IF to_regclass('counts') IS NOT NULL THEN
     ALTER TABLE windows ADD COLUMN granted_us bigint[] NOT NULL DEFAULT '{}',
       ADD COLUMN names bigint[] NOT NULL DEFAULT '{}', ADD COLUMN older bigint NOT NULL DEFAULT 0,
       ADD COLUMN queued boolean NOT NULL DEFAULT true;
-    ALTER TABLE grants ADD COLUMN name bigint;
+    INSERT INTO older_grants SELECT key, granted_us FROM grants;
     UPDATE windows SET older = (SELECT count(*) FROM grants WHERE grants.key = windows.key);
+    DROP TABLE grants;
     ALTER TABLE owners ADD COLUMN counts jsonb NOT NULL DEFAULT '{}';
     UPDATE owners SET counts = found.counts FROM (
       SELECT owner, jsonb_object_agg(field, value::text) AS counts FROM counts GROUP BY owner
@@ -67,7 +79,7 @@ DO $$ BEGIN
     DROP TABLE counts;
   END IF;
 END $$;
-CREATE INDEX IF NOT EXISTS grants_by_name ON grants (key, name);
+CREATE INDEX IF NOT EXISTS older_grants_by_name ON older_grants (key, name);
 ALTER TABLE windows SET (fillfactor = 50);
 ALTER TABLE owners SET (fillfactor = 50);
 
@@ -270,7 +282,7 @@ BEGIN
     times := times[:nth - 1] || times[nth + 1:];
     holders := holders[:nth - 1] || holders[nth + 1:];
   ELSIF known.older > 0 THEN
-    DELETE FROM grants WHERE key = the_key AND name = my_name AND granted_us > now - length_us;
+    DELETE FROM older_grants WHERE key = the_key AND name = my_name AND granted_us > now - length_us;
     asked_again := FOUND;
     known.older := known.older - asked_again::int;
   END IF;
@@ -282,12 +294,12 @@ BEGIN
 
   free := calls - known.older - cardinality(times);
   IF known.older > 0 AND (free <= 0 OR known.queued) THEN
-    DELETE FROM grants WHERE key = the_key AND granted_us <= now - length_us;
+    DELETE FROM older_grants WHERE key = the_key AND granted_us <= now - length_us;
     GET DIAGNOSTICS nth = ROW_COUNT;
     known.older := known.older - nth;
     free := free + nth;
     to_keep := to_keep OR nth > 0;
-    UPDATE grants SET granted_us = now WHERE key = the_key AND granted_us > now;
+    UPDATE older_grants SET granted_us = now WHERE key = the_key AND granted_us > now;
   END IF;
   IF known.queued THEN
     DELETE FROM tickets WHERE key = the_key AND lease_us < now;
@@ -306,7 +318,7 @@ BEGIN
   ELSE
     nth := ahead % calls - free;
     IF nth < known.older THEN
-      SELECT granted_us + length_us INTO opens FROM grants WHERE key = the_key
+      SELECT granted_us + length_us INTO opens FROM older_grants WHERE key = the_key
         ORDER BY granted_us OFFSET nth LIMIT 1;
     ELSE
       opens := times[nth - known.older + 1] + length_us;
@@ -322,7 +334,7 @@ BEGIN
     times := times || now;
     holders := holders || my_name;
     IF cardinality(times) > at_once THEN
-      INSERT INTO grants
+      INSERT INTO older_grants
         SELECT the_key, each, name
         FROM unnest(times[:at_once / 2], holders[:at_once / 2]) AS _ (each, name);
       known.older := known.older + at_once / 2;
@@ -359,7 +371,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION forget_grants(the_key text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  DELETE FROM grants WHERE key = the_key;
+  DELETE FROM older_grants WHERE key = the_key;
   UPDATE windows SET granted_us = '{}', names = '{}', older = 0 WHERE key = the_key;
 END $$;
 
@@ -422,7 +434,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
     CASE WHEN count(*) = most THEN '>' || (array_agg(key ORDER BY key DESC))[1] ELSE '' END,
     coalesce(json_agg(json_build_array(key, max_calls, window_us,
       (SELECT count(*) FROM unnest(granted_us) AS each WHERE each > now - window_us)
-        + (SELECT count(*) FROM grants AS g WHERE g.key = w.key AND g.granted_us > now - window_us),
+        + (SELECT count(*) FROM older_grants AS older
+          WHERE older.key = w.key AND older.granted_us > now - window_us),
       (SELECT count(*) FROM tickets WHERE tickets.key = w.key AND lease_us >= now),
       set_calls IS NOT NULL)), '[]'))
   FROM (
