@@ -56,6 +56,12 @@ def test_what_is_written_is_read_again(node: promql.Node) -> None:
     assert promql.parse(str(node)) == node
 
 
+def test_an_offset_of_nothing_is_none() -> None:
+    """`offset 0` is read; written with a unit it would be refused."""
+    for expression in ("x offset 0", "x offset -0"):
+        assert str(promql.parse(expression)) == "x"
+
+
 def test_rare_syntax_is_kept() -> None:
     """Offsets, `@`, subqueries, `bool` and vector matching come back as they were written."""
     expressions = [

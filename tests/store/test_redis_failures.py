@@ -170,6 +170,15 @@ def test_a_store_over_tls(folder: Path) -> None:
             ):
                 # redis-py 5 tries for longer than there is time.
                 store.counts.add(*_COUNTS)
+            # The same server by a name that its certificate lacks.
+            other = trusted.replace("//localhost", "//127.1")
+            with (
+                closing(open_store(other, timeout_seconds=4)) as store,
+                pytest.raises(StoreUnavailableError, match=r"certificate verify failed|in time"),
+            ):
+                store.counts.add(*_COUNTS)
+            with closing(open_store(f"{other}&ssl_check_hostname=no", timeout_seconds=20)) as store:
+                assert pairs(store)[0].logs == number + 1
 
 
 def test_a_clock_set_back_costs_at_most_one_window(private: str) -> None:

@@ -328,7 +328,8 @@ def _name(member: object) -> str:
 
 
 def _offset(offset: timedelta | None) -> str:
-    if offset is None:
+    # None at all: as a duration, which is how it would be written, a 0 is refused.
+    if not offset:
         return ""
     return f" offset {write_duration(offset)}"
 

@@ -90,6 +90,9 @@ def _read(url: str, timeout_seconds: float) -> RedisUrl:
         raise _UnclearError("has a login for Sentinels: use redis+sentinel:// with it")
     if not secure and (needless := [name for name in options if name.startswith("ssl_")]):
         raise _UnclearError(f"has {needless[0]}, but no TLS: use rediss")
+    if secure:
+        # redis-py 5 would take the certificate of any host.
+        options.setdefault("ssl_check_hostname", options.get("ssl_cert_reqs") != "none")
     wait_replicas = options.pop("wait_replicas", 0)
     db = options.pop("db", None)
     path, master = "", ""
