@@ -23,6 +23,7 @@ from dashboards.promql import (
     gauge,
     increase,
     label_values,
+    minutes,
     part,
     quantile,
     ratio,
@@ -324,8 +325,8 @@ def _data() -> list[Panel]:
             "Freshness",
             "Time since a payload last arrived in MLflow. A saw-tooth is health; a line that goes "
             "on rising is a DAG that stopped.",
-            "s",
-            [query(f"min by ({_TASK}) ({_AGE})", _TASK_LEGEND)],
+            "m",
+            [query(minutes(f"min by ({_TASK}) ({_AGE})"), _TASK_LEGEND)],
             no_value=_NO_PAYLOADS,
             width=24,
             table_legend=True,
@@ -383,8 +384,8 @@ def _runs() -> list[Panel]:
             "Since the last run",
             "Time since a DAG last started a run. A saw-tooth is health. After 24 hours the line "
             "ends; MLflowDagStoppedLogging remembers the DAG for 14 days.",
-            "s",
-            [query(f"min by (dag_id) ({_RUN_AGE})", "{{dag_id}}")],
+            "m",
+            [query(minutes(f"min by (dag_id) ({_RUN_AGE})"), "{{dag_id}}")],
             width=8,
         ),
         timeseries(

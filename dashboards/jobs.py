@@ -2,7 +2,7 @@
 
 from dashboards import alert_rules
 from dashboards.grafana import Panel, above, query, row, timeseries
-from dashboards.promql import gauge, select
+from dashboards.promql import MINUTE, gauge, minutes, select
 from flowgauge.metrics import INVENTORY_READ, JOBS, JOBS_OLDEST_PENDING
 
 __all__ = ["panels"]
@@ -60,9 +60,9 @@ def panels() -> list[Panel]:
             "Longest wait",
             "How long the job that has been pending the longest has been. The line is where "
             "MLflowJobsStuck fires.",
-            "s",
-            [query(f"max by (job_name) ({waiting})", "{{job_name}}")],
-            thresholds=above(alert_rules.threshold("MLflowJobsStuck")),
+            "m",
+            [query(minutes(f"max by (job_name) ({waiting})"), "{{job_name}}")],
+            thresholds=above(alert_rules.threshold("MLflowJobsStuck") / MINUTE),
             no_value="None is pending",
             width=5,
         ),

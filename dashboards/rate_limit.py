@@ -16,7 +16,7 @@ from dashboards.grafana import (
     timeseries,
     variable,
 )
-from dashboards.promql import JOB, gauge, increase, label_values, total
+from dashboards.promql import JOB, MINUTE, gauge, increase, label_values, minutes, total
 from flowgauge.metrics import (
     BUILD_INFO,
     DAG_LOGS,
@@ -191,10 +191,10 @@ def _outbox() -> list[Panel]:
         timeseries(
             "Age of the oldest payload",
             "How long the oldest payload has waited. The line is where MLflowOutboxBacklog fires.",
-            "s",
-            [query(_OLDEST_AGE, "oldest")],
+            "m",
+            [query(minutes(_OLDEST_AGE), "oldest")],
             no_value="No payload waits",
-            thresholds=above(alert_rules.threshold("MLflowOutboxBacklog")),
+            thresholds=above(alert_rules.threshold("MLflowOutboxBacklog") / MINUTE),
             width=6,
         ),
         timeseries(
