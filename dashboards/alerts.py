@@ -178,6 +178,7 @@ def _budget() -> list[Panel]:
             "Requests per second that count against the error budget.",
             "reqps",
             [query(budget.FAILURES, "{{job}}")],
+            overrides=[common.shaded("/./", "red")],
         ),
     ]
 

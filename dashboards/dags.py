@@ -67,16 +67,7 @@ _NO_PAYLOADS = "No DAG has called log_with_mlflow"
 _AGE = f"time() - {gauge(DAG_LAST_LOGGED, _DAG)}"
 _RUN_AGE = f"time() - {gauge(DAG_LAST_RUN, _DAG)}"
 _FAILED_RUN = 'status="FAILED"'
-_STATUS_COLORS = [
-    common.colored(status, color)
-    for status, color in {
-        "FINISHED": "green",
-        "RUNNING": "blue",
-        "SCHEDULED": "text",
-        "FAILED": "red",
-        "KILLED": "orange",
-    }.items()
-]
+_FAILURES = common.shaded("/./", "red")
 
 
 def dags() -> Any:
@@ -207,6 +198,7 @@ def _use() -> list[Panel]:
             thresholds=above(alert_rules.threshold("MLflowDagRequestsFailing")),
             no_value="No requests of tasks",
             width=8,
+            overrides=[_FAILURES],
         ),
         timeseries(
             "Runs started in 1 h",
@@ -285,6 +277,7 @@ def _logging() -> list[Panel]:
             [query(increase(DAG_LOG_FAILURES, "1h", _DAG, by="reason"), "{{reason}}")],
             no_value="No failures",
             stacked=True,
+            overrides=[_FAILURES, common.colored("rate_limited", "blue")],
         ),
         timeseries(
             "Failures in 1 h, by task",
@@ -292,6 +285,7 @@ def _logging() -> list[Panel]:
             "short",
             [query(increase(DAG_LOG_FAILURES, "1h", _DAG, _FAILED, by=_TASK), _TASK_LEGEND)],
             no_value="No failures",
+            overrides=[_FAILURES],
         ),
         timeseries(
             "Deferred in 1 h",
@@ -363,7 +357,7 @@ def _runs() -> list[Panel]:
             [query(f"sum by (status) ({gauge(DAG_RUNS, _DAG)})", "{{status}}")],
             stacked=True,
             width=8,
-            overrides=_STATUS_COLORS,
+            overrides=common.STATUS_COLORS,
         ),
         timeseries(
             "Runs by DAG",
@@ -379,6 +373,7 @@ def _runs() -> list[Panel]:
             [query(f"sum by (dag_id) ({gauge(DAG_RUNS, _DAG, _FAILED_RUN)})", "{{dag_id}}")],
             width=8,
             no_value="No failed runs",
+            overrides=[_FAILURES],
         ),
         timeseries(
             "Since the last run",
@@ -391,8 +386,12 @@ def _runs() -> list[Panel]:
         timeseries(
             "Duration of the last run",
             "How long the newest run of a DAG that has ended took.",
-            "s",
-            [query(f"max by (dag_id) ({gauge(DAG_LAST_RUN_DURATION, _DAG)})", "{{dag_id}}")],
+            "m",
+            [
+                query(
+                    minutes(f"max by (dag_id) ({gauge(DAG_LAST_RUN_DURATION, _DAG)})"), "{{dag_id}}"
+                )
+            ],
             width=8,
         ),
         timeseries(

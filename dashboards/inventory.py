@@ -76,6 +76,7 @@ def _tracking() -> list[Panel]:
             [query(_counted(RUNS, _ACTIVE), "{{status}}")],
             stacked=True,
             width=8,
+            overrides=common.STATUS_COLORS,
         ),
         timeseries(
             "In the trash",

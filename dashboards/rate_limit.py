@@ -71,10 +71,10 @@ def _overview() -> list[Panel]:
         stat(
             "Hits in 5 min",
             "Calls in the last 5 minutes that found the busiest window full: they waited, or were "
-            "refused. Red where MLflowRateLimitSaturated fires.",
+            "refused. Orange where MLflowRateLimitSaturated fires.",
             "short",
             f"max({increase(RATE_LIMIT_HITS, '5m', _KEY, by='key')})",
-            above(alert_rules.threshold("MLflowRateLimitSaturated")),
+            above(alert_rules.threshold("MLflowRateLimitSaturated"), color="orange"),
             decimals=0,
             no_value="not used",
         ),
@@ -127,7 +127,7 @@ def _windows() -> list[Panel]:
             "MLflowRateLimitSaturated fires.",
             "short",
             [query(increase(RATE_LIMIT_HITS, "5m", _KEY, by="key"), "{{key}}")],
-            thresholds=above(alert_rules.threshold("MLflowRateLimitSaturated")),
+            thresholds=above(alert_rules.threshold("MLflowRateLimitSaturated"), color="orange"),
         ),
         timeseries(
             "Calls granted",

@@ -326,6 +326,7 @@ def _pool() -> list[Panel]:
             "opm",
             [query(f"60 * {total(POOL_TIMEOUTS, by='pool')}", "{{pool}}")],
             width=8,
+            overrides=[common.shaded("/./", "red")],
         ),
     ]
 
@@ -387,8 +388,8 @@ def _workers() -> list[Panel]:
         ),
         timeseries(
             "Age of the youngest worker",
-            "Since when the youngest worker of a server lives.",
-            "h",
+            "For how many hours the youngest worker of a server has lived.",
+            "short",
             [
                 query(
                     f"(time() - max by (instance) ({gauge(WORKER_START_TIME)})) / {_HOUR}",
@@ -499,6 +500,7 @@ def _traces() -> list[Panel]:
             "percentunit",
             [query(ratio(total(TRACE_INGESTION_ERRORS), requests), "failed")],
             thresholds=above(alert_rules.threshold("MLflowTraceIngestionFailing")),
+            overrides=[common.colored("failed", "red")],
             no_value=nothing,
             width=6,
         ),
