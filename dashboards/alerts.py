@@ -17,7 +17,7 @@ from dashboards.grafana import (
     timeseries,
     value_names,
 )
-from dashboards.promql import SYSTEM, gauge, select
+from dashboards.promql import SYSTEM, gauge, minutes, select
 from flowgauge.metrics import (
     BUILD_INFO,
     CERTIFICATE_EXPIRY,
@@ -38,6 +38,8 @@ __all__ = ["alerts"]
 _SUBJECT = "alertname, severity, instance, dag_id, key, pool, collector"
 _SEVERITIES = {"critical": ("critical", "red"), "warning": ("warning", "orange")}
 _UP_OR_DOWN = value_names({0: ("DOWN", "red"), 1: ("UP", "green")})
+
+_DAY = 24 * 3600
 
 
 def alerts() -> Any:
@@ -176,6 +178,7 @@ def _budget() -> list[Panel]:
             "Requests per second that count against the error budget.",
             "reqps",
             [query(budget.FAILURES, "{{job}}")],
+            overrides=[common.shaded("/./", "red")],
         ),
     ]
 
@@ -224,8 +227,8 @@ def _watchers() -> list[Panel]:
             "Age of the runs",
             "Since the exporter last asked MLflow for runs. It does so every minute, and more "
             "rarely where that takes MLflow long.",
-            "s",
-            [query(f"time() - {gauge(DAG_RUNS_READ)}", "runs {{workspace}}")],
+            "m",
+            [query(minutes(f"time() - {gauge(DAG_RUNS_READ)}"), "runs {{workspace}}")],
             width=6,
         ),
         timeseries(
@@ -236,11 +239,11 @@ def _watchers() -> list[Panel]:
         ),
         timeseries(
             "MLflow's certificate",
-            "How long the certificate that MLflow shows the exporter is still valid. The line is "
-            "where MLflowCertificateExpiring fires.",
-            "s",
-            [query(f"min({gauge(CERTIFICATE_EXPIRY)}) - time()", "valid for")],
-            thresholds=below(alert_rules.threshold("MLflowCertificateExpiring")),
+            "For how many days the certificate that MLflow shows the exporter is still valid. The "
+            "line is where MLflowCertificateExpiring fires.",
+            "short",
+            [query(f"(min({gauge(CERTIFICATE_EXPIRY)}) - time()) / {_DAY}", "days left")],
+            thresholds=below(alert_rules.threshold("MLflowCertificateExpiring") / _DAY),
             no_value="no TLS",
         ),
     ]

@@ -30,10 +30,10 @@ def left() -> Panel:
     return stat(
         "Error budget left",
         "Share of the last 30 days' error budget that is not spent, of the environment that has "
-        "the least left. Below 0 the objective is missed.",
+        "the least left. Red with less than a quarter left; below 0 the objective is missed.",
         "percentunit",
         f"min(1 - ({own} or {everybodys}))",
-        below(0),
+        below(0.25),
         decimals=0,
         no_value="no traffic",
     )

@@ -130,6 +130,24 @@ def graded(field: str, thresholds: Sequence[Json]) -> Json:
     )
 
 
+def shaded(pattern: str, color: str) -> Json:
+    """Return the override that draws the series *pattern* matches in shades of *color*."""
+    return override("byRegexp", pattern, color={"mode": "shades", "fixedColor": color})
+
+
+STATUS_COLORS = [
+    override("byName", status, color={"mode": "fixed", "fixedColor": color})
+    for status, color in {
+        "FINISHED": "green",
+        "RUNNING": "blue",
+        "SCHEDULED": "text",
+        "FAILED": "red",
+        "KILLED": "orange",
+    }.items()
+]
+"""Of MLflow's runs."""
+
+
 def colored(field: str, color: str) -> Json:
     """Return the override that draws a series in *color*."""
     return override("byName", field, color={"mode": "fixed", "fixedColor": color})

@@ -23,6 +23,7 @@ from dashboards.promql import (
     gauge,
     increase,
     label_values,
+    minutes,
     part,
     quantile,
     ratio,
@@ -66,16 +67,7 @@ _NO_PAYLOADS = "No DAG has called log_with_mlflow"
 _AGE = f"time() - {gauge(DAG_LAST_LOGGED, _DAG)}"
 _RUN_AGE = f"time() - {gauge(DAG_LAST_RUN, _DAG)}"
 _FAILED_RUN = 'status="FAILED"'
-_STATUS_COLORS = [
-    common.colored(status, color)
-    for status, color in {
-        "FINISHED": "green",
-        "RUNNING": "blue",
-        "SCHEDULED": "text",
-        "FAILED": "red",
-        "KILLED": "orange",
-    }.items()
-]
+_FAILURES = common.shaded("/./", "red")
 
 
 def dags() -> Any:
@@ -206,6 +198,7 @@ def _use() -> list[Panel]:
             thresholds=above(alert_rules.threshold("MLflowDagRequestsFailing")),
             no_value="No requests of tasks",
             width=8,
+            overrides=[_FAILURES],
         ),
         timeseries(
             "Runs started in 1 h",
@@ -284,6 +277,7 @@ def _logging() -> list[Panel]:
             [query(increase(DAG_LOG_FAILURES, "1h", _DAG, by="reason"), "{{reason}}")],
             no_value="No failures",
             stacked=True,
+            overrides=[_FAILURES, common.colored("rate_limited", "blue")],
         ),
         timeseries(
             "Failures in 1 h, by task",
@@ -291,6 +285,7 @@ def _logging() -> list[Panel]:
             "short",
             [query(increase(DAG_LOG_FAILURES, "1h", _DAG, _FAILED, by=_TASK), _TASK_LEGEND)],
             no_value="No failures",
+            overrides=[_FAILURES],
         ),
         timeseries(
             "Deferred in 1 h",
@@ -324,8 +319,8 @@ def _data() -> list[Panel]:
             "Freshness",
             "Time since a payload last arrived in MLflow. A saw-tooth is health; a line that goes "
             "on rising is a DAG that stopped.",
-            "s",
-            [query(f"min by ({_TASK}) ({_AGE})", _TASK_LEGEND)],
+            "m",
+            [query(minutes(f"min by ({_TASK}) ({_AGE})"), _TASK_LEGEND)],
             no_value=_NO_PAYLOADS,
             width=24,
             table_legend=True,
@@ -362,7 +357,7 @@ def _runs() -> list[Panel]:
             [query(f"sum by (status) ({gauge(DAG_RUNS, _DAG)})", "{{status}}")],
             stacked=True,
             width=8,
-            overrides=_STATUS_COLORS,
+            overrides=common.STATUS_COLORS,
         ),
         timeseries(
             "Runs by DAG",
@@ -378,20 +373,25 @@ def _runs() -> list[Panel]:
             [query(f"sum by (dag_id) ({gauge(DAG_RUNS, _DAG, _FAILED_RUN)})", "{{dag_id}}")],
             width=8,
             no_value="No failed runs",
+            overrides=[_FAILURES],
         ),
         timeseries(
             "Since the last run",
             "Time since a DAG last started a run. A saw-tooth is health. After 24 hours the line "
             "ends; MLflowDagStoppedLogging remembers the DAG for 14 days.",
-            "s",
-            [query(f"min by (dag_id) ({_RUN_AGE})", "{{dag_id}}")],
+            "m",
+            [query(minutes(f"min by (dag_id) ({_RUN_AGE})"), "{{dag_id}}")],
             width=8,
         ),
         timeseries(
             "Duration of the last run",
             "How long the newest run of a DAG that has ended took.",
-            "s",
-            [query(f"max by (dag_id) ({gauge(DAG_LAST_RUN_DURATION, _DAG)})", "{{dag_id}}")],
+            "m",
+            [
+                query(
+                    minutes(f"max by (dag_id) ({gauge(DAG_LAST_RUN_DURATION, _DAG)})"), "{{dag_id}}"
+                )
+            ],
             width=8,
         ),
         timeseries(

@@ -1,6 +1,6 @@
 """MLflow's gateway on the server's dashboard: the language models' time, and its own."""
 
-from dashboards import alert_rules
+from dashboards import alert_rules, common
 from dashboards.grafana import Json, Panel, above, query, row, timeseries
 from dashboards.promql import SYSTEM, quantile, ratio, total
 from flowgauge.metrics import (
@@ -49,6 +49,7 @@ def panels(status_colors: list[Json]) -> list[Panel]:
                 )
             ],
             thresholds=above(alert_rules.threshold("MLflowGatewayFailing")),
+            overrides=[common.shaded("/./", "red")],
             no_value=_NOTHING,
             width=6,
         ),

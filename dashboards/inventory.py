@@ -4,7 +4,7 @@ from typing import Any
 
 from dashboards import common
 from dashboards.grafana import Panel, dashboard, plain, query, row, stat, timeseries
-from dashboards.promql import select
+from dashboards.promql import minutes, select
 from flowgauge.metrics import (
     EXPERIMENTS,
     HTTP_REQUESTS,
@@ -76,6 +76,7 @@ def _tracking() -> list[Panel]:
             [query(_counted(RUNS, _ACTIVE), "{{status}}")],
             stacked=True,
             width=8,
+            overrides=common.STATUS_COLORS,
         ),
         timeseries(
             "In the trash",
@@ -92,8 +93,8 @@ def _tracking() -> list[Panel]:
             "Age of the count",
             "Since the server last counted. It does so every minute, and more rarely where that "
             "takes the database long.",
-            "s",
-            [query(f"time() - {select(INVENTORY_READ.name)}", "{{instance}}")],
+            "m",
+            [query(minutes(f"time() - {select(INVENTORY_READ.name)}"), "{{instance}}")],
             width=8,
         ),
     ]

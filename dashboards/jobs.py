@@ -1,8 +1,8 @@
 """MLflow's own jobs on the server's dashboard: what ends how, what waits."""
 
-from dashboards import alert_rules
+from dashboards import alert_rules, common
 from dashboards.grafana import Panel, above, query, row, timeseries
-from dashboards.promql import gauge, select
+from dashboards.promql import MINUTE, gauge, minutes, select
 from flowgauge.metrics import INVENTORY_READ, JOBS, JOBS_OLDEST_PENDING
 
 __all__ = ["panels"]
@@ -26,6 +26,7 @@ def panels() -> list[Panel]:
             [query(_ended(ended), "{{job_name}} {{status}}")],
             no_value="No jobs",
             width=8,
+            overrides=[common.shaded("/ FAILED$| TIMEOUT$/", "red")],
         ),
         timeseries(
             "Jobs that failed",
@@ -40,6 +41,7 @@ def panels() -> list[Panel]:
                 )
             ],
             thresholds=above(alert_rules.threshold("MLflowJobsFailing")),
+            overrides=[common.shaded("/./", "red")],
             no_value="No jobs",
             width=6,
         ),
@@ -60,9 +62,9 @@ def panels() -> list[Panel]:
             "Longest wait",
             "How long the job that has been pending the longest has been. The line is where "
             "MLflowJobsStuck fires.",
-            "s",
-            [query(f"max by (job_name) ({waiting})", "{{job_name}}")],
-            thresholds=above(alert_rules.threshold("MLflowJobsStuck")),
+            "m",
+            [query(minutes(f"max by (job_name) ({waiting})"), "{{job_name}}")],
+            thresholds=above(alert_rules.threshold("MLflowJobsStuck") / MINUTE),
             no_value="None is pending",
             width=5,
         ),

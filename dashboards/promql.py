@@ -15,12 +15,14 @@ from flowgauge.metrics import EXPORTER_METRICS, Metric
 
 __all__ = [
     "JOB",
+    "MINUTE",
     "RATE_INTERVAL",
     "SYSTEM",
     "buckets",
     "gauge",
     "increase",
     "label_values",
+    "minutes",
     "part",
     "quantile",
     "ratio",
@@ -34,6 +36,7 @@ SYSTEM = 'environment=~"$environment",cluster=~"$cluster",namespace=~"$namespace
 JOB = f'{SYSTEM},job=~"$job"'
 _SELECTOR = f'{JOB},instance=~"$instance"'
 RATE_INTERVAL = "$__rate_interval"
+MINUTE = 60
 
 
 def select(series: str, *matchers: str) -> str:
@@ -66,6 +69,11 @@ def increase(counter: Metric, window: str, *matchers: str, by: str = "") -> str:
     """Return a counter's growth over *window*, summed over all but the labels *by*."""
     growth = f"increase({select(counter.name, *matchers)}[{window}])"
     return f"sum{_by(by)}({_once(counter, growth)})"
+
+
+def minutes(seconds: str) -> str:
+    """Return a time of minutes and hours, for an axis: in seconds its marks are 1.67 minutes."""
+    return f"({seconds}) / {MINUTE}"
 
 
 def part(each: str, whole: str) -> str:

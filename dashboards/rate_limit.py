@@ -16,7 +16,7 @@ from dashboards.grafana import (
     timeseries,
     variable,
 )
-from dashboards.promql import JOB, gauge, increase, label_values, total
+from dashboards.promql import JOB, MINUTE, gauge, increase, label_values, minutes, total
 from flowgauge.metrics import (
     BUILD_INFO,
     DAG_LOGS,
@@ -71,10 +71,10 @@ def _overview() -> list[Panel]:
         stat(
             "Hits in 5 min",
             "Calls in the last 5 minutes that found the busiest window full: they waited, or were "
-            "refused. Red where MLflowRateLimitSaturated fires.",
+            "refused. Orange where MLflowRateLimitSaturated fires.",
             "short",
             f"max({increase(RATE_LIMIT_HITS, '5m', _KEY, by='key')})",
-            above(alert_rules.threshold("MLflowRateLimitSaturated")),
+            above(alert_rules.threshold("MLflowRateLimitSaturated"), color="orange"),
             decimals=0,
             no_value="not used",
         ),
@@ -127,7 +127,7 @@ def _windows() -> list[Panel]:
             "MLflowRateLimitSaturated fires.",
             "short",
             [query(increase(RATE_LIMIT_HITS, "5m", _KEY, by="key"), "{{key}}")],
-            thresholds=above(alert_rules.threshold("MLflowRateLimitSaturated")),
+            thresholds=above(alert_rules.threshold("MLflowRateLimitSaturated"), color="orange"),
         ),
         timeseries(
             "Calls granted",
@@ -191,10 +191,10 @@ def _outbox() -> list[Panel]:
         timeseries(
             "Age of the oldest payload",
             "How long the oldest payload has waited. The line is where MLflowOutboxBacklog fires.",
-            "s",
-            [query(_OLDEST_AGE, "oldest")],
+            "m",
+            [query(minutes(_OLDEST_AGE), "oldest")],
             no_value="No payload waits",
-            thresholds=above(alert_rules.threshold("MLflowOutboxBacklog")),
+            thresholds=above(alert_rules.threshold("MLflowOutboxBacklog") / MINUTE),
             width=6,
         ),
         timeseries(

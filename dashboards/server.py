@@ -8,6 +8,7 @@ from dashboards.grafana import (
     above,
     below,
     dashboard,
+    failing,
     heatmap,
     override,
     panel_link,
@@ -60,6 +61,7 @@ __all__ = ["server"]
 
 _FAILED = 'status=~"5.."'
 _REFUSED = 'status=~"4.."'
+_HOUR = 3600
 _STATUS_COLORS = [
     override("byRegexp", f"/^{digit}/", color={"mode": "fixed", "fixedColor": color})
     for digit, color in {"2": "green", "3": "blue", "4": "orange", "5": "red"}.items()
@@ -126,7 +128,7 @@ def _overview() -> list[Panel]:
             "Pool time-outs. Red where MLflowHighErrorRate fires.",
             "percentunit",
             ratio(total(HTTP_REQUESTS, _FAILED), total(HTTP_REQUESTS)),
-            above(alert_rules.threshold("MLflowHighErrorRate")),
+            failing(alert_rules.threshold("MLflowHighErrorRate")),
             decimals=1,
             no_value="no traffic",
         ),
@@ -186,6 +188,10 @@ def _requests() -> list[Panel]:
                 query(ratio(total(HTTP_REQUESTS, _REFUSED), total(HTTP_REQUESTS)), "refused, 4xx"),
             ],
             thresholds=above(alert_rules.threshold("MLflowHighErrorRate")),
+            overrides=[
+                common.colored("failed, 5xx", "red"),
+                common.colored("refused, 4xx", "orange"),
+            ],
         ),
         table(
             "Routes",
@@ -204,7 +210,7 @@ def _requests() -> list[Panel]:
             sort_by="Requests",
             overrides=[
                 override("byName", "Route", custom_width=420),
-                common.graded("Failed", above(alert_rules.threshold("MLflowHighErrorRate"))),
+                common.graded("Failed", failing(alert_rules.threshold("MLflowHighErrorRate"))),
                 common.graded("p95", above(alert_rules.threshold("MLflowHighLatency"))),
             ],
         ),
@@ -229,6 +235,7 @@ def _requests() -> list[Panel]:
             no_value="No failures",
             table_legend=True,
             width=24,
+            overrides=[common.shaded("/^5/", "red"), common.shaded("/^4/", "orange")],
         ),
     ]
 
@@ -319,6 +326,7 @@ def _pool() -> list[Panel]:
             "opm",
             [query(f"60 * {total(POOL_TIMEOUTS, by='pool')}", "{{pool}}")],
             width=8,
+            overrides=[common.shaded("/./", "red")],
         ),
     ]
 
@@ -380,11 +388,11 @@ def _workers() -> list[Panel]:
         ),
         timeseries(
             "Age of the youngest worker",
-            "Since when the youngest worker of a server lives.",
-            "s",
+            "For how many hours the youngest worker of a server has lived.",
+            "short",
             [
                 query(
-                    f"time() - max by (instance) ({gauge(WORKER_START_TIME)})",
+                    f"(time() - max by (instance) ({gauge(WORKER_START_TIME)})) / {_HOUR}",
                     "{{instance}}",
                 )
             ],
@@ -492,6 +500,7 @@ def _traces() -> list[Panel]:
             "percentunit",
             [query(ratio(total(TRACE_INGESTION_ERRORS), requests), "failed")],
             thresholds=above(alert_rules.threshold("MLflowTraceIngestionFailing")),
+            overrides=[common.colored("failed", "red")],
             no_value=nothing,
             width=6,
         ),

@@ -7,7 +7,6 @@ works out the rules over them, alerts included.
 
 import math
 import random
-import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,12 +20,12 @@ from flowgauge import metrics
 from flowgauge.assets import asset
 from flowgauge.metrics import Metric
 from flowgauge.tracking.errors import REASONS
-from stack.evaluated import evaluate
+from stack.evaluated import INTERVAL, evaluate, make_blocks
 from stack.prometheus import prometheus
 
 __all__ = ["RULES", "SCRAPE_SECONDS", "History", "history"]
 
-SCRAPE_SECONDS = 30
+SCRAPE_SECONDS = INTERVAL
 # Minutes before the end: the database gets slow, the server falls over, and comes back.
 _SLOW, _DOWN, _BACK = 52, 32, 24
 
@@ -64,10 +63,16 @@ RULES = sorted({path.stem for path in asset("alerts").glob("*.yaml")} - {"dag_si
 
 @dataclass(frozen=True)
 class History:
-    """A Prometheus whose last scrape was at *end*, in Unix time."""
+    """A Prometheus whose last scrape was at *end*, in Unix time.
+
+    Before it was an outage: soon after it began, at *fall*, requests are still in the rates, and at
+    *outage*, a little before it was over, every alert has had its time.
+    """
 
     url: str
     end: float
+    fall: float
+    outage: float
 
 
 @contextmanager
@@ -79,32 +84,25 @@ def history(
     And what *rules*, by the names of their files, make of them: all that a day is enough for, which
     takes some minutes.
     """
-    tsdb = folder / "tsdb"
-    end = time.time()
-    samples = folder / "samples.txt"
+    # In step with the subqueries of rules.
+    end = time.time() // INTERVAL * INTERVAL
+    scraped, samples = folder / "scraped", folder / "samples.txt"
     folder.mkdir(parents=True, exist_ok=True)
     with samples.open("w") as file:
         file.writelines(_Day(end).samples(hours))
         file.write("# EOF\n")
-    _promtool("openmetrics", "--max-block-duration=48h", samples, tsdb)
+    make_blocks(samples, scraped)
     files = [asset("alerts") / f"{name}.yaml" for name in rules]
-    evaluate(files, tsdb, (end - hours * 3600, end), lambda: _serve(folder))
-    with prometheus(folder, {}) as complete:
-        yield History(complete.url, end)
+    evaluate(files, scraped, folder / "tsdb", (end - hours * 3600, end), lambda: _serve(folder))
+    with _serve(folder) as url:
+        yield History(url, end, end - (_DOWN - 1) * 60, end - (_BACK + 2) * 60)
 
 
 @contextmanager
 def _serve(folder: Path) -> Iterator[str]:
-    with prometheus(folder, {}) as running:
+    # No series here has an end but that nothing is written any more.
+    with prometheus(folder, {}, lookback=f"{SCRAPE_SECONDS + 5}s") as running:
         yield running.url
-
-
-def _promtool(source: str, *arguments: str | Path) -> None:
-    subprocess.run(
-        ["promtool", "tsdb", "create-blocks-from", source, *arguments],
-        check=True,
-        capture_output=True,
-    )
 
 
 class _Target:

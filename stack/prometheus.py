@@ -60,11 +60,13 @@ def prometheus(
     alertmanager_address: str | None = None,
     interval: str = "1s",
     port: int | None = None,
+    lookback: str = "5m",
 ) -> Iterator[Prometheus]:
     """Run Prometheus on loopback until the block ends.
 
     *targets* maps a job name to its HOST:PORT, *logins* to its `basic_auth` or `authorization`;
-    *rules* are rule files; *interval* is both the scrape and the evaluation interval.
+    *rules* are rule files; *interval* is both the scrape and the evaluation interval,
+    *lookback* for how long a series that just ends is taken to go on.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
@@ -88,7 +90,8 @@ def prometheus(
     file.write_text(yaml.safe_dump(configuration))
     url = f"http://{LOOPBACK}:{port}"
     command = ["prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}",
-               f"--web.listen-address={LOOPBACK}:{port}", "--web.enable-lifecycle"]  # fmt: skip
+               f"--web.listen-address={LOOPBACK}:{port}", "--web.enable-lifecycle",
+               f"--query.lookback-delta={lookback}"]  # fmt: skip
     with running(command, log=folder / "prometheus.log", ready=lambda: answers(f"{url}/-/ready")):
         yield Prometheus(url)
 

@@ -18,6 +18,8 @@ __all__ = ["look", "main"]
 _CHECKOUT = Path(__file__).parent.parent
 _PICTURES = _CHECKOUT / "docs" / "images"
 _THEMES = ("dark", "light")
+# These show the outage, the others what came of it.
+_SERVER, _ALERTS = "flowgauge-server", "flowgauge-alerts"
 
 
 def look(
@@ -63,11 +65,13 @@ def main(pictures: Path) -> None:
     try:
         with history(folder) as past, preview(folder, past.url) as url:
             for theme in _THEMES:
-                found = look(
-                    url, uids, end=past.end, scrape_seconds=SCRAPE_SECONDS, theme=theme,
-                    pictures=pictures,
-                )  # fmt: skip
-                click.echo(f"{theme}: {json.dumps(found)}")
+                for uid in uids:
+                    end = {_SERVER: past.fall, _ALERTS: past.outage}.get(uid, past.end)
+                    found = look(
+                        url, [uid], end=end, scrape_seconds=SCRAPE_SECONDS, theme=theme,
+                        pictures=pictures,
+                    )  # fmt: skip
+                    click.echo(f"{theme}: {json.dumps(found)}")
     finally:
         shutil.rmtree(folder)
 

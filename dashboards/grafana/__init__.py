@@ -8,7 +8,7 @@ https://github.com/grafana/grafana/tree/v12.1.0/packages/grafana-schema
 
 from dashboards.grafana.board import annotation, dashboard, link
 from dashboards.grafana.export import exported
-from dashboards.grafana.fields import Json, above, below, override, plain, value_names
+from dashboards.grafana.fields import Json, above, below, failing, override, plain, value_names
 from dashboards.grafana.panels import (
     Panel,
     heatmap,
@@ -30,6 +30,7 @@ __all__ = [
     "below",
     "dashboard",
     "exported",
+    "failing",
     "heatmap",
     "link",
     "override",

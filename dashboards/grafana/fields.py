@@ -3,14 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Json", "above", "below", "override", "plain", "value_names"]
+__all__ = ["Json", "above", "below", "failing", "override", "plain", "value_names"]
 
 Json = dict[str, Any]
+
+# Less is shown as 0.0 %.
+_SOME = 0.0005
 
 
 def above(limit: float, *, color: str = "red") -> list[Json]:
     """Return threshold steps: *color* from *limit* on, else green."""
     return [_step("green", None), _step(color, limit)]
+
+
+def failing(limit: float) -> list[Json]:
+    """Return threshold steps of a share that fails: green if none does, red from *limit* on."""
+    return [_step("green", None), _step("orange", _SOME), _step("red", limit)]
 
 
 def below(limit: float) -> list[Json]:

@@ -109,7 +109,7 @@ def stat(
         graphMode="none",
         colorMode="background",
         # core.Stat's default, "", makes Grafana's panel throw: steps.find is not a function.
-        thresholds=list(thresholds),
+        thresholds=_neutral_without_number(thresholds, no_value),
         color={"mode": "thresholds"},
         decimals=decimals,
         mappings=list(mappings),
@@ -122,6 +122,16 @@ def stat(
             }
         },
     )
+
+
+def _neutral_without_number(steps: Sequence[Json], no_value: str) -> list[Json]:
+    """Return threshold *steps* of which green is for numbers alone: that there is none is no good.
+
+    Where *no_value* is a number it stands for one.
+    """
+    if no_value.isdecimal() or steps[0]["color"] != "green":
+        return list(steps)
+    return [*plain(), {**steps[0], "value": 0}, *steps[1:]]
 
 
 def heatmap(

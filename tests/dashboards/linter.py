@@ -29,6 +29,7 @@ _UNITS = {
     "bytes",
     "Bps",
     "s",
+    "m",
     "reqps",
     "ops",
     "opm",

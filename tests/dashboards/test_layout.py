@@ -105,6 +105,9 @@ def test_no_key_of_old_grafanas(board: dict[str, Any]) -> None:
     assert not any(old_in_panels & panel.keys() for panel in board["panels"])
 
 
+_SECONDS = {"m": 60}
+
+
 @pytest.mark.parametrize(
     ("panel", "alert"),
     [
@@ -118,9 +121,10 @@ def test_no_key_of_old_grafanas(board: dict[str, Any]) -> None:
     ],
 )
 def test_lines_are_drawn_where_alerts_fire(panel: str, alert: str) -> None:
-    """A panel's red line is the very number that its alert compares with."""
+    """A panel's line is the very number that its alert compares with, or as many minutes."""
     drawn = [
         each["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
+        * _SECONDS.get(each["fieldConfig"]["defaults"]["unit"], 1)
         for board in BOARDS.values()
         for each in panels(board)
         if each["title"] == panel

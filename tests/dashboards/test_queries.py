@@ -168,5 +168,5 @@ def test_dashboards_lead_to_each_other_and_to_the_runbooks(uid: str) -> None:
 
 def test_every_query_returns_data(tmp_path: Path) -> None:
     """No panel, variable or annotation stays empty on a Prometheus that scraped the system."""
-    with history(tmp_path, hours=2, rules=("server", "slo")) as past:
+    with history(tmp_path, hours=2, rules=("dags", "rate_limit", "server", "slo")) as past:
         assert unanswered(past.url, end=past.end, scrape_seconds=SCRAPE_SECONDS) == []

@@ -29,13 +29,16 @@ class Workspaces:
         self._names: Sequence[str] = (client.workspace,) if client.workspace else ()
         self._due = clock()
 
-    def names(self, seconds_left: Callable[[], float]) -> Sequence[str]:
-        """Return them, having asked MLflow if it is time; raises `TrackingError`."""
-        if not self._client.workspace and self._clock() >= self._due:
-            found = sorted(Queries(self._client, seconds_left=seconds_left).workspaces())
+    def names(self, seconds: float) -> Sequence[str]:
+        """Return them; if it is time, ask MLflow, for *seconds* each of two questions at most.
+
+        Raises `TrackingError`.
+        """
+        if not self._client.workspace and (now := self._clock()) >= self._due:
+            found = sorted(Queries(self._client, seconds_left=lambda: seconds).workspaces())
             self.limited = len(found) > self._most
             self._names = found[: self._most] or ("",)
-            self._due = self._clock() + _EVERY_SECONDS
+            self._due = now + _EVERY_SECONDS
         return self._names
 
 

@@ -71,7 +71,7 @@ class GatewayCollector:
         self._due = began + self._interval
         shown: _Shown = {GATEWAY_BUDGET: {}, GATEWAY_BUDGET_SPENT: {}, GATEWAY_TOKENS: {}}
         try:
-            for workspace in self._workspaces.names(left):
+            for workspace in self._workspaces.names(_LOOK_SECONDS):
                 headers = in_workspace(workspace)
                 queries = Queries(self._client, seconds_left=left, headers=headers)
                 _read_budgets(queries, workspace, shown)

@@ -90,9 +90,8 @@ class RunsCollector:
 
     def _look(self) -> None:
         began, now_ms = self._clock(), int(self._now() * 1000)
-        until = began + _LOOK_SECONDS
         try:
-            refused = self._look_into_workspaces(now_ms, lambda: max(until - self._clock(), 0))
+            refused = self._look_into_workspaces(now_ms, until=began + _LOOK_SECONDS)
         except TrackingError as error:
             self._failure = error if is_up(self._client, _PROBE_SECONDS) else None
             self._due = began + self._interval
@@ -101,25 +100,24 @@ class RunsCollector:
         self._due = began + self._pause(self._clock() - began)
         self._families = tuple(self._shown())
 
-    def _look_into_workspaces(
-        self, now_ms: int, seconds_left: Callable[[], float]
-    ) -> TrackingError | None:
+    def _look_into_workspaces(self, now_ms: int, until: float) -> TrackingError | None:
         """Read in each workspace, as far as there is time, and return why one of them refused.
 
         Raises `TrackingError` where none was read.
         """
-        names = self._workspaces.names(seconds_left)
+        names = self._workspaces.names(_LOOK_SECONDS)
         self._readings = {name: self._readings.get(name) or self._begin(name) for name in names}
         refused: TrackingError | None = None
+        seconds = _LOOK_SECONDS
         for reading in sorted(self._readings.values(), key=lambda reading: reading.at_ms):
             try:
-                reading.reader.look(now_ms, seconds_left())
+                reading.reader.look(now_ms, seconds)
             except (TrackingRejectedError, TrackingUnauthorizedError) as error:
                 # Which hides none of the others.
                 refused = error
             else:
                 reading.at_ms = now_ms
-            if not seconds_left():
+            if (seconds := until - self._clock()) <= 0:
                 break
         if refused and all(reading.at_ms != now_ms for reading in self._readings.values()):
             raise refused
