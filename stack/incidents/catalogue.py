@@ -42,8 +42,9 @@ __all__ = ["INCIDENTS", "SEED"]
 # At this pace Prometheus gives the exporter 1 s for a scrape, not 10 s, and a probe of an MLflow
 # that is slow or hangs has 4 s.
 _SCRAPED_TOO_FAST = "FlowgaugeCollectorFailing"
-# The 30 s that a request waits for a connection are a quarter of an hour at this pace, in which MLflow
-# answers no call: that is told before. Unless no scrape sees one fail, as they hang for longer than it.
+# The 30 s that a request waits for a connection are a quarter of an hour at this pace, in which
+# MLflow answers no call: that is told before. Unless no scrape sees one fail, as they hang for
+# longer than it.
 _WAITED_TOO_LONG = "MLflowApiFailing"
 
 _MINUTE = 60 / FASTER
