@@ -122,6 +122,13 @@ def test_every_example_is_valid() -> None:
             "must not be severity, by which alerts are told apart and routed",
         ),
         (
+            "domains: {mlflow: h}\nalerts: {A: {for: 300y, labels: {team: '{{ $value }}'}}}",
+            (
+                "alerts.A.for must be a year at most; alerts.A.labels.team must be plain text: "
+                "Prometheus would take {{ for a template"
+            ),
+        ),
+        (
             "domains: {mlflow: h}\nalerts: {A: {expr: up}}",
             "keys are enabled, for, labels, severity, threshold",
         ),

@@ -192,9 +192,12 @@ def test_the_command_prints_the_values(folder: Path) -> None:
 
 
 def test_a_threshold_is_the_same_whoever_sets_it(folder: Path) -> None:
-    """The chart changes each alert's number as `render` does, and refuses where it does."""
-    thresholds = {alert: {"threshold": 7.5} for alert in _ALERTS}
-    refused = {alert for alert in _ALERTS if not _has_threshold(alert)}
+    """The chart changes each alert's number as `render` does, and refuses where it does.
+
+    One with which an alert would fire always or never is refused, whatever it asks.
+    """
+    thresholds = {alert: {"threshold": 0.75} for alert in _ALERTS}
+    refused = {alert for alert in _ALERTS if not _takes(alert, 0.75)}
     taken = {alert: value for alert, value in thresholds.items() if alert not in refused}
     (folder / "values.yaml").write_text(yaml.safe_dump({"environment": "test", "alerts": taken}))
     rules = rule_files("test", _overridden(taken)).values()
@@ -204,21 +207,39 @@ def test_a_threshold_is_the_same_whoever_sets_it(folder: Path) -> None:
     specs = [rule["spec"] for rule in _of_kind(chart, "PrometheusRule").values()]
     assert dict(_expressions(specs)) == dict(_expressions(map(yaml.safe_load, rules)))
     for alert in refused:
-        done = run_tool("helm", "template", "x", CHART, *_LEAST, *_threshold(alert))
-        assert f"alerts.{alert}.threshold: " in done.stderr
+        assert _refusal(alert, 0.75)
+    for alert, edge in _EDGES:
+        assert bool(_refusal(alert, edge)) != _takes(alert, edge), (alert, edge)
+    assert "as it compares a share: 5 % is 0.05" in _refusal("MLflowDown", 5)
 
 
-def _threshold(alert: str) -> list[str]:
-    return ["--set-json", f"alerts.{alert}.threshold=7.5", "--show-only", "templates/rules.yaml"]
+# Of alerts above a share, below one, above and below another number.
+_EDGES = (
+    ("MLflowHighErrorRate", 0),
+    ("MLflowHighErrorRate", 1),
+    ("MLflowDown", 0),
+    ("MLflowDown", 1),
+    ("MLflowDown", 1.5),
+    ("MLflowRateLimitSaturated", -0.1),
+    ("MLflowCertificateExpiring", 0),
+)
+
+
+def _refusal(alert: str, threshold: float) -> str:
+    value = f"alerts.{alert}.threshold={threshold}"
+    options = ["--set-json", value, "--show-only", "templates/rules.yaml"]
+    done = run_tool("helm", "template", "x", CHART, *_LEAST, *options)
+    assert done.returncode == 0 or f"alerts.{alert}.threshold: " in done.stderr
+    return "" if done.returncode == 0 else done.stderr
 
 
 def _overridden(alerts: dict[str, Any]) -> Environment:
     return Environment.model_validate({"domains": {"mlflow": "h"}, "alerts": alerts})
 
 
-def _has_threshold(alert: str) -> bool:
+def _takes(alert: str, threshold: float) -> bool:
     try:
-        rule_files("test", _overridden({alert: {"threshold": 7.5}}))
+        rule_files("test", _overridden({alert: {"threshold": threshold}}))
     except UsageError:
         return False
     return True
@@ -423,6 +444,10 @@ def _as_matchers(matchers: list[dict[str, str]]) -> list[str]:
         (("mlflow.uri=http://m", "store.url=sqlite:////store.db"), "at '/store/url'"),
         (("mlflow.uri=http://m", "exporter.replica=2"), "'replica' not allowed"),
         (("mlflow.uri=http://m", "alerts.Nope.for=1m"), "alerts.Nope is not an alert"),
+        (("mlflow.uri=http://m", "alerts.MLflowDown.for=1m1h"), "at '/alerts/MLflowDown/for'"),
+        (("mlflow.uri=http://m", "alerts.MLflowDown.for=300y"), "at '/alerts/MLflowDown/for'"),
+        (("mlflow.uri=http://m", "alerts.MLflowDown.labels.job=x"), "propertyName 'job'"),
+        (("mlflow.uri=http://m", "alerts.MLflowDown.labels.a=x{{"), "MLflowDown/labels/a'"),
         (("mlflow.uri=http://m", "monitors.interval=5m"), "at '/monitors/interval'"),
         (
             ("mlflow.uri=http://m", "alertmanagerConfig.enabled=true"),

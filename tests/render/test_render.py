@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from flowgauge.airflow.rate_limiter import RateLimit
 from flowgauge.assets import asset
@@ -248,6 +249,17 @@ def test_lines_and_texts_follow_a_threshold(alert: str, uid: str, panel: str) ->
     assert before[board].count("0.123") == 0
     rules = "".join(text for path, text in after.items() if path.startswith("prometheus/rules"))
     assert rules.count("(Here the limit is 0.123, not ") == 1
+
+
+def test_no_label_that_alerts_have_is_written_over() -> None:
+    """Nothing makes one of two alerts, or has inhibition take one system for another."""
+    rules = "".join(path.read_text() for path in asset("alerts").glob("*.yaml"))
+    kept = {one for found in re.findall(r"\bby \((.*?)\)", rules) for one in found.split(", ")}
+    # Of a histogram and of a task no alert tells.
+    for label in kept - {"le", "task_id"}:
+        override = {"MLflowDown": {"labels": {label: "x"}}}
+        with pytest.raises(ValidationError, match="by which alerts are told apart"):
+            Environment.model_validate({"domains": {"mlflow": "h"}, "alerts": override})
 
 
 def test_an_alert_is_switched_off_or_given_labels(rendered: Callable[[str], Path]) -> None:

@@ -8,6 +8,7 @@ from flowgauge import __version__
 from flowgauge.environment.rate_limits import RateLimitSetting
 from flowgauge.environment.values import (
     AlertLabel,
+    AlertText,
     Duration,
     HostPort,
     HttpUrl,
@@ -72,7 +73,7 @@ class AlertOverride(_Section):
     for_: Annotated[Duration | None, Field(alias="for")] = None
     """How long the condition must hold before the alert fires."""
     severity: Severity | None = None
-    labels: dict[AlertLabel, str] = Field(default_factory=dict)
+    labels: dict[AlertLabel, AlertText] = Field(default_factory=dict)
     """More labels, for your own routes: team: data."""
 
 

@@ -16,6 +16,7 @@ from flowgauge.store.engines import ENGINES
 
 __all__ = [
     "AlertLabel",
+    "AlertText",
     "Duration",
     "HostPort",
     "HttpUrl",
@@ -34,6 +35,8 @@ __all__ = [
 _UNITS = {"y": 31536000, "w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>\d+){unit})?" for unit in _UNITS), re.ASCII)
 _LONGEST_DURATION = 20
+# Prometheus refuses a file of rules for one of some centuries.
+_LONGEST_SECONDS = _UNITS["y"]
 _HOST_PORT = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
 # https://github.com/distribution/reference/blob/main/reference.go
 _IMAGE = re.compile(
@@ -45,7 +48,12 @@ _DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _QUANTITY = re.compile(r"\d+(?:\.\d+)?(?:m|[kMGTPE]|[KMGTPE]i)?")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_LABELS_OF_OURS = {"alertname", "severity", "environment"}
+# Those that alerts have already: of two that one label is written over, Prometheus tells neither.
+_LABELS_OF_OURS = {
+    "alertname", "severity", "environment", "cluster", "namespace", "job", "instance",
+    "collector", "dag_id", "event", "job_name", "key", "pool", "reason", "risk", "route", "state",
+    "status",
+}  # fmt: skip
 # The collectors may take 8 s, and Prometheus waits for a scrape no longer than till the next.
 _FASTEST_SCRAPE_SECONDS = 10
 # With more, a drained pool would be told later than two minutes after the third time-out.
@@ -106,6 +114,8 @@ def _non_empty(value: str) -> str:
 def _as_duration(value: str) -> str:
     if not value or not _DURATION.fullmatch(value) or len(value) > _LONGEST_DURATION:
         raise ValueError("must be a duration such as 30s, 5m or 1h30m")
+    if seconds(value) > _LONGEST_SECONDS:
+        raise ValueError("must be a year at most")
     return value
 
 
@@ -114,6 +124,13 @@ def _as_alert_label(value: str) -> str:
         raise ValueError("must be a label's name: letters, digits and underscores")
     if value in _LABELS_OF_OURS:
         raise ValueError(f"must not be {value}, by which alerts are told apart and routed")
+    return value
+
+
+def _as_alert_text(value: str) -> str:
+    # A template that is wrong has Prometheus refuse the file, and all alerts in it.
+    if "{{" in value:
+        raise ValueError("must be plain text: Prometheus would take {{ for a template")
     return value
 
 
@@ -179,6 +196,7 @@ StoreUrl = Annotated[str, AfterValidator(_as_store)]
 NonEmpty = Annotated[str, AfterValidator(_non_empty), _shown(r".*\S.*")]
 Duration = Annotated[str, AfterValidator(_as_duration), _shown(r"(?:\d+(?:ms|[ywdhms]))+")]
 AlertLabel = Annotated[str, AfterValidator(_as_alert_label), _shown(_LABEL.pattern)]
+AlertText = Annotated[str, AfterValidator(_as_alert_text)]
 ScrapeInterval = Annotated[str, AfterValidator(_as_scrape_interval), _shown(r"[12]\ds|30s")]
 Objective = Annotated[
     float,

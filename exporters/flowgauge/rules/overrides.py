@@ -44,7 +44,8 @@ class Override(Protocol):
 def apply_overrides(file: RuleFile, overrides: Mapping[str, Override]) -> RuleFile:
     """Return *file* with *overrides*, by alert name; names it does not have are ignored.
 
-    Raises `UsageError` for a threshold of an alert that has none.
+    Raises `UsageError` for a threshold of an alert that has none, or with which it would fire
+    always or never.
     """
     for rule in file.rules:
         if override := overrides.get(rule.alert or ""):
@@ -95,6 +96,14 @@ def _told(rule: Rule, threshold: float) -> Mapping[str, str]:
 
 def _compared_with(rule: Rule, threshold: float) -> str:
     compared = _comparison(rule)
+    # What our alerts compare is at least 0, and at most 1 where it is compared with a share.
+    most = 1 if 0 < threshold_of(rule) < 1 else math.inf
+    possible = 0 <= threshold < most if ">" in compared.operator else 0 < threshold <= most
+    if not possible:
+        raise UsageError(
+            f"alerts.{rule.alert}.threshold: with {Number(threshold)} the alert would fire always "
+            f"or never{', as it compares a share: 5 % is 0.05' if most == 1 else ''}"
+        )
     return str(replace(compared, operands=(compared.operands[0], Number(threshold))))
 
 

@@ -105,6 +105,12 @@ FLOWGAUGE_WEB_CONFIG_FILE: /etc/flowgauge/web/web-config.yml
         {{- fail (printf "alerts.%s.threshold: the alert compares nothing with a number, leave the threshold out" $rule.alert) }}
       {{- end }}
       {{- $was := regexFind "[0-9.]+ *$" (trim $rule.expr) | trim }}
+      {{- $share := and (gt (float64 $was) 0.0) (lt (float64 $was) 1.0) }}
+      {{- $above := regexMatch ">=? *[0-9.]+ *$" (trim $rule.expr) }}
+      {{- $new := float64 $override.threshold }}
+      {{- if or (lt $new 0.0) (and (not $above) (eq $new 0.0)) (and $share (gt $new 1.0)) (and $share $above (eq $new 1.0)) }}
+        {{- fail (printf "alerts.%s.threshold: with %v the alert would fire always or never%s" $rule.alert $override.threshold (ternary ", as it compares a share: 5 % is 0.05" "" $share)) }}
+      {{- end }}
       {{- $said := printf "%s (Here the limit is %v, not %s.)" $rule.annotations.description $override.threshold $was }}
       {{- $_ := set $rule.annotations "description" $said }}
       {{- $_ := set $rule "expr" (regexReplaceAll $number (trim $rule.expr) (printf "${1} %v" $override.threshold)) }}
