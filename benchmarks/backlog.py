@@ -1,6 +1,6 @@
 """What 100,000 payloads that wait cost those who use the store, beside ten.
 
-    python -m benchmarks.backlog [sqlite] [redis] [postgresql]
+    python -m benchmarks.backlog [--only STEP]... [sqlite] [redis] [postgresql]
 
 On each engine: `flowgauge outbox list`, a page of the exporter, a log call for later in a process
 that has made one, and a claim. Both backlogs are made anew and measured in turn, so that what else
@@ -10,13 +10,13 @@ the machine does hits both alike. Prints the medians, and what the list says of 
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import click
 import httpx
 
 from benchmarks.store_scale import postgres_outbox, redis_outbox, sqlite_outbox
@@ -79,10 +79,12 @@ def _timed(times: int, step: Callable[[], object]) -> float:
     return statistics.median(taken)
 
 
-def _measure(folder: Path, url: str, fill: Fill) -> tuple[Mapping[int, Mapping[str, float]], str]:
+def _measure(
+    folder: Path, url: str, fill: Fill, only: Collection[str]
+) -> tuple[Mapping[int, Mapping[str, float]], str]:
     os.environ["FLOWGAUGE_STORE"] = url
     seen: dict[int, dict[str, list[float]]] = {
-        number: {name: [] for name in _TIMES} for number in (_FEW, _MANY)
+        number: {name: [] for name in only} for number in (_FEW, _MANY)
     }
     with (
         closing(open_store(url, timeout_seconds=60)) as store,
@@ -99,9 +101,9 @@ def _measure(folder: Path, url: str, fill: Fill) -> tuple[Mapping[int, Mapping[s
         for _ in range(_ROUNDS):
             for number, taken in seen.items():
                 fill(url, number, "x" * _SIZE)
-                for name, step in steps.items():
-                    step()
-                    taken[name].append(_timed(_TIMES[name], step))
+                for name in only:
+                    steps[name]()
+                    taken[name].append(_timed(_TIMES[name], steps[name]))
         outlook = next(line for line in listed().splitlines() if " wait; " in line)
     medians = {
         number: {name: statistics.median(each) for name, each in taken.items()}
@@ -110,19 +112,22 @@ def _measure(folder: Path, url: str, fill: Fill) -> tuple[Mapping[int, Mapping[s
     return medians, outlook
 
 
-def main() -> None:
-    """Print the table of the engines named, or of all."""
-    for name in sys.argv[1:] or ENGINES:
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(list(_TIMES)), help="Measure this alone.")
+@click.argument("engines", nargs=-1)
+def main(only: tuple[str, ...], engines: tuple[str, ...]) -> None:
+    """Print the table of ENGINES, or of all."""
+    for name in engines or ENGINES:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             folder.chmod(0o755)
             os.environ["AIRFLOW_HOME"] = place
             with ENGINES[name](folder) as (url, fill):
-                medians, outlook = _measure(folder, url, fill)
-        for step in _TIMES:
+                medians, outlook = _measure(folder, url, fill, only or tuple(_TIMES))
+        for step in medians[_FEW]:
             few, many = medians[_FEW][step] * 1e3, medians[_MANY][step] * 1e3
-            print(_ROW.format(name, step, f"{few:.1f} ms", f"{many:.1f} ms", many / few))
-        print(outlook, flush=True)
+            click.echo(_ROW.format(name, step, f"{few:.1f} ms", f"{many:.1f} ms", many / few))
+        click.echo(outlook)
 
 
 if __name__ == "__main__":
