@@ -31,7 +31,10 @@ CREATE TABLE IF NOT EXISTS windows (
   granted_us bigint[] NOT NULL DEFAULT '{}',  -- the newest grants, oldest first
   names bigint[] NOT NULL DEFAULT '{}',  -- whose they are
   older bigint NOT NULL DEFAULT 0,  -- how many more are in `older_grants`
-  queued boolean NOT NULL DEFAULT false  -- whether somebody may be in `tickets`
+  queued boolean NOT NULL DEFAULT false,  -- whether somebody may be in `tickets`
+  labels text,  -- the owner of what is counted at a grant
+  same text,  -- what has been counted at most of the grants, and
+  same_times bigint NOT NULL DEFAULT 0  -- how often it is to be added to what is in `owners`
 );
 
 -- What is too much for the row of a window.
@@ -68,7 +71,8 @@ DO $$ BEGIN
   IF to_regclass('counts') IS NOT NULL THEN
     ALTER TABLE windows ADD COLUMN granted_us bigint[] NOT NULL DEFAULT '{}',
       ADD COLUMN names bigint[] NOT NULL DEFAULT '{}', ADD COLUMN older bigint NOT NULL DEFAULT 0,
-      ADD COLUMN queued boolean NOT NULL DEFAULT true;
+      ADD COLUMN queued boolean NOT NULL DEFAULT true, ADD COLUMN labels text,
+      ADD COLUMN same text, ADD COLUMN same_times bigint NOT NULL DEFAULT 0;
     INSERT INTO older_grants SELECT key, granted_us FROM grants;
     UPDATE windows SET older = (SELECT count(*) FROM grants WHERE grants.key = windows.key);
     DROP TABLE grants;
@@ -77,8 +81,11 @@ DO $$ BEGIN
       SELECT owner, jsonb_object_agg(field, value::text) AS counts FROM counts GROUP BY owner
     ) AS found WHERE id = owner;
     DROP TABLE counts;
+    DROP FUNCTION acquire(text, text, bigint, bigint, bigint, bigint, jsonb, jsonb),
+      add_up(jsonb), make_owners(jsonb), owner_id(text, text);
   END IF;
 END $$;
+CREATE INDEX IF NOT EXISTS windows_by_labels ON windows (labels);
 CREATE INDEX IF NOT EXISTS older_grants_by_name ON older_grants (key, name);
 ALTER TABLE windows SET (fillfactor = 50);
 ALTER TABLE owners SET (fillfactor = 50);
@@ -209,7 +216,15 @@ END $$;
 CREATE OR REPLACE FUNCTION page(the_kind text, after bigint, most bigint) RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp
 SET enable_bitmapscan = off SET enable_sort = off AS $$
-  SELECT coalesce(json_agg(json_build_array(labels, place, seen_us, counts) ORDER BY place), '[]')
+  SELECT coalesce(json_agg(json_build_array(o.labels, place, seen_us, counts || CASE the_kind
+    WHEN 'key' THEN (
+      SELECT coalesce(jsonb_object_agg(each->>0, to_jsonb(
+        ((each->>2)::float8 * same_times + coalesce((counts->>(each->>0))::float8, 0))::text)), '{}')
+      FROM windows, jsonb_array_elements(same::jsonb->0->2) AS each
+      WHERE windows.labels = o.labels AND same_times > 0
+    )
+    ELSE '{}'
+  END) ORDER BY place), '[]')
   FROM (SELECT * FROM owners WHERE kind = the_kind AND place > after ORDER BY place LIMIT most) AS o
 $$;
 
@@ -220,10 +235,11 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('flowgauge window ' || the_key, 0));
 END $$;
 
--- Takes a slot or a place in the queue; returns the microseconds to wait, 0 if granted.
+-- Takes a slot or a place in the queue; returns the microseconds to wait, 0 if granted. What counts is
+-- text: most often it need not be read.
 CREATE OR REPLACE FUNCTION acquire(
   the_key text, the_ticket text, calls bigint, length_us bigint, recheck_us bigint, grace_us bigint,
-  if_granted jsonb, if_refused jsonb
+  if_granted text, if_refused text
 ) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 DECLARE
@@ -237,6 +253,7 @@ DECLARE
   nth int;
   to_keep boolean;
   asked_again boolean := false;
+  counts jsonb;
   waiting bigint := 0;
   ahead bigint := 0;
   my_place bigint;
@@ -347,16 +364,27 @@ BEGIN
       ON CONFLICT (key, ticket) DO UPDATE SET lease_us = excluded.lease_us;
     waiting := 1;
   END IF;
+  -- Most grants count the same, which is noted in the row that is written anyway: all but the first,
+  -- by which the owner is made. (No rate limit is ever folded: nobody asks when it was last seen.)
+  IF wait = 0 AND known.same = if_granted THEN
+    known.same_times := known.same_times + 1;
+  ELSIF wait = 0 THEN
+    counts := if_granted;
+    PERFORM add_up(counts);
+    IF known.same_times = 0 AND jsonb_array_length(counts) = 1 AND counts->0->>0 = 'key'
+      AND NOT counts->0->2 @> '[["now"]]' AND NOT counts->0->2 @> '[["set"]]' THEN
+      known.same := if_granted;
+      known.labels := counts->0->>1;
+    END IF;
+  ELSIF my_place IS NULL THEN
+    PERFORM add_up(if_refused::jsonb);
+  END IF;
   -- Who goes on waiting changes nothing but its ticket.
   IF to_keep OR wait = 0 OR NOT known.queued THEN
     UPDATE windows SET max_calls = calls, window_us = length_us, granted_us = times,
-        names = holders, older = known.older, queued = waiting > 0
+        names = holders, older = known.older, queued = waiting > 0, labels = known.labels,
+        same = known.same, same_times = known.same_times
       WHERE key = the_key;
-  END IF;
-  IF wait = 0 THEN
-    PERFORM add_up(if_granted);
-  ELSIF my_place IS NULL THEN
-    PERFORM add_up(if_refused);
   END IF;
   RETURN wait;
 END $$;
