@@ -38,6 +38,10 @@ class Server(Protocol):
         """Let go of connections."""
 
 
+# Whoever may write to it may write what is no text.
+_TEXTS: dict[str, Any] = {"decode_responses": True, "encoding_errors": "replace"}
+
+
 def server_at(url: RedisUrl, key: str, timeout_seconds: float) -> Server:
     """Return the server that *url* names, in a cluster the one that has *key*."""
     if url.kind == "sentinel":
@@ -53,7 +57,7 @@ def _client(url: RedisUrl, timeout_seconds: float, kind: Any, **where: Any) -> r
         **_timeouts(timeout_seconds),
         **url.connection,
         **where,
-        decode_responses=True,
+        **_TEXTS,
     )
     return redis.Redis(connection_pool=pool)
 
@@ -109,7 +113,7 @@ class _Sentinels:
             url.master,
             connection_class=in_time(kind),
             db=url.db,
-            decode_responses=True,
+            **_TEXTS,
             **_timeouts(timeout_seconds),
             **url.connection,
         )
