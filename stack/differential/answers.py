@@ -28,6 +28,8 @@ _PASSING = [
     (re.compile(rb"\b1[78]\d{11}\b"), b"MILLISECONDS"),
     (re.compile(rb"\b\d{18}\b"), b"NUMBER"),
     (re.compile(rb"'[a-z]+-[a-z]+-\d{1,3}'"), b"NAME"),
+    # What Flask signs: sessions, and tokens of forms.
+    (re.compile(rb"[\w-]{20,}\.[\w-]{6}\.[\w-]{27}\b"), b"SIGNED"),
     # Of the demonstration data: their ids and times are in it.
     (re.compile(rb'(?<="digest": ")[0-9a-f]{8}\b'), b"DIGEST"),
 ]

@@ -221,7 +221,7 @@ def _read_what_is_right(
     for field, value in values.items() if any(labels) else ():
         with suppress(ValueError, TypeError, RecursionError):
             right.update(_read_totals((), 0, 0.0, {field: value}).values)
-    return Totals(tuple(labels), int(place), int(seen_us) / 1e6, right)
+    return Totals(tuple(labels), _whole(place), _whole(seen_us) / 1e6, right)
 
 
 @lru_cache(maxsize=4096)
@@ -230,3 +230,14 @@ def _read_field(field: str) -> tuple[str, ...]:
     if not read or not all(isinstance(each, str) for each in read):
         raise ValueError("not the name of a sample and the values of labels")
     return read
+
+
+def _whole(found: object) -> int:
+    """Return the number that an engine found; what is none, or not whole, somebody else wrote.
+
+    It is rounded up: the list of owners goes on behind their places.
+    """
+    try:
+        return math.ceil(float(str(found)))
+    except (ValueError, OverflowError):
+        return 0

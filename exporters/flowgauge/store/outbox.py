@@ -12,6 +12,8 @@ __all__ = ["Lease", "NewEntry", "Outbox", "OutboxEntry", "OutboxState"]
 
 # Entries read in one step: few enough that it holds up nobody else for longer than milliseconds.
 _PAGE = 25
+# The year 9999.
+_END_OF_CALENDAR = 253_000_000_000
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class Outbox:
     def state(self) -> OutboxState:
         """Return how full the outbox is."""
         entries, poison, oldest_us = self._do("outbox_state")
-        return OutboxState(entries, poison, int(oldest_us) / 1e6 if oldest_us else None)
+        return OutboxState(entries, poison, _time(oldest_us) if oldest_us else None)
 
 
 def _entries(found: Sequence[dict[str, Any]]) -> Sequence[OutboxEntry]:
@@ -165,24 +167,42 @@ def _entries(found: Sequence[dict[str, Any]]) -> Sequence[OutboxEntry]:
 
 def _entry(
     *,
-    created_us: str | int,
+    entry_id: object,
+    created_us: str | int = 0,
     attempts: str | int | None = None,
-    reason: str | None = None,
-    **fields: str,
+    dag_id: object = None,
+    task_id: object = None,
+    body: object = None,
+    reason: object = None,
+    poison: object = None,
 ) -> OutboxEntry:
-    texts = {name: _text(each) for name, each in {**fields, "reason": reason or None}.items()}
-    return OutboxEntry(created=_whole(created_us) / 1e6, attempts=_whole(attempts), **texts)  # type: ignore[arg-type]
+    """Read what an engine found: whoever may write to it may write anything, and remove it."""
+    return OutboxEntry(
+        entry_id=_text(entry_id),
+        dag_id=_text(dag_id),
+        task_id=_text(task_id),
+        body=_text(body),
+        reason=_text(reason) or None,
+        created=_time(created_us),
+        attempts=_whole(attempts),
+        poison=None if poison is None else _text(poison),
+    )
 
 
-def _text(found: object) -> str | None:
-    """Return what an engine *found* as text: whoever may write to it may write anything."""
+def _text(found: object) -> str:
     if isinstance(found, bytes):
         return found.decode(errors="replace")
-    return None if found is None else str(found)
+    return "" if found is None else str(found)
+
+
+def _time(found_us: str | int | None) -> float:
+    """Return a time that a calendar knows, in Unix seconds; 0 for any other."""
+    seconds = _whole(found_us) / 1e6
+    return seconds if 0 <= seconds < _END_OF_CALENDAR else 0.0
 
 
 def _whole(found: str | int | None) -> int:
     try:
         return int(found or 0)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0

@@ -1,6 +1,7 @@
 """Windows: the rate limits."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from flowgauge.metrics import RATE_LIMIT_CALLS, RATE_LIMIT_HITS, RATE_LIMIT_WAIT
@@ -144,9 +145,11 @@ class Windows:
         while True:
             cursor, found = self._do("windows", cursor, _PAGE)
             for key, max_calls, window_us, calls, waiting, is_set in found:
-                states[key] = WindowState(
-                    key, int(max_calls), int(window_us) / 1e6, calls, waiting, bool(is_set)
-                )
+                # Whoever may write to the store may write what is no number: the others are shown.
+                with suppress(ValueError, TypeError, OverflowError):
+                    states[key] = WindowState(
+                        key, int(max_calls), int(window_us) / 1e6, calls, waiting, bool(is_set)
+                    )
             if not cursor:
                 return [states[key] for key in sorted(states)]
 

@@ -16,7 +16,7 @@ from redis.sentinel import (
 
 from flowgauge.background import in_background
 from flowgauge.store.redis.connections import NotConnectedError, in_time, seconds_left
-from flowgauge.store.redis.servers import pool_to, timeouts
+from flowgauge.store.redis.servers import TEXTS, pool_to, timeouts
 from flowgauge.store.redis.url import RedisUrl
 
 __all__ = ["Cluster", "Sentinels"]
@@ -42,7 +42,7 @@ class Sentinels:
             url.master,
             connection_class=in_time(kind),
             db=url.db,
-            decode_responses=True,
+            **TEXTS,
             **timeouts(timeout_seconds),
             **url.connection,
         )

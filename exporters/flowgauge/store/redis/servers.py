@@ -15,7 +15,7 @@ from redis.retry import Retry
 from flowgauge.store.redis.connections import in_time
 from flowgauge.store.redis.url import RedisUrl
 
-__all__ = ["Server", "pool_to", "server_at", "timeouts"]
+__all__ = ["TEXTS", "Server", "pool_to", "server_at", "timeouts"]
 
 
 class Server(Protocol):
@@ -32,6 +32,10 @@ class Server(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+TEXTS: Mapping[str, Any] = {"decode_responses": True, "encoding_errors": "replace"}
+"""How a connection reads answers: whoever may write to a Redis may write what is no text."""
 
 
 def server_at(url: RedisUrl, key: str, timeout_seconds: float) -> Server:
@@ -53,7 +57,7 @@ def pool_to(url: RedisUrl, timeout_seconds: float, kind: Any, **where: Any) -> C
         **timeouts(timeout_seconds),
         **url.connection,
         **where,
-        decode_responses=True,
+        **TEXTS,
     )
 
 

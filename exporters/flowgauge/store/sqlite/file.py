@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -278,7 +279,7 @@ class SqliteFile:
 
 
 def _connect(path: Path, how: str) -> Db:
-    return sqlite3.connect(
+    db = sqlite3.connect(
         f"{path.absolute().as_uri()}?{how}",
         uri=True,
         timeout=_TRY_SECONDS,
@@ -286,6 +287,9 @@ def _connect(path: Path, how: str) -> Db:
         # A thread may come by the connection of one that has ended, and close() by all.
         check_same_thread=False,
     )
+    # Whoever may write to the file may write what is no text.
+    db.text_factory = partial(str, encoding="utf-8", errors="replace")
+    return db
 
 
 def _read_unmade(action: Callable[[Db], _T]) -> _T:

@@ -132,11 +132,16 @@ def drop(db: Db, _: int, entry_ids: str) -> Sequence[str]:
 
 def entries(db: Db, _: int, cursor: str, limit: int) -> Sequence[Any]:
     """Return where the oldest entries beyond a cursor end, and these."""
+    created, place = json.loads(cursor or "[0, 0]")
+    if isinstance(created, list):
+        created = bytes.fromhex(*created)
     rows = db.execute(
         f"{_SELECT} WHERE (created, place) > (?, ?) ORDER BY created, place LIMIT ?",
-        (*json.loads(cursor or "[0, 0]"), limit),
+        (created, place, limit),
     ).fetchall()
-    return json.dumps(rows[-1][-2:]) if rows else cursor, _entries(rows)
+    # What somebody else wrote may be bytes.
+    last = rows and json.dumps(rows[-1][-2:], default=lambda found: [found.hex()])
+    return last or cursor, _entries(rows)
 
 
 def state(db: Db, _: int) -> Sequence[Any]:

@@ -4,7 +4,7 @@ local now = now_us()
 -- shorter than this later than this.
 local late = redis.call('ZRANGEBYSCORE', leased, beyond(now + lease_us), '+inf', 'LIMIT', 0, SOME)
 for _, id in ipairs(late) do
-  local ends = now + (redis.call('HGET', hash_of(id), 'lease_us') or lease_us)
+  local ends = now + (number_of(id, 'lease_us') or lease_us)
   if ends < tonumber(redis.call('ZSCORE', leased, id)) then
     redis.call('ZADD', leased, ends, id)
   end
@@ -13,7 +13,12 @@ mend()
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', leased, '-inf', now, 'LIMIT', 0, SOME)) do
   if is_whole(id) then
     redis.call('ZREM', leased, id)
-    redis.call('ZADD', line, redis.call('HGET', hash_of(id), 'place'), id)
+    local place = number_of(id, 'place')
+    if place then
+      redis.call('ZADD', line, place, id)
+    else
+      to_the_end_of_the_line(id)
+    end
     local lapsed = redis.call('HGET', hash_of(id), 'lapsed')
     if lapsed then
       redis.call('HDEL', hash_of(id), 'lapsed')

@@ -19,6 +19,12 @@ local function now_us()
   return time[1] * 1000000 + time[2]
 end
 
+-- Returns what a field holds as a number; nil where there is none, or somebody wrote what is none.
+local function number(text)
+  local found = tonumber(text or '')
+  return found == found and found or nil
+end
+
 -- Returns the hash at a key; as JSON, an empty one is an object too.
 local function hash_at(key)
   local reply, fields = redis.call('HGETALL', key), {}

@@ -30,11 +30,14 @@ local function lease(id, owner, now, lease_us)
   redis.call('HSET', hash_of(id), 'owner', owner, 'lease_us', lease_us)
 end
 
+local function number_of(id, field)
+  return number(redis.call('HGET', hash_of(id), field))
+end
+
 -- Notes an attempt that failed.
 local function attempted(id, reason)
   redis.call('HDEL', hash_of(id), 'lapsed')
-  redis.call('HSET', hash_of(id), 'reason', reason)
-  redis.call('HINCRBY', hash_of(id), 'attempts', 1)
+  redis.call('HSET', hash_of(id), 'reason', reason, 'attempts', (number_of(id, 'attempts') or 0) + 1)
 end
 
 -- Returns whether there was one, be it in part.
@@ -48,7 +51,11 @@ end
 -- single ones: what is left of such an entry is set aside, for an operator to see and to drop.
 local function is_whole(id)
   local hash = hash_of(id)
-  if redis.call('HEXISTS', hash, 'pair') + redis.call('HEXISTS', hash, 'body') == 2 then
+  local has_pair = redis.pcall('HEXISTS', hash, 'pair')
+  if type(has_pair) == 'table' then
+    -- What somebody else put in its place is no entry.
+    redis.call('DEL', hash)
+  elseif has_pair + redis.call('HEXISTS', hash, 'body') == 2 then
     return true
   end
   local created = redis.call('ZSCORE', waiting, id) or redis.call('ZSCORE', aside, id) or now_us()
@@ -75,7 +82,7 @@ local function mend()
     for _, ids in ipairs({line, leased}) do
       for _, id in ipairs(redis.call('ZRANGE', ids, 0, SOME - 1)) do
         if is_whole(id) then
-          redis.call('ZADD', waiting, redis.call('HGET', hash_of(id), 'created_us'), id)
+          redis.call('ZADD', waiting, number_of(id, 'created_us') or now_us(), id)
         end
       end
     end
@@ -88,7 +95,10 @@ local function read(ids)
   for _, id in ipairs(ids) do
     is_whole(id)
     local hash = hash_at(hash_of(id))
-    local pair = cjson.decode(hash.pair)
+    local is_json, pair = pcall(cjson.decode, hash.pair)
+    if not is_json or type(pair) ~= 'table' then
+      pair = {}
+    end
     table.insert(entries, {
       entry_id = id, dag_id = pair[1], task_id = pair[2], body = hash.body, reason = hash.reason,
       created_us = hash.created_us, attempts = hash.attempts, poison = hash.poison,

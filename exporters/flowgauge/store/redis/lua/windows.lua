@@ -7,9 +7,10 @@ local found = redis.call('SSCAN', windows, cursor == '' and 0 or cursor, 'COUNT'
 for _, key in ipairs(found[2]) do
   local window, grants, _, leases = keys_of(key)
   local size = redis.call('HMGET', window, 'max_calls', 'window_us', 'set_calls')
-  -- Not where Redis evicted it: the next call makes it anew.
-  if size[1] and size[2] then
-    local calls = redis.call('ZCOUNT', grants, beyond(now - size[2]), '+inf')
+  local length = number(size[2])
+  -- Not where Redis evicted it: the next call makes it anew. Nor where somebody wrote no number.
+  if size[1] and length then
+    local calls = redis.call('ZCOUNT', grants, beyond(now - length), '+inf')
     local waiting = redis.call('ZCOUNT', leases, now, '+inf')
     table.insert(states, {key, size[1], size[2], calls, waiting, size[3] ~= false})
   end
