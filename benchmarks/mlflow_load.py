@@ -22,6 +22,7 @@ from prometheus_client import generate_latest
 
 from flowgauge import probe
 from flowgauge.exporter.collector import Context
+from flowgauge.exporter.collectors.gateway import GatewayCollector
 from flowgauge.exporter.collectors.runs import RunsCollector
 from flowgauge.exporter.collectors.tracking import TrackingCollector
 from flowgauge.exporter.scrape import Scrape
@@ -130,7 +131,8 @@ class _Site:
         self._started = 0
         self._begin = time.time()
         runs = RunsCollector(context, now=self._now, clock=self._clock)
-        self._scrape = Scrape([runs, TrackingCollector(context, clock=self._clock)])
+        gateway = GatewayCollector(context, now=self._now, clock=self._clock)
+        self._scrape = Scrape([runs, gateway, TrackingCollector(context, clock=self._clock)])
 
     def _now(self) -> float:
         return time.time() + self._skipped

@@ -259,7 +259,7 @@ def test_collectors_are_left_out_one_by_one(folder: Path) -> None:
     succeeded = re.findall(
         r'^flowgauge_collector_success\{collector="(\w+)"\} 1', page, re.MULTILINE
     )
-    assert succeeded == ["build", "dag_logging", "rate_limit", "store"]
+    assert succeeded == ["build", "dag_logging", "gateway", "rate_limit", "store"]
     assert "mlflow_up" not in page
 
 
