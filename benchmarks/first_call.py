@@ -49,14 +49,21 @@ _WAYS: dict[str, Callable[[], None]] = {"now": _now, "later": _later, FLUENT: _f
 
 
 def _trial(way: str) -> dict[str, float]:
-    """Measure in this process: seconds of the first call, of a later one, and MB on top."""
-    import airflow.sdk.execution_time.task_runner  # noqa: F401, PLC0415 - what a task finds loaded
+    """Measure in this process: seconds of the first call, of a later one, and MB on top.
+
+    `processor` is what of the first call was work of this process, which a busy machine does not
+    make longer by as much.
+    """
+    # What a task finds loaded, as one of a real Airflow showed: its plugins, too.
+    import airflow.sdk.execution_time.task_runner  # noqa: F401, PLC0415
+
+    import flowgauge.airflow.plugin  # noqa: F401, PLC0415
 
     before = _peak_mb()
     log = _WAYS[way]
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     log()
-    cold = time.perf_counter() - started
+    cold, processor = time.perf_counter() - started, time.process_time() - worked
     warm = []
     for _ in range(_WARM_CALLS):
         started = time.perf_counter()
@@ -64,7 +71,8 @@ def _trial(way: str) -> dict[str, float]:
         warm.append(time.perf_counter() - started)
     megabytes = _peak_mb() - before
     _empty_outbox()
-    return {"cold": cold, "warm": statistics.median(warm), "megabytes": megabytes}
+    later = statistics.median(warm)
+    return {"cold": cold, "processor": processor, "warm": later, "megabytes": megabytes}
 
 
 def _empty_outbox() -> None:

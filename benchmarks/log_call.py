@@ -3,7 +3,8 @@
     python -m benchmarks.log_call [--trials 1]
 
 Every trial is a new process that has loaded what an Airflow task's process has loaded before the
-task's code begins. It logs one payload (cold: imports included), then 19 more (warm).
+task's code begins. It logs one payload (cold: imports included), then 19 more (warm). `processor`
+is what of the first is work of that process.
 """
 
 import json
@@ -70,7 +71,7 @@ def _medians(results: list[dict[str, float]]) -> dict[str, float]:
     return {name: statistics.median(each[name] for each in results) for name in results[0]}
 
 
-_ROW = "{:22}{:>14}{:>8}{:>14}{:>8}{:>12}"
+_ROW = "{:22}{:>14}{:>8}{:>14}{:>8}{:>14}{:>8}{:>12}"
 
 
 @click.command(context_settings={"show_default": True})
@@ -80,10 +81,10 @@ def main(trials: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         medians = _compare(Path(folder), trials)
     theirs = medians["", FLUENT]
-    print(_ROW.format("", "first call", "", "later call", "", "memory"))
+    print(_ROW.format("", "first call", "", "processor", "", "later call", "", "memory"))
     for (store, way), ours in medians.items():
         figures = []
-        for name in ("cold", "warm"):
+        for name in ("cold", "processor", "warm"):
             figures += [f"{ours[name] * 1e3:.1f} ms", f"{theirs[name] / ours[name]:.1f}x"]
         print(_ROW.format(f"{store} {way}".strip(), *figures, f"{ours['megabytes']:.0f} MB"))
 

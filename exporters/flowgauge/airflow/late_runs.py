@@ -31,5 +31,5 @@ def leave_look(store: Store, entry: Entry, attempt: Attempt) -> None:
     look = replace(
         entry, metrics={}, params={}, tags={}, artifacts=None, rows=0, only_looks=True
     ).to_keep(LATE_RUN)
-    look = replace(look, entry_id=f"{entry.log_id}-{LATE_RUN}")
+    look = look._replace(entry_id=f"{entry.log_id}-{LATE_RUN}")
     store.outbox.put(look, lease=Lease(new_owner(), _SECONDS))

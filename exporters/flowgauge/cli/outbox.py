@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from textwrap import indent
@@ -186,7 +186,7 @@ def _as_json(entries: Iterable[OutboxEntry], *, bodies: bool) -> Iterator[str]:
     """Yield one JSON list, entry by entry: all of a large outbox would not fit into memory."""
     before = "["
     for entry in entries:
-        shown = asdict(entry)
+        shown = entry._asdict()
         if not bodies:
             del shown["body"]
         text = json.dumps(shown, indent=2)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from flowgauge.store.counts import Count, changes_json
@@ -16,8 +15,7 @@ _PAGE = 25
 _END_OF_CALENDAR = 253_000_000_000
 
 
-@dataclass(frozen=True)
-class NewEntry:
+class NewEntry(NamedTuple):
     """A payload to keep; `entry_id` is chosen by the client and makes it unique.
 
     `body` is the caller's own serialised payload, opaque to the store. `reason` is why it is here.
@@ -30,14 +28,18 @@ class NewEntry:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class OutboxEntry(NewEntry):
-    """One payload waiting to be sent.
+class OutboxEntry(NamedTuple):
+    """One payload waiting to be sent: a `NewEntry`, and what became of it.
 
     `reason` is why it could not be sent the last time. `created` is when it was put in, `attempts`
     how often sending it failed, by its own call too, `poison` why it was set aside, if so.
     """
 
+    entry_id: str
+    dag_id: str
+    task_id: str
+    body: str
+    reason: str | None = None
     created: float = 0.0
     attempts: int = 0
     poison: str | None = None

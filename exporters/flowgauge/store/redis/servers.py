@@ -1,10 +1,13 @@
 """Where the Redis is that has the store: at its address, or wherever a fleet has it."""
 
 from collections.abc import Mapping
+from functools import cache
+from inspect import signature
 from typing import Any, Protocol
 
 from redis.backoff import NoBackoff
 from redis.connection import (
+    AbstractConnection,
     Connection,
     ConnectionPool,
     SSLConnection,
@@ -55,10 +58,20 @@ def pool_to(url: RedisUrl, timeout_seconds: float, kind: Any, **where: Any) -> C
     return ConnectionPool(
         in_time(kind),
         **timeouts(timeout_seconds),
+        **_nameless(),
         **url.connection,
         **where,
         **TEXTS,
     )
+
+
+@cache
+def _nameless() -> Mapping[str, Any]:
+    """Return what spares a new connection the two round trips in which redis-py says its name."""
+    if "driver_info" in signature(AbstractConnection).parameters:
+        return {"driver_info": None}
+    # Before 8.
+    return {"lib_name": None, "lib_version": None}
 
 
 def timeouts(seconds: float) -> Mapping[str, Any]:
