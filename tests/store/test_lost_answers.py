@@ -58,6 +58,14 @@ def _is_known(store: Store, key: str) -> bool:
     return key in {state.key for state in store.windows.states()}
 
 
+def _answers(store: Store) -> bool:
+    try:
+        store.windows.states()
+    except StoreUnavailableError:
+        return False
+    return True
+
+
 @contextmanager
 def _hanging(store_url: str, request: pytest.FixtureRequest) -> Iterator[None]:
     """Let the server that has the store hang until the block ends."""
@@ -89,7 +97,7 @@ def test_a_step_that_was_done_too_late_is_not_done_again(
     _prepare(store)
     before = _state(store)
     with closing(open_store(store_url, timeout_seconds=0.3)) as hasty:
-        hasty.windows.states()
+        wait_for(lambda: _answers(hasty), "it is connected, though the machine be busy")
         with _hanging(store_url, request), pytest.raises(StoreUnavailableError):
             _STEPS[step](hasty)
     wait_for(lambda: _state(store) != before, "the step is done, too late")
