@@ -1,5 +1,6 @@
 """The questions that several parts ask MLflow."""
 
+import json
 import uuid
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from flowgauge.tracking.errors import TrackingNotMlflowError
 from flowgauge.tracking.queries import Queries
 from stack.mlflow import MlflowServer
 from stack.unwell import canned_server
+from tests.airflow.faulty_mlflow import answering
 
 _TAG = {"key": "team", "value": "churn"}
 
@@ -69,3 +71,42 @@ def test_a_version_is_a_version(said: str) -> None:
         server.body = said
         with pytest.raises(TrackingNotMlflowError, match="is no version"):
             Queries(client).version()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"experiments": 1, "runs": 1}',
+        '{"experiments": [], "runs": [], "next_page_token": "again"}',
+        '{"experiments": [], "runs": [], "next_page_token": [1]}',
+    ],
+)
+def test_an_answer_that_is_no_list_or_has_no_end_is_not_mlflows(answer: str) -> None:
+    """One sentence says so, however often the server would go on."""
+    with answering(200, answer) as (url, asked), TrackingClient(url, environ={}) as client:
+        for search in (Queries(client).experiments, lambda: Queries(client).runs(["1"], "")):
+            with pytest.raises(TrackingNotMlflowError, match=r"no list in what it says to \w+/sea"):
+                search()
+        assert len(asked) <= 4
+
+
+def test_what_is_no_run_and_no_experiment_is_left_out() -> None:
+    """Whatever else a list holds, what is right of it is found."""
+    info = {"run_id": "1", "experiment_id": "2", "status": "RUNNING", "start_time": "x"}
+    wrong: list[object] = [
+        1,
+        None,
+        [],
+        {},
+        {"info": 1},
+        {"info": {"run_id": 1}},
+        {"experiment_id": []},
+    ]
+    run = {"info": info, "data": {"tags": [1, {"key": 1}, {"key": "k", "value": "v"}]}}
+    experiment = {"experiment_id": "2", "name": "e", "last_update_time": 1e400}
+    answer = json.dumps({"experiments": [*wrong, experiment], "runs": [*wrong, run]})
+    with answering(200, answer) as (url, _), TrackingClient(url, environ={}) as client:
+        [found] = Queries(client).runs(["2"], "").items
+        assert (found["info"]["run_id"], found["info"]["start_time"]) == ("1", None)
+        assert found["data"]["tags"] == [{"key": "k", "value": "v"}]
+        assert [each["name"] for each in Queries(client).experiments().items] == ["e"]

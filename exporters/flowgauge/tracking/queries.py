@@ -138,7 +138,7 @@ class Queries:
             "POST",
             "runs/search",
             query,
-            lambda page: map(_described, page.get("runs", [])),
+            lambda page: map(_run, page.get("runs", [])),
         )
 
     def gateway_budgets(self) -> Sequence[Mapping[str, Any]]:
@@ -184,7 +184,10 @@ class Queries:
 
     def _experiments(self, query: Mapping[str, Any]) -> Found:
         return self._search(
-            "GET", "experiments/search", query, lambda page: page.get("experiments", [])
+            "GET",
+            "experiments/search",
+            query,
+            lambda page: map(_experiment, page.get("experiments", [])),
         )
 
     def _search(
@@ -192,8 +195,9 @@ class Queries:
         method: str,
         endpoint: str,
         query: Mapping[str, Any],
-        items_of: Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]],
+        items_of: Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any] | None]],
     ) -> Found:
+        """Read page after page; what is no item, which MLflow never says, is left out."""
         items: list[Mapping[str, Any]] = []
         token: dict[str, str] = {}
         most = self._page
@@ -205,11 +209,24 @@ class Queries:
                     raise
                 most = max(most // _SMALLER, 1)
                 continue
-            items += items_of(page)
-            if not page.get("next_page_token"):
+            following = page.get("next_page_token")
+            try:
+                items += filter(None, items_of(page))
+            except TypeError:
+                raise self._odd(endpoint) from None
+            if not following:
                 return Found(items, limited=False)
-            token = {"page_token": page["next_page_token"]}
+            # One that says the same for ever is not MLflow either.
+            if following == token.get("page_token") or not isinstance(following, str):
+                raise self._odd(endpoint)
+            token = {"page_token": following}
         return Found(items, limited=True)
+
+    def _odd(self, endpoint: str) -> TrackingNotMlflowError:
+        return TrackingNotMlflowError(
+            f"what answers at {self._client.address} is not MLflow (no list in what it says to "
+            f"{endpoint}): correct the tracking URI"
+        )
 
     def _call(
         self, method: str, endpoint: str, query: Mapping[str, Any], api: str = "2.0"
@@ -224,5 +241,37 @@ class Queries:
         )
 
 
-def _described(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"info": run["info"], "data": {"tags": run.get("data", {}).get("tags", [])}}
+def _experiment(found: Any) -> Mapping[str, Any] | None:
+    """Return an experiment of an answer, None for what is none; whole numbers are such."""
+    if not isinstance(found, dict) or not _has_texts(found, "experiment_id"):
+        return None
+    changed = _whole(found.get("last_update_time"))
+    return {**found, "name": str(found.get("name", "")), "last_update_time": changed}
+
+
+def _run(found: Any) -> Mapping[str, Any] | None:
+    """Return a run of an answer in the same way."""
+    info = found.get("info") if isinstance(found, dict) else None
+    if not isinstance(info, dict) or not _has_texts(info, "run_id", "experiment_id", "status"):
+        return None
+    times = {name: _whole(info.get(name)) for name in ("start_time", "end_time")}
+    data = found.get("data")
+    tags = data.get("tags") if isinstance(data, dict) else None
+    right = [
+        tag
+        for tag in (tags if isinstance(tags, list) else [])
+        if isinstance(tag, dict) and _has_texts(tag, "key", "value")
+    ]
+    return {"info": {**info, **times}, "data": {"tags": right}}
+
+
+def _has_texts(found: Mapping[str, Any], *names: str) -> bool:
+    return all(isinstance(found.get(name), str) for name in names)
+
+
+def _whole(found: Any) -> int | None:
+    """Return a time in milliseconds, which MLflow writes as a number, and some as its digits."""
+    try:
+        return int(found)
+    except (TypeError, ValueError, OverflowError):
+        return None

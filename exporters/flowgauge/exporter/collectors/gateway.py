@@ -79,7 +79,7 @@ class GatewayCollector:
         except TrackingError as error:
             self._failure = error if is_up(self._client, _PROBE_SECONDS) else None
             return
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             self._failure = TrackingNotMlflowError(
                 f"{self._client.address} tells of its gateway in a way that MLflow does not: see "
                 "what answers there"

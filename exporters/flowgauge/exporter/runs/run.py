@@ -28,7 +28,8 @@ class Run(NamedTuple):
 def run_from(found: Mapping[str, Any]) -> Run:
     """Return what counts of a run that a search found by the tag."""
     info, tags = found["info"], found["data"]["tags"]
-    tagged = next(str(tag["value"]) for tag in tags if tag["key"] == DAG_ID_TAG)
+    # MLflow found it by the tag: what else answers may have left it out.
+    tagged = next((tag["value"] for tag in tags if tag["key"] == DAG_ID_TAG), OTHER)
     ended = info.get("end_time")
     # There are thousands of runs, and few names.
     return Run(
