@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -96,7 +97,7 @@ def _page(collector: Collector) -> Mapping[str, Mapping[str, float]]:
 
 
 def test_each_workspace_is_read_by_itself(server: MlflowServer, folder: Path) -> None:
-    """DAGs of one name in two workspaces are two series, and a new run is on the next page."""
+    """DAGs of one name in two workspaces are two series, and a new run is seen in its turn."""
     dag_id = uuid.uuid4().hex
     for workspace in (*_TEAMS, "team-b"):
         _start(server, workspace, dag_id)
@@ -112,8 +113,9 @@ def test_each_workspace_is_read_by_itself(server: MlflowServer, folder: Path) ->
         assert page["mlflow_dag_runs_limited"] == dict.fromkeys(workspaces, 0)
         assert page["mlflow_dag_runs_read_timestamp_seconds"].keys() == workspaces
         _start(server, "team-a", dag_id)
-        again = _page(collector)["mlflow_dag_runs"]
-        assert again[f"dag_id={dag_id} status=RUNNING workspace=team-a"] == 2
+        series = f"dag_id={dag_id} status=RUNNING workspace=team-a"
+        looks = [_page(collector)["mlflow_dag_runs"][series] for _ in workspaces]
+        assert looks[-1] == 2
 
 
 def test_workspaces_are_bounded(server: MlflowServer, folder: Path) -> None:
@@ -150,9 +152,10 @@ def test_a_workspace_that_is_gone_leaves_the_page(server: MlflowServer, folder: 
         assert "workspace=short-lived" in _page(collector)["mlflow_dag_runs_limited"]
         _ask(server, "DELETE", "workspaces/short-lived")
         _start(server, "team-a", "meanwhile")
-        page = _page(collector)
-        assert page["flowgauge_collector_success"]["collector=runs"] == 0
-        assert page["mlflow_dag_runs"]["dag_id=meanwhile status=RUNNING workspace=team-a"] == 1
+        pages = [_page(collector) for _ in range(4)]
+        assert min(page["flowgauge_collector_success"]["collector=runs"] for page in pages) == 0
+        shown = pages[-1]["mlflow_dag_runs"]
+        assert shown["dag_id=meanwhile status=RUNNING workspace=team-a"] == 1
         now = 400.0
         page = _page(collector)
         assert "workspace=short-lived" not in page["mlflow_dag_runs_limited"]
@@ -188,3 +191,31 @@ def test_where_mlflow_wants_a_workspace_the_probe_takes_one(
         page = _page(TrackingCollector(context))
     assert page["mlflow_up"] == {"": 1}
     assert set(page["mlflow_probe_failure"].values()) == {0}
+
+
+class _Boasting(TrackingClient):
+    """Is told of a workspace that refuses whoever asks it."""
+
+    def call(self, method: str, endpoint: str, *args: Any, **options: Any) -> dict[str, Any]:
+        """Call, and add it."""
+        answer = super().call(method, endpoint, *args, **options)
+        if endpoint == "workspaces":
+            answer["workspaces"].append({"name": "closed"})
+        return answer
+
+
+def test_a_workspace_that_refuses_does_not_have_mlflow_asked_more_often(
+    server: MlflowServer, folder: Path
+) -> None:
+    """It is not waited for like one that has not been read to the end yet."""
+    now = 0.0
+    with _Boasting(server.url, environ={}, timeout_seconds=60) as client:
+        store = open_store(f"sqlite:///{folder}/store.db")
+        context = Context(client, store, runs_interval_seconds=60)
+        collector = RunsCollector(context, clock=lambda: now)
+        assert _page(collector)["flowgauge_collector_success"]["collector=runs"] == 0
+        now = 59.0
+        _start(server, "team-b", "unseen")
+        assert "unseen" not in str(_page(collector)["mlflow_dag_runs"])
+        now = 61.0
+        assert "unseen" in str([_page(collector) for _ in range(3)])

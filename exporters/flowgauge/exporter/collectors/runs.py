@@ -34,6 +34,8 @@ _LIMIT = 20_000
 _PAGE = 500
 _PROBE_SECONDS = 3.0
 _LOOK_SECONDS = MAX_TIME_LIMIT_SECONDS - _PROBE_SECONDS - 0.5
+# After this no further workspace is begun: a look at each of twenty would cost as much as twenty.
+_TURN_SECONDS = 0.25
 # For how much of the time a look may be under way: until all is known, and then.
 _FIRST_SHARE = 0.05
 _SHARE = 0.0003
@@ -91,7 +93,7 @@ class RunsCollector:
     def _look(self) -> None:
         began, now_ms = self._clock(), int(self._now() * 1000)
         try:
-            refused = self._look_into_workspaces(now_ms, until=began + _LOOK_SECONDS)
+            refused = self._look_into_workspaces(now_ms, began)
         except TrackingError as error:
             self._failure = error if is_up(self._client, _PROBE_SECONDS) else None
             self._due = began + self._interval
@@ -100,25 +102,31 @@ class RunsCollector:
         self._due = began + self._pause(self._clock() - began)
         self._families = tuple(self._shown())
 
-    def _look_into_workspaces(self, now_ms: int, until: float) -> TrackingError | None:
+    def _look_into_workspaces(self, now_ms: int, began: float) -> TrackingError | None:
         """Read in each workspace, as far as there is time, and return why one of them refused.
+
+        Once all are known, those that there is no time for have theirs in the next looks.
 
         Raises `TrackingError` where none was read.
         """
         names = self._workspaces.names(_LOOK_SECONDS)
         self._readings = {name: self._readings.get(name) or self._begin(name) for name in names}
+        until = began + (_TURN_SECONDS if self._all_known() else _LOOK_SECONDS)
         refused: TrackingError | None = None
         seconds = _LOOK_SECONDS
-        for reading in sorted(self._readings.values(), key=lambda reading: reading.at_ms):
+        for reading in sorted(self._readings.values(), key=lambda reading: reading.tried_ms):
+            reading.tried_ms, reading.is_refused = now_ms, False
             try:
                 reading.reader.look(now_ms, seconds)
             except (TrackingRejectedError, TrackingUnauthorizedError) as error:
-                # Which hides none of the others.
-                refused = error
+                # Which hides none of the others, nor has all the looks.
+                refused, reading.is_refused = error, True
             else:
                 reading.at_ms = now_ms
-            if (seconds := until - self._clock()) <= 0:
+            now = self._clock()
+            if now >= until:
                 break
+            seconds = began + _LOOK_SECONDS - now
         if refused and all(reading.at_ms != now_ms for reading in self._readings.values()):
             raise refused
         return refused
@@ -126,8 +134,14 @@ class RunsCollector:
     def _begin(self, workspace: str) -> "_Reading":
         return _Reading(workspace, self._new_reader(headers=in_workspace(workspace)))
 
+    def _all_known(self) -> bool:
+        return all(
+            each.is_refused or (each.at_ms and each.reader.complete)
+            for each in self._readings.values()
+        )
+
     def _pause(self, took: float) -> float:
-        if all(reading.reader.complete for reading in self._readings.values()):
+        if self._all_known():
             return min(max(took / _SHARE, self._interval), _RARER * self._interval)
         return min(took / _FIRST_SHARE, self._interval)
 
@@ -174,6 +188,8 @@ class _Reading:
     workspace: str
     reader: RunReader
     at_ms: int = 0
+    tried_ms: int = 0
+    is_refused: bool = False
 
     @property
     def is_limited(self) -> bool:
