@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from flowgauge.store import Lease, NewEntry, Store
+from tests.counting import rate_limit
 from tests.store.clocks import Clock, clocked_store
 
 _SECOND = 1_000_000
@@ -85,6 +86,15 @@ def test_a_grant_that_left_the_window_is_none(clocked: Clocked) -> None:
         for n in {0, max_calls // 2, max_calls - 1}:
             assert not store.windows.acquire(key, f"old {n}", max_calls, 10, 0).granted
             assert store.windows.acquire(key, f"new {n}", max_calls, 10, 0).granted
+
+
+def test_a_grant_that_left_a_window_with_room_counts_anew(clocked: Clocked) -> None:
+    """Nobody had to forget it: it is no grant all the same."""
+    store, clock = clocked
+    store.windows.acquire("api", "a", 2, 10, 0)
+    clock.now += 10 * _SECOND
+    assert store.windows.acquire("api", "a", 2, 10, 0).granted
+    assert rate_limit(store, "api").calls == 2
 
 
 @pytest.mark.parametrize("step", [-_HOUR, _HOUR])
