@@ -1,8 +1,10 @@
 """Expressions survive being taken apart and written back."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowgauge.errors import FlowgaugeError
 from flowgauge.rules import promql
 
 _WORDS = {
@@ -60,6 +62,13 @@ def test_an_offset_of_nothing_is_none() -> None:
     """`offset 0` is read; written with a unit it would be refused."""
     for expression in ("x offset 0", "x offset -0"):
         assert str(promql.parse(expression)) == "x"
+
+
+@pytest.mark.parametrize("expression", ["rate(x[0])", "x[00:1m]"])
+def test_a_range_of_nothing_is_refused(expression: str) -> None:
+    """Prometheus refuses it too."""
+    with pytest.raises(FlowgaugeError, match="must be greater than 0"):
+        promql.parse(expression)
 
 
 def test_rare_syntax_is_kept() -> None:

@@ -261,6 +261,11 @@ def _node(parsed: promql_parser.Expr) -> Node:
 
 def _leaf(parsed: promql_parser.Expr) -> Node:
     match parsed:
+        # The parser lets a `[0]` pass, as a number; Prometheus does not.
+        case promql_parser.MatrixSelector(range=timedelta() as window) if not window:
+            raise ValueError("a range must be greater than 0")
+        case promql_parser.SubqueryExpr(range=timedelta() as window) if not window:
+            raise ValueError("a range must be greater than 0")
         case promql_parser.NumberLiteral():
             return Number(parsed.val)
         case promql_parser.StringLiteral():
