@@ -193,14 +193,20 @@ def test_of_nested_expressions(expression: Callable[[int], str], count: int) -> 
         "a offset 9999999y",
         "a[600y]",
         "a[0s]",
+        "a @ -.5",
+        "a offset inf",
+        "a offset -NaN",
+        "a offset 1e300",
+        *(f"a[{span}]" for span in ("9" * 60, "9" * 60 + ":", "5m:" + "9" * 60, "1e300")),
     ],
 )
-def test_of_odd_times(expression: str) -> None:
+def test_of_odd_times(expression: str, capfd: pytest.CaptureFixture[str]) -> None:
     """A time that the parser would panic at, or Python cannot tell, is refused in a sentence."""
     try:
         promql.parse(expression)
     except FlowgaugeError as error:
         assert "PromQL" in str(error)  # noqa: PT017 - either outcome is fine
+    assert "panicked" not in capfd.readouterr().err
 
 
 def test_of_waits_that_are_given_up() -> None:

@@ -14,6 +14,7 @@ from textwrap import shorten
 import promql_parser
 
 from flowgauge.errors import FlowgaugeError
+from flowgauge.redact import quote
 from flowgauge.rules.durations import write_duration
 
 __all__ = [
@@ -41,7 +42,13 @@ _TOO_DEEP = "it is nested too deep"
 _STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|#[^\n]*", re.DOTALL)
 _BRACKETS = re.compile(r"[()\[\]{}]")
 _OPERATORS = re.compile(r"[-+*/%^<>]|[=!]=|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
-_AT = re.compile(r"@\s*([-+]?\d+(?:\.\d*)?)")
+_AT = re.compile(r"@\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+))")
+_NO_OFFSET = re.compile(r"\boffset\s*[-+]?(?:inf|nan)\b", re.IGNORECASE)
+# A range, a step or an offset, as a number of seconds.
+_SECONDS = re.compile(
+    r"(?:[\[:]|\boffset\b)\s*[-+]?(\d[\d_]*\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)", re.IGNORECASE
+)
+_MOST_SECONDS = 1e11
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -209,6 +216,12 @@ def parse(expression: str) -> Node:
         raise FlowgaugeError(f"{told} is not PromQL: {why}") from None
     except RecursionError:
         node = None
+    except BaseException as error:
+        # What the parser, which is Rust, did not expect either.
+        if type(error).__name__ != "PanicException":
+            raise
+        problem = quote(str(error), _LONGEST_TOLD)
+        raise FlowgaugeError(f"{told} is PromQL that flowgauge does not read: {problem}") from None
     if node is None or node.depth > _DEEPEST:
         raise FlowgaugeError(f"{told} is PromQL that flowgauge does not read: {_TOO_DEEP}")
     return node
@@ -218,7 +231,7 @@ def _unbearable(expression: str) -> str | None:
     """Return why *expression* is kept from the parser, whose stack it would exhaust, or its clock.
 
     promql-parser 0.12 ends the process for what is nested by the thousands, and panics at a time
-    before 1970.
+    before 1970, and at ranges that no calendar has.
     """
     plain = _STRING.sub('""', expression)
     depth = deepest = 0
@@ -229,6 +242,9 @@ def _unbearable(expression: str) -> str | None:
         return _TOO_DEEP
     if any(float(time) < 0 for time in _AT.findall(plain)):
         return "it is about a time before 1970"
+    times = map(float, _SECONDS.findall(plain))
+    if _NO_OFFSET.search(plain) or any(seconds > _MOST_SECONDS for seconds in times):
+        return "it is about longer than a thousand years"
     return None
 
 
