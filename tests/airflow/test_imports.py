@@ -190,3 +190,29 @@ def _names(file: Path) -> set[str]:
 
 def _is_of_airflow(name: str) -> bool:
     return name.startswith("airflow.")
+
+
+# What no task calls: the pages of Airflow's server, and commands.
+_NOT_IN_TASKS = {"web_link", "about", "risks"}
+
+
+def test_what_a_task_loads_late_waits_for_forks() -> None:
+    """A function of a log call loads modules of flowgauge where no other thread can fork meanwhile."""
+    unguarded = [
+        f"{path.relative_to(_PACKAGE)}: {each.name}"
+        for folder in ("airflow", "store")
+        for path in (_PACKAGE / folder).rglob("*.py")
+        for each in ast.walk(ast.parse(path.read_text()))
+        if isinstance(each, ast.FunctionDef) and each.name not in _NOT_IN_TASKS
+        for node in _outside_loading(each)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("flowgauge.")
+    ]
+    assert not unguarded
+
+
+def _outside_loading(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.With) and "loading()" in map(ast.unparse, child.items):
+            continue
+        yield child
+        yield from _outside_loading(child)

@@ -222,21 +222,22 @@ def test_an_override_changes_what_it_names_and_nothing_else(full: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alert", "uid", "panel"),
+    ("alert", "uid", "panel", "unit"),
     [
-        ("MLflowHighErrorRate", "flowgauge-server", "Error ratio"),
-        ("MLflowHighLatency", "flowgauge-server", "Latency, p95"),
-        ("MLflowHighLatency", "flowgauge-server", "Latency"),
-        ("MLflowHighLatency", "flowgauge-server", "Routes"),
-        ("MLflowPostgresConnectionPoolExhausted", "flowgauge-server", "Pool use by worker"),
-        ("MLflowDagRequestsFailing", "flowgauge-dags", "Failing requests by DAG"),
-        ("MLflowRateLimitSaturated", "flowgauge-rate-limit", "Hits in 5 min"),
-        ("MLflowOutboxBacklog", "flowgauge-rate-limit", "Oldest payload"),
-        ("MLflowErrorBudgetBurn1h", "flowgauge-alerts", "Burn over 5m and 1h"),
-        ("MLflowCertificateExpiring", "flowgauge-alerts", "MLflow's certificate"),
+        ("MLflowHighErrorRate", "flowgauge-server", "Error ratio", 1),
+        ("MLflowHighLatency", "flowgauge-server", "Latency, p95", 1),
+        ("MLflowHighLatency", "flowgauge-server", "Latency", 1),
+        ("MLflowHighLatency", "flowgauge-server", "Routes", 1),
+        ("MLflowPostgresConnectionPoolExhausted", "flowgauge-server", "Pool use by worker", 1),
+        ("MLflowDagRequestsFailing", "flowgauge-dags", "Failing requests by DAG", 1),
+        ("MLflowRateLimitSaturated", "flowgauge-rate-limit", "Hits in 5 min", 1),
+        ("MLflowOutboxBacklog", "flowgauge-rate-limit", "Oldest payload", 1),
+        ("MLflowErrorBudgetBurn1h", "flowgauge-alerts", "Burn over 5m and 1h", 1),
+        ("MLflowCertificateExpiring", "flowgauge-alerts", "MLflow's certificate", 24 * 3600),
+        ("MLflowOutboxBacklog", "flowgauge-rate-limit", "Age of the oldest payload", 60),
     ],
 )
-def test_lines_and_texts_follow_a_threshold(alert: str, uid: str, panel: str) -> None:
+def test_lines_and_texts_follow_a_threshold(alert: str, uid: str, panel: str, unit: int) -> None:
     """Where an environment changes an alert's number, dashboards draw it, and the alert says so."""
     values = {"domains": {"mlflow": "h"}, "alerts": {alert: {"threshold": 0.123}}}
     before, after = (
@@ -245,8 +246,9 @@ def test_lines_and_texts_follow_a_threshold(alert: str, uid: str, panel: str) ->
     )
     board = f"grafana/dashboards/{uid}.json"
     drawn = [one for one in json.loads(after[board])["panels"] if one["title"] == panel]
-    assert any('"value": 0.123' in json.dumps(one) for one in drawn)
-    assert before[board].count("0.123") == 0
+    line = f'"value": {json.dumps(0.123 / unit)}'
+    assert any(line in json.dumps(one) for one in drawn)
+    assert line not in before[board]
     rules = "".join(text for path, text in after.items() if path.startswith("prometheus/rules"))
     assert rules.count("(Here the limit is 0.123, not ") == 1
 

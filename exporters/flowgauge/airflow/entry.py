@@ -22,6 +22,7 @@ from flowgauge.airflow.payload import MOST_ROWS, ReadPayload
 from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.run_options import RunOptions, read_options
 from flowgauge.airflow.values import Figure, Unfit, Values, called, guarded, told
+from flowgauge.loading import loading
 from flowgauge.store.log_calls import Logged
 from flowgauge.store.outbox import NewEntry
 
@@ -101,9 +102,10 @@ class Entry:
 
         Whoever may write to the store may write anything: what is read here can be sent.
         """
-        # No log call needs them.
-        from flowgauge.airflow.typed import is_well_typed  # noqa: PLC0415
-        from flowgauge.foreign import parse_json  # noqa: PLC0415
+        # Only a log call that helps to empty the outbox needs them.
+        with loading():
+            from flowgauge.airflow.typed import is_well_typed  # noqa: PLC0415
+            from flowgauge.foreign import parse_json  # noqa: PLC0415
 
         try:
             written = parse_json(text)

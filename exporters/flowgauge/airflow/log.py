@@ -95,7 +95,9 @@ def _is_about_payload(error: Exception) -> bool:
 def _told(error: Exception) -> str:
     """Return what there is to say of *error*, also where a part of flowgauge is not there."""
     try:
-        from flowgauge.redact import spell_error  # noqa: PLC0415 - a DAG file need not pay for it
+        # A DAG file need not pay for it.
+        with loading():
+            from flowgauge.redact import spell_error  # noqa: PLC0415
 
         return spell_error(error)
     except Exception:  # noqa: BLE001

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, TypedDict, cast
 
 from flowgauge.airflow.values import Figure, Unfit, Values, called, guarded, is_missing, told
 from flowgauge.errors import FlowgaugeError
+from flowgauge.loading import loading
 from flowgauge.redact import quote
 
 __all__ = [
@@ -216,7 +217,8 @@ class _Reading:
         except Unfit as unfit:
             self._problems.append(f"{called(name)} {unfit}")
         # Many a payload needs it not.
-        from difflib import get_close_matches  # noqa: PLC0415
+        with loading():
+            from difflib import get_close_matches  # noqa: PLC0415
 
         if near := get_close_matches(name, _READERS, n=1, cutoff=0.75):
             kind = "parameter" if problems else "metric"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowgauge.airflow.context import Task
 from flowgauge.airflow.host.services import push_xcom
+from flowgauge.loading import loading
 from flowgauge.redact import spell_error
 from flowgauge.tracking.tags import DAG_ID_TAG, MAP_INDEX_TAG, RUN_ID_TAG, TASK_ID_TAG
 
@@ -137,8 +138,9 @@ def _look_at_mlflow(notes: _Noted) -> None:
     """Note the run that MLflow's own functions had last."""
     mlflow: Any = sys.modules["mlflow"]
     # Loads the HTTP client that MLflow has loaded already.
-    from flowgauge.airflow.time_budget import mlflow_within  # noqa: PLC0415
-    from flowgauge.tracking.pages import mlflow_pages  # noqa: PLC0415
+    with loading():
+        from flowgauge.airflow.time_budget import mlflow_within  # noqa: PLC0415
+        from flowgauge.tracking.pages import mlflow_pages  # noqa: PLC0415
 
     try:
         with mlflow_within(_LONGEST_SECONDS):

@@ -6,6 +6,9 @@ from typing import Any
 
 __all__ = ["with_thresholds"]
 
+# What alerts say in seconds, panels may show in minutes or days.
+_SECONDS = (1, 60, 24 * 3600)
+
 
 def with_thresholds(board: str, changed: Mapping[str, tuple[float, float]]) -> str:
     """Return the JSON *board* with the numbers of alerts *changed* from the first to the second.
@@ -17,7 +20,12 @@ def with_thresholds(board: str, changed: Mapping[str, tuple[float, float]]) -> s
     content = json.loads(board)
     for panel in content["panels"]:
         said = panel.get("description", "")
-        numbers = dict(both for alert, both in changed.items() if alert in said)
+        numbers = {
+            before / unit: after / unit
+            for alert, (before, after) in changed.items()
+            if alert in said
+            for unit in _SECONDS
+        }
         for step in _steps(panel):
             step["value"] = numbers.get(step["value"], step["value"])
     return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -15,6 +15,7 @@ from redis.connection import (
 )
 from redis.retry import Retry
 
+from flowgauge.loading import loading
 from flowgauge.store.redis.connections import in_time
 from flowgauge.store.redis.url import RedisUrl
 
@@ -46,7 +47,8 @@ def server_at(url: RedisUrl, key: str, timeout_seconds: float) -> Server:
     if url.kind == "one":
         return _One(url, timeout_seconds)
     # Loads all of redis-py.
-    from flowgauge.store.redis.fleet import Cluster, Sentinels  # noqa: PLC0415
+    with loading():
+        from flowgauge.store.redis.fleet import Cluster, Sentinels  # noqa: PLC0415
 
     if url.kind == "sentinel":
         return Sentinels(url, timeout_seconds)
