@@ -197,7 +197,7 @@ _NOT_IN_TASKS = {"web_link", "about", "risks"}
 
 
 def test_what_a_task_loads_late_waits_for_forks() -> None:
-    """A function of a log call loads modules of flowgauge where no other thread can fork meanwhile."""
+    """What a log call loads in a function, it loads where no other thread can fork meanwhile."""
     unguarded = [
         f"{path.relative_to(_PACKAGE)}: {each.name}"
         for folder in ("airflow", "store")

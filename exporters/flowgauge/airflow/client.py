@@ -1,5 +1,6 @@
 """Delivery through MLflow's own client: for stores that are not HTTP, and for its login plugins."""
 
+import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
@@ -12,7 +13,7 @@ from flowgauge.airflow.deadline import Deadline, OutOfTimeError
 from flowgauge.airflow.delivery import Experiment, FoundRun, deliver
 from flowgauge.airflow.entry import Entry, Point
 from flowgauge.background import in_background
-from flowgauge.redact import quote, redact_url
+from flowgauge.redact import quote, redact_url, without
 from flowgauge.tracking.errors import (
     TrackingError,
     TrackingRejectedError,
@@ -22,6 +23,7 @@ from flowgauge.tracking.errors import (
 )
 from flowgauge.tracking.failures import is_database_problem
 from flowgauge.tracking.pages import Pages, mlflow_pages
+from flowgauge.tracking.secrets import known_secrets
 from flowgauge.tracking.tags import LOG_ID_TAG
 
 __all__ = ["ClientConnection"]
@@ -190,7 +192,8 @@ def _as_experiment(found: Any) -> Experiment:
 
 def _translate(uri: str, error: Exception) -> TrackingError:
     where = f"MLflow at {redact_url(uri)}"
-    said = quote(str(error), _LONGEST_SAID)
+    # Its sentences repeat the URI piece by piece.
+    said = quote(without(str(error), known_secrets(uri, os.environ)), _LONGEST_SAID)
     if isinstance(error, ModuleNotFoundError):
         return TrackingUnavailableError(f"{where} needs a package that is missing: {said}")
     # MlflowException, whose class cannot be named here without importing MLflow.
