@@ -8,6 +8,7 @@ many seconds the thread was ready and others had the processor, until then.
 
 import asyncio
 import atexit
+import logging
 import os
 import resource
 import sys
@@ -203,12 +204,24 @@ TROUBLES: dict[str, Callable[[], None]] = {
 }
 
 
+class _Log(logging.Handler):
+    """Writes to stderr past Python's streams.
+
+    One that a thread writes to in the moment of a fork stays locked in the child for ever, whoever
+    logs there.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        os.write(2, f"{self.format(record)}\n".encode(errors="replace"))
+
+
 def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main(way: str, manner: str, seconds: str, calls: str, *troubles: str) -> None:
     """See above."""
+    logging.basicConfig(level=logging.WARNING, handlers=[_Log()])
     for trouble in troubles:
         TROUBLES[trouble]()
     if way == "best_effort":

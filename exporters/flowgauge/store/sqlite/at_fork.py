@@ -70,9 +70,11 @@ class _Gate:
 
     def reopen(self) -> None:
         """Let everybody in again."""
-        self._forking = False
-        self._changed.notify_all()
-        self._changed.release()
+        # A fork that began while this module was being loaded has shut nothing.
+        if self._forking:
+            self._forking = False
+            self._changed.notify_all()
+            self._changed.release()
 
     def reopen_in_child(self) -> None:
         """Bar SQLite if it was in use: the thread within is not here, its locks are."""
