@@ -106,7 +106,7 @@ def _rows(stores: Sequence[str], calls: Sequence[str], places: Sequence[str]) ->
 def main(
     step: int, stores: tuple[str, ...], calls: tuple[str, ...], places: tuple[str, ...]
 ) -> None:
-    """Kill log calls, and flushes, at every line and system call of theirs, one after the other.
+    """Kill log calls, and flushes, at lines and system calls of theirs, one after the other.
 
     `early` are those killed before anything was written down. What was written down must be one
     finished run, and counted as one.

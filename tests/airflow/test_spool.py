@@ -192,6 +192,7 @@ def test_children_forked_during_first_calls_log(folder: Path) -> None:
         text=True,
         check=True,
     )
+    assert "Traceback" not in done.stderr
     words = [line.split()[0] for line in done.stdout.splitlines()]
     assert words.count("end") == words.count("begin") > 40
     with closing(open_store(f"sqlite:///{folder}/store.db", timeout_seconds=30)) as store:

@@ -37,9 +37,7 @@ def test_a_package_that_is_missing_leaves_the_numbers_of_the_code(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without what reads the environment's file, a warning says so, and the task goes on."""
-    (folder / "dev.yaml").write_text("rate_limits: {api: {max_calls: 1, window_seconds: 1}}")
-    monkeypatch.setenv("FLOWGAUGE_ENVIRONMENTS", str(folder))
-    monkeypatch.setenv("ENV", "dev")
+    _write(folder, "rate_limits: {api: {max_calls: 1, window_seconds: 1}}", monkeypatch)
     monkeypatch.setitem(sys.modules, "flowgauge.environment.rate_limits", None)
     assert RateLimit("api", 2, 60).as_configured() == RateLimit("api", 2, 60)
     assert "The rate limits in the code apply" in caplog.text
