@@ -160,9 +160,9 @@ def writes_failing(site: Site) -> Iterator[None]:
     ],
 )
 def database_slow(site: Site) -> Iterator[None]:
-    """Slow every round trip to the database: users make forty for a request, a probe makes five."""
+    """Slow every round trip to the database: users make sixty for a request, a probe makes five."""
     with traffic(site.mlflow_uri, [log_epochs(new_run(site.mlflow_uri))]):
-        site.way.delay = 0.07
+        site.way.delay = 0.047
         yield
         site.way.delay = 0
 

@@ -63,11 +63,11 @@ def log_metric(run_id: str) -> Request:
 
 
 def log_epochs(run_id: str) -> Request:
-    """Return a request that logs 30 metrics anew, for which MLflow asks its database 40 times."""
+    """Return a request that logs 50 metrics anew, for which MLflow asks its database 60 times."""
 
     def log(client: httpx.Client) -> object:
         now = time.time_ns() // 1_000_000
-        epochs = [{"key": f"loss_{n}", "value": 0.5, "timestamp": now} for n in range(30)]
+        epochs = [{"key": f"loss_{n}", "value": 0.5, "timestamp": now} for n in range(50)]
         body = {"run_id": run_id, "metrics": epochs}
         return client.post("/api/2.0/mlflow/runs/log-batch", json=body)
 
