@@ -76,11 +76,20 @@ def scrape(url: str) -> Page:
 
 
 def settled(url: str) -> Page:
-    """Scrape *url* once every request is counted: a client has its answer before, if only just."""
-    wait_for(
-        lambda: scrape(url).value("mlflow_http_requests_in_progress") == 0, "nothing is in progress"
-    )
-    return scrape(url)
+    """Scrape *url* once every request is counted: a client has its answer before, if only just.
+
+    Two scrapes must show the same: MLflow's threads go on after an answer, too.
+    """
+    page = scrape(url)
+
+    def still() -> bool:
+        nonlocal page
+        before, page = page, scrape(url)
+        idle = page.value("mlflow_http_requests_in_progress") == 0
+        return idle and page.counters() == before.counters()
+
+    wait_for(still, "nothing is in progress")
+    return page
 
 
 def ask(app: ASGIApp, path: str, method: str = "GET", **request: Any) -> httpx.Response:
