@@ -156,6 +156,36 @@ def test_an_unknown_version_is_refused(empty: Postgres) -> None:
     assert "has schema version 99, this flowgauge knows 1: upgrade flowgauge" in said
 
 
+def test_many_who_come_first_prepare_it_together(empty: Postgres) -> None:
+    """Each finds it ready, whoever made it, and nobody is refused."""
+
+    def come(_: int) -> None:
+        store = open_store(empty.url, timeout_seconds=20)
+        store.counts.add(*_COUNTS)
+        store.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(come, range(8)))
+    assert pairs(open_store(empty.url, timeout_seconds=20))[0].logs == 8
+
+
+def test_who_prepares_it_again_keeps_what_is_there(empty: Postgres) -> None:
+    """Functions become those of this version, beside one who goes on; counts and grants stay."""
+    store = open_store(empty.url, timeout_seconds=20)
+    defer(store, Logged("etl", "load", 0.1), "id")
+    store.windows.acquire("api", "a", 1, 60, 0)
+    earlier = "CREATE OR REPLACE FUNCTION flowgauge.add(changes jsonb) RETURNS void"
+    _execute(empty, f"{earlier} LANGUAGE sql AS 'SELECT'")
+    store.counts.add(*_COUNTS)
+    assert not pairs(store)[0].logs
+    open_store(empty.url, timeout_seconds=20).init()
+    store.counts.add(*_COUNTS)
+    assert pairs(store)[0].logs == 1
+    assert not store.windows.acquire("api", "b", 1, 60, 0).granted
+    assert store.outbox.state().entries == 1
+    store.close()
+
+
 def test_a_role_needs_to_use_the_schema_and_nothing_else(empty: Postgres) -> None:
     """`flowgauge store init --grant` prepares it; the role cannot read what is not its business."""
     _execute(

@@ -35,9 +35,6 @@ __all__ = ["PostgresEngine"]
 _MISPLACED_AT = r"//[^/?#]*@.*@|//[^?#]*/[^?#]*@"
 _VERSION = "SHOW server_version"
 _SCHEMA_VERSION = "1"
-# Whoever knows the version can use every revision of it; a later one does better.
-_REVISION = 2
-_REVISION_SQL = "SELECT flowgauge.schema_revision()"
 _SCHEMA = Path(__file__).with_name("schema.sql")
 # What the server says where our schema, or its functions, are not there yet.
 _NO_SCHEMA = {"3F000", "42883"}
@@ -203,7 +200,6 @@ class PostgresEngine:
                 f"{self._name} has schema version {version}, this flowgauge knows"
                 f" {_SCHEMA_VERSION}: upgrade flowgauge, or name another database"
             )
-        self._revise_schema(client, deadline)
         return client
 
     def _connect(self, deadline: float) -> Client:
@@ -230,22 +226,6 @@ class PostgresEngine:
 
     def _make_schema(self, client: Client, deadline: float) -> None:
         client.query(_transaction(_SCHEMA.read_text(), deadline, durable=True), deadline)
-
-    def _revise_schema(self, client: Client, deadline: float) -> None:
-        """Bring an earlier revision up to date, if this role may, and there is time."""
-        try:
-            revision = int(client.query(_REVISION_SQL, deadline) or 0)
-        except PostgresError as error:
-            if error.sqlstate not in _NO_SCHEMA:
-                raise
-            revision = 1
-        if revision < _REVISION:
-            try:
-                self._make_schema(client, deadline)
-            except PostgresError as error:
-                # What the server refuses leaves all as it was.
-                if not error.sqlstate:
-                    raise
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
