@@ -36,7 +36,7 @@ _MISPLACED_AT = r"//[^/?#]*@.*@|//[^?#]*/[^?#]*@"
 _VERSION = "SHOW server_version"
 _SCHEMA_VERSION = "1"
 # Whoever knows the version can use every revision of it; a later one does better.
-_REVISION = 2
+_REVISION = 3
 _REVISION_SQL = "SELECT flowgauge.schema_revision()"
 _SCHEMA = Path(__file__).with_name("schema.sql")
 # What the server says where our schema, or its functions, are not there yet.
