@@ -1,17 +1,23 @@
 """What somebody else wrote into a store costs itself: all else goes on."""
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 
 from flowgauge.metrics import DAG_LOGS
 from flowgauge.store import Count, NewEntry, Store, open_store
+from flowgauge.store.errors import StoreError
+from flowgauge.store.folding import fold_unseen
 from flowgauge.store.outbox import Lease
+from flowgauge.store.rate_limits import rate_limits
+from stack.postgres import Postgres
 from tests.counting import pairs
 
 _LAPSED = [Count(DAG_LOGS, ("etl", "load"))]
@@ -124,3 +130,148 @@ def test_of_an_entry_in_sqlite(folder: Path, entry: str) -> None:
                 except sqlite3.IntegrityError:
                     continue
                 _is_served(store, entry)
+
+
+_FIELDS = ('"mlflow_dag_logs_total"', '"[\\"mlflow_dag_logs_total\\"]"')
+_JSON_VALUES = (
+    "null",
+    "[]",
+    "{}",
+    '"no number"',
+    '"1e999"',
+    '"1e308"',
+    '"NaN"',
+    '"-Infinity"',
+    '""',
+)
+_BIG = "9223372036854775807"
+_INCOMPRESSIBLE = "(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 999) AS n)"
+_SQL_VALUES = {
+    "bigint": (_BIG, f"-{_BIG} - 1", "0", "-1", "NULL"),
+    "boolean": ("true", "false", "NULL"),
+    "text": (
+        "''",
+        "'no JSON'",
+        "'5'",
+        "'[[1]]'",
+        "repeat('[', 500)",
+        "repeat('x', 1000000)",
+        "NULL",
+    ),
+    "jsonb": (
+        *("'5'", "'{}'", "'[5]'", "'[[]]'", "'[[null, null, null]]'", '\'[["a", "b", 5]]\''),
+        *('\'[["a", "b", [[null, null, null]]]]\'', '\'[["a", "b", [["c", "add", "1e999"]]]]\''),
+        *("jsonb_build_array(jsonb_build_array('a', repeat('x', 99999), '[]'::jsonb))", "NULL"),
+        f"jsonb_build_array(jsonb_build_array('a', {_INCOMPRESSIBLE}, '[]'::jsonb))",
+    ),
+    "bigint[]": (
+        *("'{}'", "'{NULL}'", "'{{1,2},{3,4}}'", f"'{{{_BIG}}}'", "'[-5:-4]={1,2}'", "NULL"),
+        "array_fill(1::bigint, '{100000}')",
+    ),
+}
+
+
+def _tamper(
+    db: psycopg.Connection[tuple[object, ...]], table: str, where: str, *but: str
+) -> Iterator[str]:
+    """Put each value that its type allows into each column of the rows *where*, one at a time."""
+    columns = db.execute(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0",
+        [f"flowgauge.{table}"],
+    ).fetchall()
+    for column, kind in columns:
+        for value in () if column in but else _SQL_VALUES[str(kind)]:
+            change = f"UPDATE flowgauge.{table} SET {column} = {value} WHERE {where}"
+            # What the table itself refuses nobody can write.
+            with suppress(psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded):
+                db.execute(change.encode())
+                yield change
+
+
+@pytest.fixture
+def tampered(own_postgres: Postgres) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """An empty store's tables, open to who may write to all of them."""
+    with psycopg.connect(own_postgres.url, autocommit=True) as db:
+        db.execute("DROP SCHEMA IF EXISTS flowgauge CASCADE")
+        with closing(open_store(own_postgres.url)) as store:
+            store.init()
+        yield db
+
+
+@pytest.mark.parametrize("entry", ["free", "waits", "aside", "held"])
+def test_of_an_entry_in_postgresql(
+    tampered: psycopg.Connection[tuple[object, ...]], own_postgres: Postgres, entry: str
+) -> None:
+    """Whatever a column of it holds."""
+    with closing(open_store(own_postgres.url, timeout_seconds=20)) as store:
+        _fill(store)
+        for _ in _tamper(tampered, "outbox", f"entry_id = '{entry}'", "entry_id"):
+            _is_served(store, entry)
+            tampered.execute("TRUNCATE flowgauge.outbox")
+            _fill(store)
+
+
+def test_of_how_full_the_outbox_is_in_postgresql(
+    tampered: psycopg.Connection[tuple[object, ...]], own_postgres: Postgres
+) -> None:
+    """What is noted of it takes no payload away, nor the figures of a large one."""
+    with closing(open_store(own_postgres.url, timeout_seconds=20)) as store:
+        for number in range(120):
+            store.outbox.put(NewEntry(str(number), "etl", "load", "{}"))
+        for nth, _ in enumerate(_tamper(tampered, "outbox_sizes", "true", "share")):
+            store.outbox.put(NewEntry(f"new {nth}", "etl", "load", "{}"))
+            assert store.outbox.state().entries >= 100
+            store.outbox.settle(f"new {nth}")
+
+
+def test_of_counts_in_postgresql(
+    tampered: psycopg.Connection[tuple[object, ...]], own_postgres: Postgres
+) -> None:
+    """What one owner counted takes no other's away, and it counts on; new ones come."""
+    with closing(open_store(own_postgres.url, timeout_seconds=20)) as store:
+        store.counts.add(Count(DAG_LOGS, ("tampered", "load")))
+        own = 'labels = \'["tampered", "load"]\''
+        store.counts.add(Count(DAG_LOGS, ("whole", "load")))
+        numbers = [f"'{{{field}: {value}}}'" for value in _JSON_VALUES for field in _FIELDS]
+        changes = [
+            *(f"UPDATE flowgauge.owners SET counts = {each} WHERE {own}" for each in numbers),
+            "INSERT INTO flowgauge.free_places VALUES ('dag_id,task_id', 0)",
+            "INSERT INTO flowgauge.free_places VALUES ('dag_id,task_id', -1)",
+        ]
+        for nth, _ in enumerate(
+            chain(
+                _tamper(tampered, "owners", own, "id", "kind", "labels"),
+                (tampered.execute(each.encode()) for each in changes),
+            )
+        ):
+            store.counts.add(Count(DAG_LOGS, ("tampered", "load")), Count(DAG_LOGS, (f"{nth}", "")))
+            shown = {(each.dag_id, each.logs) for each in pairs(store)}
+            assert {("whole", 1), (f"{nth}", 1)} <= shown
+            totals = list(store.counts.totals("dag_id", "task_id"))
+            fold_unseen(store.counts, "dag_id,task_id", totals, other="other", since=1)
+
+
+def test_of_limits_in_postgresql(
+    tampered: psycopg.Connection[tuple[object, ...]], own_postgres: Postgres
+) -> None:
+    """What a window holds is its own affair: a call of it is answered or refused in a sentence."""
+    with closing(open_store(own_postgres.url, timeout_seconds=20)) as store:
+        for name in ("tampered", "whole"):
+            for ticket in "abc":
+                store.windows.acquire(name, ticket, 2, 100, 0)
+        own = "key = 'tampered'"
+        for _ in chain(
+            _tamper(tampered, "windows", own, "key"),
+            _tamper(tampered, "tickets", own, "key", "place"),
+            _tamper(tampered, "older_grants", own, "key"),
+        ):
+            with suppress(StoreError):
+                store.windows.acquire("tampered", "d", 2, 100, 0)
+            assert "whole" in {each.key for each in store.windows.states()}
+            assert ("whole", 2) in {(each["key"], each["calls"]) for each in rate_limits(store)}
+            assert not store.windows.acquire("whole", "c", 2, 100, 1).granted
+            for table in ("windows", "tickets", "older_grants"):
+                tampered.execute(f"DELETE FROM flowgauge.{table} WHERE key = 'tampered'".encode())
+            for ticket in "abc":
+                store.windows.acquire("tampered", ticket, 2, 100, 0)

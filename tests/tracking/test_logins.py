@@ -93,6 +93,8 @@ def test_a_pods_service_account_is_a_login(
 
 
 _PLUGIN = """
+import warnings
+warnings.warn("something else")
 from mlflow.tracking.request_auth.abstract_request_auth_provider import RequestAuthProvider
 
 class Provider(RequestAuthProvider):
@@ -109,12 +111,15 @@ class Provider(RequestAuthProvider):
 
 
 def test_a_plugin_of_mlflows_client_signs_each_request(server: CannedServer, folder: Path) -> None:
-    """It sees method, path and body as they are sent, as a signature for AWS has to."""
+    """It sees method, path and body as they are sent, as a signature for AWS has to.
+
+    It may warn, as packages do while they are loaded, and another one be broken.
+    """
     info = folder / "stamp-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stamp\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[mlflow.request_auth_provider]\nstamp = stamp_login:Provider\n"
+        "[mlflow.request_auth_provider]\nbroken = no_such:Provider\nstamp = stamp_login:Provider\n"
     )
     (folder / "stamp_login.py").write_text(_PLUGIN)
     code = (

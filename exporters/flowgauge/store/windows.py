@@ -7,6 +7,7 @@ from typing import NamedTuple
 from flowgauge.metrics import RATE_LIMIT_CALLS, RATE_LIMIT_HITS, RATE_LIMIT_WAIT
 from flowgauge.store.counts import Count, changes_json
 from flowgauge.store.engine import Step, microseconds
+from flowgauge.store.errors import StoreError
 
 __all__ = [
     "GRACE_SECONDS",
@@ -84,7 +85,7 @@ class Windows:
         that nor a refusal of one in the queue counts a second time. A refused caller
         must come back after the wait or `RECHECK_SECONDS`, whichever is shorter; one that is
         *grace_seconds* late loses its place, or as late as another caller allows for itself, if
-        that is less.
+        that is less. Raises `StoreError` where somebody else wrote into the window what is none.
         """
         wait_us = self._do(
             "acquire",
@@ -97,6 +98,11 @@ class Windows:
             changes_json(granted(key, waited)),
             changes_json(refused(key, waited)),
         )
+        if not isinstance(wait_us, int) or wait_us < 0:
+            raise StoreError(
+                f"the rate limit {key} in the store is not as flowgauge wrote it: empty it by"
+                " `flowgauge rate-limit reset`"
+            )
         return Grant(wait_us / 1e6)
 
     def give_up(self, key: str, ticket: str, waited: float) -> None:

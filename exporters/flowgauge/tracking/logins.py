@@ -51,15 +51,19 @@ def plugin_login(
         return _TokenLogin(TokenFile(account / "token", _PLUGIN)), headers
     name = plugin_named(environ)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # as MLflow says that it knows no such one
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
             sign = _sigv4() if name == _SIGV4 else _fetch(asked)
+        # MLflow warns of an unknown one, last, and gives None.
+        missing = "" if sign else str(said[-1].message)
     except Exception as error:  # noqa: BLE001 - plugins fail as they like
+        sign, missing = None, str(error)
+    if sign is None:
         raise UsageError(
             f"{name} asks for a plugin of MLflow's own client, which cannot be used here "
-            f"({quote(str(error), 200)}): install it beside flowgauge, or unset {name} and use "
+            f"({quote(missing, 200)}): install it beside flowgauge, or unset {name} and use "
             f"MLFLOW_TRACKING_USERNAME and _PASSWORD, MLFLOW_TRACKING_TOKEN or {MLFLOW_TOKEN_FILE}"
-        ) from None
+        )
     return _PluginLogin(sign), {}
 
 
@@ -77,10 +81,10 @@ def _namespace(account: Path) -> str:
         ) from None
 
 
-def _fetch(plugin: str) -> Callable[[Any], Any]:
+def _fetch(plugin: str) -> Callable[[Any], Any] | None:
     # As mlflow/utils/rest_utils.py does. Its import takes seconds, and mostly it is not there.
     registry = importlib.import_module("mlflow.tracking.request_auth.registry")
-    sign: Callable[[Any], Any] = registry.fetch_auth(plugin)
+    sign: Callable[[Any], Any] | None = registry.fetch_auth(plugin)
     return sign
 
 

@@ -95,6 +95,27 @@ CREATE OR REPLACE FUNCTION schema_version() RETURNS bigint LANGUAGE sql AS 'SELE
 CREATE OR REPLACE FUNCTION now_us() RETURNS bigint LANGUAGE sql AS
   'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint';
 
+-- What somebody else may have written into the tables is read so that it costs its own row alone.
+
+-- Returns a list, empty for what is none.
+CREATE OR REPLACE FUNCTION list(found jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS
+  $$ SELECT CASE jsonb_typeof(found) WHEN 'array' THEN found ELSE '[]' END $$;
+
+-- Returns what is kept as a number, 0 for what is none, or near the end of what a float8 holds.
+CREATE OR REPLACE FUNCTION number(found text) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE
+    WHEN found ~ '^-?([0-9]{1,40}(\.[0-9]{1,40})?(e[-+]?1?[0-9]{1,2})?|inf|Infinity)$|^nan$|^NaN$'
+    THEN found::float8 ELSE 0 END
+$$;
+
+-- Returns what is counted at each of the grants of a window.
+CREATE OR REPLACE FUNCTION rows_of(same text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN list(same::jsonb->0->2);
+EXCEPTION WHEN data_exception OR statement_too_complex THEN
+  RETURN '[]';
+END $$;
+
 -- Counts.
 
 -- Makes an owner that nobody else sees until this transaction ends, unless somebody else has. It gets
@@ -102,18 +123,31 @@ CREATE OR REPLACE FUNCTION now_us() RETURNS bigint LANGUAGE sql AS
 CREATE OR REPLACE FUNCTION make_owner(the_kind text, the_labels text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-  free bigint;
+  -- Beyond it there would be no end to go on from.
+  last_place CONSTANT bigint := 1::bigint << 53;
+  new_place bigint;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('flowgauge owners ' || the_kind, 0));
   IF EXISTS (SELECT FROM owners WHERE kind = the_kind AND labels = the_labels) THEN
     RETURN;
   END IF;
   DELETE FROM free_places WHERE kind = the_kind AND place = (
-    SELECT min(place) FROM free_places WHERE kind = the_kind
-  ) RETURNING place INTO free;
+    SELECT place FROM free_places AS free WHERE kind = the_kind AND place >= 0 AND NOT EXISTS (
+      SELECT FROM owners WHERE kind = the_kind AND owners.place = free.place
+    ) ORDER BY place LIMIT 1
+  ) RETURNING place INTO new_place;
+  IF new_place IS NULL THEN
+    SELECT coalesce(max(place), -1) + 1 INTO new_place FROM owners
+      WHERE kind = the_kind AND place < last_place;
+    IF new_place = last_place THEN
+      SELECT min(place) + 1 INTO new_place FROM owners AS one
+        WHERE kind = the_kind AND place BETWEEN 0 AND last_place AND NOT EXISTS (
+          SELECT FROM owners AS next WHERE next.kind = the_kind AND next.place = one.place + 1
+        );
+    END IF;
+  END IF;
   INSERT INTO owners (kind, place, labels, seen_us)
-    SELECT the_kind, coalesce(free, max(place) + 1, 0), the_labels, now_us() FROM owners
-    WHERE kind = the_kind;
+    VALUES (the_kind, new_place, the_labels, now_us());
 END $$;
 
 -- Counts. Owners that are new are made before any is locked that is not: whoever makes one holds up
@@ -135,13 +169,14 @@ BEGIN
   FOR nth IN 0..last LOOP
     LOOP
       now := now_us();
-      UPDATE owners SET seen_us = now, counts = counts || (
-          SELECT jsonb_object_agg(each->>0, CASE each->>1
+      UPDATE owners SET seen_us = now,
+        counts = CASE jsonb_typeof(counts) WHEN 'object' THEN counts ELSE '{}' END || (
+          SELECT coalesce(jsonb_object_agg(each->>0, CASE each->>1
             WHEN 'add' THEN to_jsonb(
-              ((each->>2)::float8 + coalesce((counts->>(each->>0))::float8, 0))::text)
+              (number(each->>2) + number(counts->>(each->>0)))::text)
             WHEN 'now' THEN to_jsonb((now / 1e6)::text)
             ELSE each->2
-          END) FROM jsonb_array_elements(changes->nth->2) AS each
+          END), '{}') FROM jsonb_array_elements(changes->nth->2) AS each WHERE each->>0 IS NOT NULL
         ) WHERE kind = changes->nth->>0 AND labels = changes->nth->>1;
       EXIT WHEN FOUND;
       -- It is new, or has been folded meanwhile.
@@ -172,7 +207,7 @@ BEGIN
   IF NOT FOUND THEN
     RETURN 'false';
   END IF;
-  INSERT INTO free_places VALUES (gone.kind, gone.place);
+  INSERT INTO free_places VALUES (gone.kind, gone.place) ON CONFLICT DO NOTHING;
   PERFORM add_up(changes);
   RETURN 'true';
 END $$;
@@ -182,12 +217,13 @@ END $$;
 CREATE OR REPLACE FUNCTION page(the_kind text, after bigint, most bigint) RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp
 SET enable_bitmapscan = off SET enable_sort = off AS $$
-  SELECT coalesce(json_agg(json_build_array(o.labels, place, seen_us, counts || CASE the_kind
+  SELECT coalesce(json_agg(json_build_array(o.labels, place, seen_us,
+    CASE jsonb_typeof(counts) WHEN 'object' THEN counts ELSE '{}' END || CASE the_kind
     WHEN 'key' THEN (
       SELECT coalesce(jsonb_object_agg(each->>0, to_jsonb(
-        ((each->>2)::float8 * same_times + coalesce((counts->>(each->>0))::float8, 0))::text)), '{}')
-      FROM windows, jsonb_array_elements(same::jsonb->0->2) AS each
-      WHERE windows.labels = o.labels AND same_times > 0
+        (number(each->>2) * same_times + number(counts->>(each->>0)))::text)), '{}')
+      FROM windows, jsonb_array_elements(rows_of(same)) AS each
+      WHERE windows.labels = o.labels AND same_times > 0 AND each->>0 IS NOT NULL
     )
     ELSE '{}'
   END) ORDER BY place), '[]')
@@ -427,9 +463,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
   SELECT json_build_array(
     CASE WHEN count(*) = most THEN '>' || (array_agg(key ORDER BY key DESC))[1] ELSE '' END,
     coalesce(json_agg(json_build_array(key, max_calls, window_us,
-      (SELECT count(*) FROM unnest(granted_us) AS each WHERE each > now - window_us)
+      (SELECT count(*) FROM unnest(granted_us) AS each WHERE each > now::numeric - window_us)
         + (SELECT count(*) FROM older_grants AS older
-          WHERE older.key = w.key AND older.granted_us > now - window_us),
+          WHERE older.key = w.key AND older.granted_us > now::numeric - window_us),
       (SELECT count(*) FROM tickets WHERE tickets.key = w.key AND lease_us >= now),
       set_calls IS NOT NULL)), '[]'))
   FROM (
@@ -449,12 +485,17 @@ CREATE OR REPLACE FUNCTION end_of_the_line() RETURNS bigint
 LANGUAGE sql SET search_path = flowgauge, pg_temp AS
   $$ SELECT nextval(pg_get_serial_sequence('outbox', 'place')) $$;
 
+-- Returns a number of entries, or of attempts, to which one may be added.
+CREATE OR REPLACE FUNCTION in_bounds(number bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS
+  $$ SELECT least(greatest(number, -1000000000000), 1000000000000) $$;
+
 -- Is called before anything is counted, so that nobody waits in a circle.
 CREATE OR REPLACE FUNCTION grow_outbox(more_waiting bigint, more_aside bigint) RETURNS void
 LANGUAGE sql AS $$
   INSERT INTO outbox_sizes AS known VALUES (pg_backend_pid() % 16, more_waiting, more_aside)
     ON CONFLICT (share) DO UPDATE
-    SET waiting = known.waiting + more_waiting, aside = known.aside + more_aside
+    SET waiting = in_bounds(known.waiting) + more_waiting,
+      aside = in_bounds(known.aside) + more_aside
 $$;
 
 CREATE OR REPLACE FUNCTION put(
@@ -477,6 +518,12 @@ BEGIN
   END IF;
 END $$;
 
+-- Returns whether what an entry holds can be counted: a row of an index has room for its names.
+CREATE OR REPLACE FUNCTION is_change(found jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_typeof(found->0) = 'string' AND jsonb_typeof(found->1) = 'string'
+    AND jsonb_typeof(found->2) = 'array' AND octet_length(found->>0) + octet_length(found->>1) < 2600
+$$;
+
 CREATE OR REPLACE FUNCTION claim(the_owner text, length_us bigint, most bigint) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 DECLARE
@@ -487,7 +534,7 @@ BEGIN
   -- The clock may have been set back: no lease ends later than it would had it begun now, nor one
   -- shorter than this later than this.
   UPDATE outbox SET leased_us = now + lease_us
-    WHERE leased_us > 0 AND leased_us > now + length_us AND leased_us > now + lease_us;
+    WHERE leased_us > 0 AND leased_us > now + length_us AND leased_us > now::numeric + lease_us;
   WITH free AS (
     SELECT entry, entry_id, place, lapsed FROM outbox AS entry
     WHERE poison IS NULL AND leased_us <= now
@@ -499,7 +546,7 @@ BEGIN
   )
   SELECT coalesce(json_agg(as_entry(entry) ORDER BY place), '[]'),
     coalesce((SELECT jsonb_agg(change ORDER BY change->>0, change->>1)
-      FROM free, jsonb_array_elements(lapsed) AS change), '[]')
+      FROM free, jsonb_array_elements(list(lapsed)) AS change WHERE is_change(change)), '[]')
     INTO claimed, counts FROM free;
   PERFORM add_up(counts);
   RETURN claimed;
@@ -509,7 +556,7 @@ CREATE OR REPLACE FUNCTION due() RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
   -- An entry whose lease ends too late, because the clock was set back, is mended by who claims.
   SELECT to_json(EXISTS (SELECT FROM outbox, now_us() AS now
-    WHERE poison IS NULL AND (leased_us <= now OR leased_us > now + lease_us)))
+    WHERE poison IS NULL AND (leased_us <= now OR leased_us > now::numeric + lease_us)))
 $$;
 
 CREATE OR REPLACE FUNCTION settle(the_id text, counts jsonb) RETURNS void
@@ -528,7 +575,7 @@ CREATE OR REPLACE FUNCTION release(the_id text, the_owner text, the_reason text,
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 BEGIN
   UPDATE outbox SET owner = NULL, leased_us = 0, lapsed = NULL, place = end_of_the_line(),
-      attempts = attempts + 1, reason = the_reason
+      attempts = in_bounds(attempts) + 1, reason = the_reason
     WHERE entry_id = the_id AND owner = the_owner AND poison IS NULL;
   IF FOUND THEN
     PERFORM add_up(counts);
@@ -538,7 +585,7 @@ END $$;
 CREATE OR REPLACE FUNCTION set_aside(the_id text, the_reason text, detail text, counts jsonb)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
 BEGIN
-  UPDATE outbox SET poison = detail, lapsed = NULL, attempts = attempts + 1, reason = the_reason
+  UPDATE outbox SET poison = detail, lapsed = NULL, attempts = in_bounds(attempts) + 1, reason = the_reason
     WHERE entry_id = the_id AND poison IS NULL;
   IF FOUND THEN
     PERFORM grow_outbox(-1, 1);
@@ -592,9 +639,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
     coalesce(json_agg(as_entry(entry) ORDER BY created_us, place), '[]'))
   FROM (
     SELECT entry, created_us, place FROM outbox AS entry
-    WHERE (created_us, place) > (
-      coalesce((nullif(cursor, '')::json->>0)::bigint, 0),
-      coalesce((nullif(cursor, '')::json->>1)::bigint, 0))
+    WHERE cursor = '' OR (created_us, place) > (
+      (nullif(cursor, '')::json->>0)::bigint, (nullif(cursor, '')::json->>1)::bigint)
     ORDER BY created_us, place LIMIT most
   ) AS oldest
 $$;
@@ -615,10 +661,10 @@ BEGIN
     SELECT FROM outbox WHERE poison IS NOT NULL ORDER BY created_us LIMIT few
   ) AS _;
   IF waiting = few THEN
-    SELECT sum(sizes.waiting) INTO waiting FROM outbox_sizes AS sizes;
+    SELECT greatest(sum(in_bounds(sizes.waiting)), few) INTO waiting FROM outbox_sizes AS sizes;
   END IF;
   IF aside = few THEN
-    SELECT sum(sizes.aside) INTO aside FROM outbox_sizes AS sizes;
+    SELECT greatest(sum(in_bounds(sizes.aside)), few) INTO aside FROM outbox_sizes AS sizes;
   END IF;
   RETURN json_build_array(waiting, aside,
     (SELECT min(created_us) FROM outbox WHERE poison IS NULL));
