@@ -38,6 +38,8 @@ _ROUTES = {
     ("GET", "/api/2.0/mlflow/experiments/get-by-name"): (0.5, 0.01),
     ("GET", "/api/2.0/mlflow/runs/get"): (0.8, 0.015),
     ("PUT", "/api/2.0/mlflow-artifacts/artifacts/{artifact_path}"): (0.2, 1.1),
+    ("POST", "/v1/traces"): (0.4, 0.05),
+    ("POST", "/api/3.0/mlflow/traces"): (0.3, 0.03),
     ("GET", "/"): (0.1, 0.005),
     ("GET", "other"): (0.05, 0.004),
 }
