@@ -94,9 +94,9 @@ class MetricsMiddleware:
         method = scope["method"] if scope["method"] in _METHODS else OTHER
         route = _PROBE if is_probe(scope["headers"]) else self._routes.template(scope)
         status = exchange.status or _SERVER_ERROR
-        self._instruments.http_requests.labels(method, route, str(status)).inc()
+        self._instruments.http_requests(method, route, str(status)).inc()
         timed = self._timed(method, route, status)
-        self._instruments.http_duration.labels(method, timed).observe(seconds)
+        self._instruments.http_duration(method, timed).observe(seconds)
         if route.startswith(GATEWAY):
             count_gateway(self._instruments, route, status, exchange.headers)
         work = count_business(self._instruments, method, route, status, exchange.received)
