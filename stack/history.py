@@ -370,6 +370,7 @@ class _Day:
         budget = ("bp-4f1c", "GLOBAL", "1 MONTHS", "ALERT", "")
         exporter(metrics.GATEWAY_BUDGET, *budget).set(500)
         exporter(metrics.GATEWAY_BUDGET_SPENT, *budget).set(310 - left / 100)
+        exporter(metrics.GATEWAY_READ).set(at - 20)
         for collector in ("dag_logging", "gateway", "outbox", "rate_limit", "runs", "tracking"):
             exporter(metrics.COLLECTOR_SUCCESS, collector).set(1)
             waits = down and collector == "tracking"

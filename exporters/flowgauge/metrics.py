@@ -130,6 +130,12 @@ GATEWAY_BUDGET_SPENT = Metric(
     "What of it is spent in the present period, as MLflow reckons.",
     ("budget", "scope", "period", "action", "workspace"),
 )
+GATEWAY_READ = Metric(
+    "mlflow_gateway_read_timestamp_seconds",
+    "gauge",
+    "When the exporter last asked MLflow for tokens and budgets, in Unix time: what it shows is of "
+    "then.",
+)
 WEBHOOK_DELIVERIES = Metric(
     "mlflow_webhook_deliveries_total",
     "counter",
@@ -563,6 +569,7 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     GATEWAY_TOKENS,
     GATEWAY_BUDGET,
     GATEWAY_BUDGET_SPENT,
+    GATEWAY_READ,
     DAG_RUNS,
     DAG_LAST_RUN,
     DAG_LAST_RUN_DURATION,
