@@ -59,7 +59,8 @@ HTTP_REQUESTS = Metric(
 HTTP_DURATION = Metric(
     "mlflow_http_request_duration_seconds",
     "histogram",
-    "Time from a request's first byte to its response's last.",
+    "Time from a request's first byte to its response's last; until a route has served somebody, "
+    "under other.",
     ("method", "route"),
     _HTTP_SECONDS,
 )
