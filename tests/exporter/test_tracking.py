@@ -1,6 +1,6 @@
 """The collector that probes MLflow."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ class _Asked(TrackingClient):
     ],
 )
 def test_while_all_is_well_every_other_scrape_makes_no_probe(
-    server: CannedServer, context: Context, health: str | None, asked: Sequence[str]
+    server: CannedServer, context: Context, health: str | None, asked: list[str]
 ) -> None:
     """MLflow need only be there then; where nothing says so, the probe is made at each."""
     server.pages = {_EXPERIMENTS: "{}", "/version": "3.17.2"}
