@@ -188,7 +188,7 @@ render: $(VENV)/.ready ## write build/ENV, all that environments/ENV.yaml is dep
 bench: setup ## measure what flowgauge costs, beside its peers (an hour)
 	@for benchmark in log_call walk budget backlog emptying rate_limit_acquire rate_limit_fleet rate_limit_crowd scrape mlflow_load \
 	    store_scale store_load \
-	    redis_held fail_over server_app attribution airflow_start; do \
+	    redis_held fail_over inventory jobs server_app server_capacity attribution airflow_start; do \
 	    $(BIN)/python -m benchmarks.$$benchmark || exit; done
 
 .PHONY: plain-site

@@ -26,6 +26,7 @@ from flowgauge.metrics import (
     DAG_PAIRS_DROPPED,
     DAG_RUNS_LIMITED,
     DAG_RUNS_READ,
+    GATEWAY_READ,
     HTTP_REQUESTS,
     PROBE_DURATION,
     PROBE_FAILURE,
@@ -225,10 +226,13 @@ def _watchers() -> list[Panel]:
         ),
         timeseries(
             "Age of the runs",
-            "Since the exporter last asked MLflow for runs. It does so every minute, and more "
-            "rarely where that takes MLflow long.",
+            "Since the exporter last asked MLflow for runs, and for the gateway's tokens and "
+            "budgets. It does so every minute, and more rarely where that takes MLflow long.",
             "m",
-            [query(minutes(f"time() - {gauge(DAG_RUNS_READ)}"), "runs {{workspace}}")],
+            [
+                query(minutes(f"time() - {gauge(DAG_RUNS_READ)}"), "runs {{workspace}}"),
+                query(minutes(f"time() - {gauge(GATEWAY_READ)}"), "gateway"),
+            ],
             width=6,
         ),
         timeseries(

@@ -480,10 +480,32 @@ def _work() -> list[Panel]:
 
 
 def _traces() -> list[Panel]:
+    by_kind = {
+        "OpenTelemetry": 'route="/v1/traces"',
+        "MLflow's API": 'route=~"/(ajax-)?api/.*/traces.*"',
+    }
     requests = f"sum(rate({select(f'{OTLP_DURATION.name}_count')}[{RATE_INTERVAL}]))"
     nothing = "No traces"
     return [
         row("Traces"),
+        timeseries(
+            "Requests for traces",
+            "Requests per second to the routes of traces, by protocol, and those that failed in "
+            "the server.",
+            "reqps",
+            [
+                *(query(total(HTTP_REQUESTS, where), kind) for kind, where in by_kind.items()),
+                *(
+                    query(total(HTTP_REQUESTS, where, _FAILED), f"{kind} failed")
+                    for kind, where in by_kind.items()
+                ),
+            ],
+            no_value=nothing,
+            width=8,
+            overrides=[
+                override("byRegexp", "/failed$/", color={"mode": "fixed", "fixedColor": "red"})
+            ],
+        ),
         timeseries(
             "Spans",
             "Spans per second that arrived in the database by OpenTelemetry's protocol; MLflow "
@@ -491,7 +513,7 @@ def _traces() -> list[Panel]:
             "ops",
             [query(total(SPANS_INGESTED), "spans")],
             no_value=nothing,
-            width=6,
+            width=8,
         ),
         timeseries(
             "Requests with spans that failed",
@@ -502,7 +524,7 @@ def _traces() -> list[Panel]:
             thresholds=above(alert_rules.threshold("MLflowTraceIngestionFailing")),
             overrides=[common.colored("failed", "red")],
             no_value=nothing,
-            width=6,
+            width=8,
         ),
         timeseries(
             "Time of spans, p95",
@@ -510,7 +532,7 @@ def _traces() -> list[Panel]:
             "s",
             [query(quantile(0.95, OTLP_DURATION), "p95")],
             no_value=nothing,
-            width=4,
+            width=8,
         ),
         timeseries(
             "Spans a request, p95",
@@ -518,7 +540,7 @@ def _traces() -> list[Panel]:
             "short",
             [query(quantile(0.95, OTLP_SPANS), "p95")],
             no_value=nothing,
-            width=4,
+            width=8,
         ),
         timeseries(
             "Bytes a request, p95",
@@ -526,7 +548,7 @@ def _traces() -> list[Panel]:
             "bytes",
             [query(quantile(0.95, OTLP_PAYLOAD), "p95")],
             no_value=nothing,
-            width=4,
+            width=8,
         ),
     ]
 

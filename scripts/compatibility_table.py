@@ -15,6 +15,7 @@ from typing import Any
 _CHECKOUT = Path(__file__).parent.parent
 _PARTS = {
     "mlflow": "MLflow",
+    "workspaces": "MLflow, its workspaces",
     "airflow": "Airflow",
     "python": "Python, with the wheel",
     "prometheus": "Prometheus",

@@ -38,6 +38,8 @@ _ROUTES = {
     ("GET", "/api/2.0/mlflow/experiments/get-by-name"): (0.5, 0.01),
     ("GET", "/api/2.0/mlflow/runs/get"): (0.8, 0.015),
     ("PUT", "/api/2.0/mlflow-artifacts/artifacts/{artifact_path}"): (0.2, 1.1),
+    ("POST", "/v1/traces"): (0.4, 0.05),
+    ("POST", "/api/3.0/mlflow/traces"): (0.3, 0.03),
     ("GET", "/"): (0.1, 0.005),
     ("GET", "other"): (0.05, 0.004),
 }
@@ -368,6 +370,7 @@ class _Day:
         budget = ("bp-4f1c", "GLOBAL", "1 MONTHS", "ALERT", "")
         exporter(metrics.GATEWAY_BUDGET, *budget).set(500)
         exporter(metrics.GATEWAY_BUDGET_SPENT, *budget).set(310 - left / 100)
+        exporter(metrics.GATEWAY_READ).set(at - 20)
         for collector in ("dag_logging", "gateway", "outbox", "rate_limit", "runs", "tracking"):
             exporter(metrics.COLLECTOR_SUCCESS, collector).set(1)
             waits = down and collector == "tracking"

@@ -59,7 +59,8 @@ HTTP_REQUESTS = Metric(
 HTTP_DURATION = Metric(
     "mlflow_http_request_duration_seconds",
     "histogram",
-    "Time from a request's first byte to its response's last.",
+    "Time from a request's first byte to its response's last; until a route has served somebody, "
+    "under other.",
     ("method", "route"),
     _HTTP_SECONDS,
 )
@@ -129,6 +130,12 @@ GATEWAY_BUDGET_SPENT = Metric(
     "gauge",
     "What of it is spent in the present period, as MLflow reckons.",
     ("budget", "scope", "period", "action", "workspace"),
+)
+GATEWAY_READ = Metric(
+    "mlflow_gateway_read_timestamp_seconds",
+    "gauge",
+    "When the exporter last asked MLflow for tokens and budgets, in Unix time: what it shows is of "
+    "then.",
 )
 WEBHOOK_DELIVERIES = Metric(
     "mlflow_webhook_deliveries_total",
@@ -436,7 +443,11 @@ STORE_RISK = Metric(
     "1 if the store may lose the outbox in this way, else 0; none where it could not be asked.",
     ("risk",),
 )
-UP = Metric("mlflow_up", "gauge", "1 if MLflow answered a real API call, else 0.")
+UP = Metric(
+    "mlflow_up",
+    "gauge",
+    "1 if MLflow answered a real API call, at this scrape or the one before, else 0.",
+)
 PROBE_FAILURE = Metric(
     "mlflow_probe_failure",
     "gauge",
@@ -563,6 +574,7 @@ EXPORTER_METRICS: tuple[Metric, ...] = (
     GATEWAY_TOKENS,
     GATEWAY_BUDGET,
     GATEWAY_BUDGET_SPENT,
+    GATEWAY_READ,
     DAG_RUNS,
     DAG_LAST_RUN,
     DAG_LAST_RUN_DURATION,

@@ -84,6 +84,7 @@ _SERVER_APP = Suite("server app", (*_REQUESTS, *_PROCESSES))
 _BASIC_AUTH = Suite("basic-auth", ("tests/server/test_server_auth.py",))
 _STOCK_SERVER = Suite("rules over `--expose-prometheus`", ("tests/rules/test_stock_server.py",))
 _EXPORTER = Suite("exporter", ("tests/exporter", "tests/tracking"))
+_WORKSPACES = Suite("workspaces", ("tests/exporter/test_workspaces.py",))
 _DAG_SIDE = Suite(
     "DAG side",
     (
@@ -127,6 +128,11 @@ def _mlflow(version: str, *packages: str) -> Cell:
     return Cell("mlflow", version, suites, (wanted, _EXPOSES, *packages))
 
 
+def _workspaces(version: str) -> Cell:
+    """Of the versions in between: what no older one has."""
+    return Cell("workspaces", version, (_WORKSPACES,), (f"mlflow=={version}.*",))
+
+
 def _airflow(version: str, *packages: str, mlflow: str = "mlflow", as_of: str = "") -> Cell:
     wanted = (f"apache-airflow=={version}.*", mlflow, *packages)
     return Cell("airflow", version, (_AIRFLOW,), wanted, as_of=as_of)
@@ -155,6 +161,10 @@ CELLS = (
     _mlflow("3.16"),
     _mlflow("3.17"),
     _mlflow("newest"),
+    _workspaces("3.10"),
+    _workspaces("3.11"),
+    _workspaces("3.13"),
+    _workspaces("3.14"),
     # Airflow 2 has SQLAlchemy 1.4, on which newer servers of MLflow do not start.
     _airflow("2.11.0", mlflow="mlflow<3.10"),
     # With the packages of today these do not start: they allow what was not there to be tried.

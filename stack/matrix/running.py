@@ -13,7 +13,7 @@ from stack.matrix.environment import CHECKOUT, Environment
 __all__ = ["Shown", "read_report", "run", "version_in"]
 
 # What tells a part's version: a distribution in the cell's Python, or a program.
-_DISTRIBUTIONS = {"mlflow": "mlflow", "airflow": "apache-airflow"}
+_DISTRIBUTIONS = {"mlflow": "mlflow", "workspaces": "mlflow", "airflow": "apache-airflow"}
 _PROGRAMS = {
     "python": "python",
     "prometheus": "prometheus",

@@ -1,5 +1,6 @@
 """The collector that asks MLflow for its gateway's budgets and tokens."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,6 +58,7 @@ def test_budgets_and_tokens_are_as_mlflow_reckons(measured: MlflowServer, folder
     budget = ("ALERT", made["budget_policy_id"], "1 MONTHS", "GLOBAL")
     with language_model() as provider, _collector(measured.url, folder) as page:
         path = gateway_endpoint(measured.url, name, provider.url, tracked=True)
+        began = time.time()
         assert page()["mlflow_gateway_tokens", (name, "input")] == 0
         question = {"messages": [{"role": "user", "content": "Is all well?"}]}
         for _ in range(3):
@@ -68,6 +70,7 @@ def test_budgets_and_tokens_are_as_mlflow_reckons(measured: MlflowServer, folder
     assert shown["mlflow_gateway_tokens", (name, "output")] == 3
     assert shown["mlflow_gateway_budget_usd", budget] == 25.5
     assert shown["mlflow_gateway_budget_spent_usd", budget] == 0
+    assert began <= shown["mlflow_gateway_read_timestamp_seconds", ()] <= time.time()
     assert shown["flowgauge_collector_success", ("gateway",)] == 1
 
 

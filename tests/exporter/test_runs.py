@@ -293,6 +293,34 @@ def test_what_is_known_is_hardly_read_again(mlflow: MlflowServer, context: Conte
         assert client.told.count(site.experiment) <= 2
 
 
+class _Slow(TrackingClient):
+    """Takes so many *seconds* of its own time to list all experiments, and counts how often."""
+
+    seconds, now, lists = 0.0, 0.0, 0
+
+    def call(self, method: str, endpoint: str, *args: Any, **options: Any) -> dict[str, Any]:
+        """Call; the probe and what asks for changes have a filter."""
+        if endpoint == "experiments/search" and "filter" not in args[0]:
+            self.now += self.seconds
+            self.lists += 1
+        return super().call(method, endpoint, *args, **options)
+
+
+@pytest.mark.parametrize(("seconds", "every_hours"), [(0.01, 1), (0.2, 3), (5, 6)])
+def test_thousands_of_experiments_are_listed_rarely(
+    mlflow: MlflowServer, context: Context, seconds: float, every_hours: int
+) -> None:
+    """Every hour, and where that takes MLflow long, every few."""
+    with _Slow(mlflow.url, environ={}) as client:
+        client.seconds = seconds
+        collector = RunsCollector(replace(context, tracking=client), clock=lambda: client.now)
+        _page(collector)
+        for _ in range(25):
+            client.now += 1800
+            _page(collector)
+        assert client.lists == 1 + 12 // every_hours
+
+
 def test_after_a_quiet_weekend_it_asks_for_no_more(mlflow: MlflowServer, context: Context) -> None:
     """Runs of the days before, beside one that is RUNNING since then, are not news."""
     site, dag_id, now_ms = _Site(context.tracking), uuid.uuid4().hex, 7_250_000_000_000

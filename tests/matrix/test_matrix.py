@@ -46,7 +46,7 @@ def test_an_unknown_cell_is_named() -> None:
     refused = CliRunner().invoke(main, ["mlflow-3.9,mlflow-1.0"])
     assert refused.exit_code == 2
     assert "no cell 'mlflow-1.0': there are mlflow-2.22, mlflow-3.3.0" in refused.output
-    assert "whole families by mlflow, airflow, python" in refused.output
+    assert "whole families by mlflow, workspaces, airflow" in refused.output
 
 
 @pytest.mark.parametrize(

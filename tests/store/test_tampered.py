@@ -56,6 +56,13 @@ def _is_served(store: Store, tampered: str) -> None:
     assert not {"whole", tampered} & {each.entry_id for each in outbox.entries(100)}
 
 
+def _is_answered(store: Store, key: str) -> None:
+    """Check that who calls under the rate limit *key* gets an answer, or a sentence."""
+    for ticket in ("new", "a", "new"):
+        with suppress(StoreError):
+            store.windows.acquire(key, ticket, 2, 100, 0)
+
+
 @pytest.mark.parametrize("entry", ["free", "waits", "aside", "held"])
 def test_of_an_entry_in_redis(own_redis: str, entry: str) -> None:
     """Whatever a field of it holds, and whatever lies in its place."""
@@ -91,14 +98,16 @@ def test_of_counts_and_limits_in_redis(own_redis: str) -> None:
         client.flushall()
         for name in ("tampered", "whole"):
             store.counts.add(Count(DAG_LOGS, (name, "load")))
+            store.windows.set_limit(name, 5, 100)
             store.windows.acquire(name, "me", 5, 100, 0)
         counts = '{flowgauge}:counts:dag_id,task_id:["tampered", "load"]'
         [field, *_] = client.hkeys(counts)
         for value in _VALUES:
             client.hset(counts, field, value)
-            for number in ("max_calls", "window_us", "set_calls"):
+            for number in ("max_calls", "window_us", "set_calls", "set_window_us", "places"):
                 client.hset("{flowgauge}:window:tampered", number, value)
                 assert "whole" in {each.key for each in store.windows.states()}
+                _is_answered(store, "tampered")
             assert ("whole", 1) in {(each.dag_id, each.logs) for each in pairs(store)}
         owners = "{flowgauge}:owners:dag_id,task_id"
         for place in (float("inf"), -float("inf"), 1.5):
@@ -130,6 +139,37 @@ def test_of_an_entry_in_sqlite(folder: Path, entry: str) -> None:
                 except sqlite3.IntegrityError:
                     continue
                 _is_served(store, entry)
+
+
+def test_of_limits_in_sqlite(folder: Path) -> None:
+    """What a window holds is its own affair: a call of it is answered or refused in a sentence."""
+    with (
+        closing(open_store(f"sqlite:///{folder}/store.db", timeout_seconds=20)) as store,
+        closing(sqlite3.connect(folder / "store.db", isolation_level=None)) as db,
+    ):
+
+        def fill(key: str) -> None:
+            store.windows.set_limit(key, 2, 100)
+            for ticket in "abc":
+                store.windows.acquire(key, ticket, 2, 100, 0)
+
+        fill("whole")
+        for table in ("windows", "grants", "tickets"):
+            columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            for column in set(columns) - {"key", "place"}:
+                for value in (*_VALUES, None, float("inf"), 1e30, -1e30, 1.5, -5, 0, _NO_UTF_8):
+                    for each in ("windows", "grants", "tickets"):
+                        db.execute(f"DELETE FROM {each} WHERE key = 'tampered'")
+                    fill("tampered")
+                    new = value if value is _NO_UTF_8 else "?"
+                    with suppress(sqlite3.IntegrityError):
+                        db.execute(
+                            f"UPDATE {table} SET {column} = {new} WHERE key = 'tampered'",
+                            () if value is _NO_UTF_8 else (value,),
+                        )
+                    _is_answered(store, "tampered")
+                    assert "whole" in {each.key for each in store.windows.states()}
+                    assert not store.windows.acquire("whole", "c", 2, 100, 1).granted
 
 
 _FIELDS = ('"mlflow_dag_logs_total"', '"[\\"mlflow_dag_logs_total\\"]"')
@@ -266,12 +306,12 @@ def test_of_limits_in_postgresql(
             _tamper(tampered, "tickets", own, "key", "place"),
             _tamper(tampered, "older_grants", own, "key"),
         ):
-            with suppress(StoreError):
-                store.windows.acquire("tampered", "d", 2, 100, 0)
+            _is_answered(store, "tampered")
             assert "whole" in {each.key for each in store.windows.states()}
             assert ("whole", 2) in {(each["key"], each["calls"]) for each in rate_limits(store)}
             assert not store.windows.acquire("whole", "c", 2, 100, 1).granted
             for table in ("windows", "tickets", "older_grants"):
                 tampered.execute(f"DELETE FROM flowgauge.{table} WHERE key = 'tampered'".encode())
+            store.windows.set_limit("tampered", 2, 100)
             for ticket in "abc":
                 store.windows.acquire("tampered", ticket, 2, 100, 0)

@@ -24,6 +24,7 @@ __all__ = ["MetricsMiddleware"]
 _METHODS = frozenset(HTTPMethod)
 _PROBE = "probe"
 _CLIENT_GONE = 499  # nginx's code, in wide use
+_REFUSED = range(400, 500)
 _SERVER_ERROR = 500
 _TOO_MANY = 429
 
@@ -59,6 +60,8 @@ class MetricsMiddleware:
         self._page_paths = page_paths
         self._at_start = at_start
         self._clock = clock
+        # Methods and routes by which somebody was served.
+        self._served: set[tuple[str, str]] = set()
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one ASGI connection."""
@@ -91,13 +94,27 @@ class MetricsMiddleware:
         method = scope["method"] if scope["method"] in _METHODS else OTHER
         route = _PROBE if is_probe(scope["headers"]) else self._routes.template(scope)
         status = exchange.status or _SERVER_ERROR
-        self._instruments.http_requests.labels(method, route, str(status)).inc()
-        self._instruments.http_duration.labels(method, route).observe(seconds)
+        self._instruments.http_requests(method, route, str(status)).inc()
+        timed = self._timed(method, route, status)
+        self._instruments.http_duration(method, timed).observe(seconds)
         if route.startswith(GATEWAY):
             count_gateway(self._instruments, route, status, exchange.headers)
         work = count_business(self._instruments, method, route, status, exchange.received)
         failed = status >= _SERVER_ERROR or status == _TOO_MANY or exchange.waited_in_vain
         self._dags.count(scope["headers"], work, failed=failed, seconds=seconds)
+
+    def _timed(self, method: str, route: str, status: int) -> str:
+        """Return the route that a request's time is counted under.
+
+        A histogram is twenty series. It is `other`, so that a stranger who walks over all routes
+        leaves few, as long as nobody was served: all are refused, and any may ask for the OPTIONS.
+        """
+        pair = method, route
+        if pair not in self._served:
+            if status in _REFUSED or method == HTTPMethod.OPTIONS:
+                return OTHER
+            self._served.add(pair)
+        return route
 
 
 class _Exchange:

@@ -7,7 +7,13 @@ from typing import Any
 from flowgauge.exporter.collector import MAX_TIME_LIMIT_SECONDS, Context, Family
 from flowgauge.exporter.families import Labels, family
 from flowgauge.exporter.workspaces import Workspaces, in_workspace, is_up
-from flowgauge.metrics import GATEWAY_BUDGET, GATEWAY_BUDGET_SPENT, GATEWAY_TOKENS, Metric
+from flowgauge.metrics import (
+    GATEWAY_BUDGET,
+    GATEWAY_BUDGET_SPENT,
+    GATEWAY_READ,
+    GATEWAY_TOKENS,
+    Metric,
+)
 from flowgauge.tracking.errors import TrackingError, TrackingNotMlflowError
 from flowgauge.tracking.queries import Queries
 
@@ -31,8 +37,8 @@ class GatewayCollector:
     """Shows each budget and what of it is spent, and the tokens of each endpoint's last 24 hours.
 
     All of it is MLflow's own reckoning, asked for at most every `runs_interval_seconds` of the
-    context, in the same workspaces as the runs. A MLflow without a gateway, or one that is older,
-    shows nothing; so does an endpoint of which it does not track the usage.
+    context, in the same workspaces as the runs, and it says when. A MLflow without a gateway, or
+    one that is older, shows nothing; so does an endpoint of which it does not track the usage.
     """
 
     name = "gateway"
@@ -89,6 +95,7 @@ class GatewayCollector:
         rarest = _RARER * self._interval
         took = self._clock() - began
         found = any(shown.values())
+        shown[GATEWAY_READ] = {(): self._now()} if found else {}
         self._due = began + (min(max(took / _SHARE, self._interval), rarest) if found else rarest)
         self._families = [family(metric, values) for metric, values in shown.items()]
 

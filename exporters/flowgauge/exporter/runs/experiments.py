@@ -8,8 +8,10 @@ from flowgauge.tracking.queries import Queries
 
 __all__ = ["Experiments"]
 
-# An experiment that the exporter's user is let see later shows no trace of that.
-_ALL_EVERY_SECONDS = 3600
+# An experiment that the exporter's user is let see later shows no trace of that. Thousands take
+# MLflow long: for so much of the time all may be read, and at the rarest every few hours.
+_ALL_SHARE = 0.00002
+_ALL_EVERY_SECONDS, _ALL_RAREST_SECONDS = 3600, 6 * 3600
 # Several servers note the times, and their clocks may differ.
 _OVERLAP_MS = 10 * 60 * 1000
 
@@ -17,7 +19,7 @@ _OVERLAP_MS = 10 * 60 * 1000
 class Experiments:
     """The ids of the active experiments, up to *limit*: `limited` if there are more.
 
-    All are read every hour, and in between those that changed.
+    All are read every hour, where they are many every few hours, and in between those that changed.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +45,8 @@ class Experiments:
         self._active.clear()
         self.limited = found.limited
         self._learn(found.items)
-        self._all_due = now + _ALL_EVERY_SECONDS
+        pause = (self._clock() - now) / _ALL_SHARE
+        self._all_due = now + min(max(pause, _ALL_EVERY_SECONDS), _ALL_RAREST_SECONDS)
 
     def _learn(self, experiments: Sequence[Mapping[str, Any]]) -> None:
         for experiment in experiments:

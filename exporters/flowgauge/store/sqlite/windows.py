@@ -126,7 +126,8 @@ def _resize(db: Db, key: str, max_calls: int, length: int) -> tuple[int, int]:
     known = db.execute(
         "SELECT max_calls, window_us, set_calls, set_window_us FROM windows WHERE key = ?", (key,)
     ).fetchone()
-    if known and known[2]:
+    # Whoever may write to the file may write what is no size.
+    if known and all(isinstance(each, int) and each > 0 for each in known[2:]):
         max_calls, length = known[2:]
     if not known or known[:2] != (max_calls, length):
         db.execute(
