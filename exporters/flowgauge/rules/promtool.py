@@ -30,8 +30,8 @@ class Promtool:
         return self._run("test", "rules", str(file))
 
     def _run(self, *arguments: str) -> str | None:
-        # It lives for a second or two: collecting its garbage would take a fifth of them. And it does
-        # one thing after the other: more than one processor would only be handed to and fro.
+        # It lives for a second or two: collecting its garbage would take a fifth of them. And it
+        # does one thing after the other: a second processor would only be handed to and fro.
         environ = {"GOGC": "400", "GOMAXPROCS": "1", **os.environ}
         done = subprocess.run(
             [self.program, *arguments],
