@@ -17,10 +17,10 @@ _RANGE = re.compile(r"(?<=\[)[^\]]+(?=\])|(?<=offset )\s*[\dsmhdwy]+")
 
 # What a rule compares with is left alone, but for what is itself a time that has to pass.
 _AGES = {
-    "MLflowOutboxBacklog": 600,
-    "dag:mlflow_dag_logging:last30m": 1800,
-    "dag:mlflow_dag_log_pause_seconds:max14d": 604800,
-    "job:mlflow_dags_late:ratio30m": 2700,
+    "MLflowOutboxBacklog": (600,),
+    "dag:mlflow_dag_logging:last30m": (1800,),
+    "dag:mlflow_dag_log_pause_seconds:max14d": (604800,),
+    "dag:mlflow_dag_late:last30m": (2700, 10800),
 }
 
 # The server remembers the worst of a minute, which is no shorter here.
@@ -69,7 +69,7 @@ def _scale(group: dict[str, Any], faster: int) -> None:
             continue
         _scale_keys(rule, ("for", "keep_firing_for"), faster)
         rule["expr"] = _RANGE.sub(lambda found: _shorter(found[0], faster), rule["expr"])
-        if age := _AGES.get(rule.get("alert") or rule["record"]):
+        for age in _AGES.get(rule.get("alert") or rule["record"], ()):
             rule["expr"] = rule["expr"].replace(str(age), str(age / faster))
 
 

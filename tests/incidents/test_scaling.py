@@ -38,6 +38,9 @@ def test_scaled_rules_keep_their_proportions(folder: Path) -> None:
         "10000ms",
     )
     assert ">= 20160.0" in rules["dag:mlflow_dag_log_pause_seconds:max14d"].expr
+    late = rules["dag:mlflow_dag_late:last30m"].expr
+    assert "time() - 90.0" in late
+    assert "time() - 360.0" in late
     assert backlog.labels == {"severity": "warning"}
 
 
