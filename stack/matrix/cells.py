@@ -24,8 +24,8 @@ class Cell:
     `version` is how the version that runs begins, or `newest`. `packages` are installed into an
     environment of the cell's own, beside flowgauge and the tests' tools: from the checkout, as a
     built `wheel`, or with the `lowest` versions of its dependencies. With a day in `as_of` they and
-    what they require are of that day. `programs` are what scripts/newer-programs unpacks; the
-    others are Debian's. `settings` go into the environment.
+    what they require are of that day. `programs` are what scripts/newer-programs unpacks, the
+    first before the others; what is not there is Debian's. `settings` go into the environment.
     """
 
     part: str
@@ -139,6 +139,13 @@ def _python(version: str) -> Cell:
     return Cell("python", version, suites, packages, python=version, wheel=True)
 
 
+def _postgresql(version: str) -> Cell:
+    programs = (f"postgresql-{version}", "postgresql")
+    # What concerns other engines, 15 and 18 run.
+    selection = ("-k", "postgres or pool")
+    return Cell("postgresql", version, (_POOL, _STORE), programs=programs, selection=selection)
+
+
 CELLS = (
     # The servers of MLflow 2 are WSGI apps, which the server app does not go around.
     Cell(
@@ -182,7 +189,11 @@ CELLS = (
         programs=("valkey",),
         settings={"STACK_REDIS": "valkey-server"},
     ),
+    _postgresql("13"),
+    _postgresql("14"),
     Cell("postgresql", "15", (_POOL, _STORE)),
+    _postgresql("16"),
+    _postgresql("17"),
     Cell("postgresql", "18", (_POOL, _STORE), programs=("postgresql",)),
     Cell(
         "mariadb",
