@@ -139,9 +139,8 @@ def _python(version: str) -> Cell:
     return Cell("python", version, suites, packages, python=version, wheel=True)
 
 
-def _postgresql(version: str) -> Cell:
-    programs = (f"postgresql-{version}", "postgresql")
-    # What concerns other engines, 15 and 18 run.
+def _postgresql(version: str, *programs: str) -> Cell:
+    # What concerns other engines, the cells of Redis run.
     selection = ("-k", "postgres or pool")
     return Cell("postgresql", version, (_POOL, _STORE), programs=programs, selection=selection)
 
@@ -189,12 +188,13 @@ CELLS = (
         programs=("valkey",),
         settings={"STACK_REDIS": "valkey-server"},
     ),
-    _postgresql("13"),
-    _postgresql("14"),
-    Cell("postgresql", "15", (_POOL, _STORE)),
-    _postgresql("16"),
-    _postgresql("17"),
-    Cell("postgresql", "18", (_POOL, _STORE), programs=("postgresql",)),
+    # 15 is Debian 12's, 18 sid's; npm has servers of the others, without clients.
+    _postgresql("13", "postgresql-13", "postgresql"),
+    _postgresql("14", "postgresql-14", "postgresql"),
+    _postgresql("15"),
+    _postgresql("16", "postgresql-16", "postgresql"),
+    _postgresql("17", "postgresql-17", "postgresql"),
+    _postgresql("18", "postgresql"),
     Cell(
         "mariadb",
         "11",
