@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -25,7 +26,9 @@ from flowgauge.store import Store, open_store
 from flowgauge.store.log_calls import Logged, ended
 from stack.postgres import Postgres, postgres
 
-_KEYS, _CALLS_A_MINUTE, _SECONDS, _BACK_TO_BACK = 100, 20, 15, 5000
+_KEYS, _CALLS_A_MINUTE, _BACK_TO_BACK = 100, 20, 5000
+# Autovacuum comes once a minute. Connections cost so much that less will do.
+_KEPT_SECONDS, _EACH_SECONDS = 60, 15
 # Some less than between two calls of a key: a window is full, and nobody waits.
 _WINDOW_SECONDS = 58
 _CALLS_A_SECOND = _KEYS * _CALLS_A_MINUTE / 60
@@ -46,7 +49,7 @@ def _acquire_and_log(store: Store, window_seconds: float = _WINDOW_SECONDS) -> N
     store.counts.add(*ended(Logged(f"dag{next(_DAGS) % _KEYS}", "task", 0.3, rows=7)))
 
 
-def _share(server: Postgres, work: Callable[[], object], seconds: float = _SECONDS) -> float:
+def _share(server: Postgres, work: Callable[[], object], seconds: float) -> float:
     """Return the server's processor time while *work* is done at the fleet's pace."""
     began, used = time.monotonic(), _cpu_seconds(server)
     for number in range(round(seconds * _CALLS_A_SECOND)):
@@ -110,11 +113,9 @@ def main() -> None:
                 with closing(open_store(server.url, timeout_seconds=30)) as store:
                     work(store)
 
-            shares = (
-                _share(server, ask),
-                _share(server, lambda: psycopg.connect(server.url).close()),
-            )
-            cells = f"{shares[0]:.2%} | {_back_to_back(server, ask)} | | {shares[1]:.1%}"
+            asked = _share(server, ask, _EACH_SECONDS)
+            connected = _share(server, lambda: psycopg.connect(server.url).close(), _EACH_SECONDS)
+            cells = f"{asked:.2%} | {_back_to_back(server, ask)} | | {connected:.1%}"
             print(f"| `SELECT 1`; no more than to connect | {cells} |", flush=True)
             _share(server, lambda: _acquire(kept), _WINDOW_SECONDS)
             for title, work in (
@@ -122,13 +123,10 @@ def main() -> None:
                 ("rate limit and log call", _acquire_and_log),
             ):
                 written = _wal_bytes(control)
-                kept_share = _share(server, lambda work=work: work(kept))  # type: ignore[misc]
-                written = (_wal_bytes(control) - written) // round(_SECONDS * _CALLS_A_SECOND)
-                each_share = _share(server, lambda work=work: anew(work))  # type: ignore[misc]
-                at_once = _back_to_back(
-                    server,
-                    lambda work=work: work(kept, _SHORT_WINDOW_SECONDS),  # type: ignore[misc]
-                )
+                kept_share = _share(server, partial(work, kept), _KEPT_SECONDS)
+                written = (_wal_bytes(control) - written) // round(_KEPT_SECONDS * _CALLS_A_SECOND)
+                each_share = _share(server, partial(anew, work), _EACH_SECONDS)
+                at_once = _back_to_back(server, partial(work, kept, _SHORT_WINDOW_SECONDS))
                 cells = f"{kept_share:.2%} | {at_once} | {written} bytes | {each_share:.1%}"
                 print(f"| {title} | {cells} |", flush=True)
 

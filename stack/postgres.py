@@ -90,7 +90,8 @@ def standby(folder: Path, primary: Postgres, name: str = "standby") -> Iterator[
     """Run a server that follows *primary*, which knows it by its *name*, until the block ends."""
     way = f"host={LOOPBACK} port={primary.port} user={_USER} application_name={name}"
     copy = ["pg_basebackup", "--no-sync", "--checkpoint=fast", "-R", "-d", way, "-D"]
-    with _server(folder, copy, (), free_port()) as server:
+    # What a newer pg_basebackup writes down of the way, an older server may not know.
+    with _server(folder, copy, (f"primary_conninfo={way}",), free_port()) as server:
         yield server
 
 

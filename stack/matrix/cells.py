@@ -24,8 +24,8 @@ class Cell:
     `version` is how the version that runs begins, or `newest`. `packages` are installed into an
     environment of the cell's own, beside flowgauge and the tests' tools: from the checkout, as a
     built `wheel`, or with the `lowest` versions of its dependencies. With a day in `as_of` they and
-    what they require are of that day. `programs` are what scripts/newer-programs unpacks; the
-    others are Debian's. `settings` go into the environment.
+    what they require are of that day. `programs` are what scripts/newer-programs unpacks, the
+    first before the others; what is not there is Debian's. `settings` go into the environment.
     """
 
     part: str
@@ -145,6 +145,12 @@ def _python(version: str) -> Cell:
     return Cell("python", version, suites, packages, python=version, wheel=True)
 
 
+def _postgresql(version: str, *programs: str) -> Cell:
+    # What concerns other engines, the cells of Redis run.
+    selection = ("-k", "postgres or pool")
+    return Cell("postgresql", version, (_POOL, _STORE), programs=programs, selection=selection)
+
+
 CELLS = (
     # The servers of MLflow 2 are WSGI apps, which the server app does not go around.
     Cell(
@@ -192,8 +198,13 @@ CELLS = (
         programs=("valkey",),
         settings={"STACK_REDIS": "valkey-server"},
     ),
-    Cell("postgresql", "15", (_POOL, _STORE)),
-    Cell("postgresql", "18", (_POOL, _STORE), programs=("postgresql",)),
+    # 15 is Debian 12's, 18 sid's; npm has servers of the others, without clients.
+    _postgresql("13", "postgresql-13", "postgresql"),
+    _postgresql("14", "postgresql-14", "postgresql"),
+    _postgresql("15"),
+    _postgresql("16", "postgresql-16", "postgresql"),
+    _postgresql("17", "postgresql-17", "postgresql"),
+    _postgresql("18", "postgresql"),
     Cell(
         "mariadb",
         "11",

@@ -52,10 +52,11 @@ def test_no_window_overflows_where_redis_has_several_servers(store_url: str) -> 
         assert 0 < outcome.most_in_a_window <= 8
 
 
-def test_the_clients_clocks_do_not_matter_on_redis(own_redis: str) -> None:
+@pytest.mark.parametrize("store_url", ["redis", "postgresql"], indirect=True)
+def test_the_clients_clocks_do_not_matter_where_a_server_has_the_store(store_url: str) -> None:
     """Clients whose clocks are 61 s ahead or behind are held to the same window."""
     outcomes = run_fleet(
-        own_redis,
+        store_url,
         processes=3,
         keys=["a"],
         max_calls=5,

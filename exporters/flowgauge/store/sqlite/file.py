@@ -42,7 +42,6 @@ class _Opened:
     identity: tuple[int, int]
     is_guest: bool
     is_made: bool
-    is_current: bool
     beside: Mapping[Path, int] = field(default_factory=dict)
 
 
@@ -152,7 +151,7 @@ class SqliteFile:
         opened = None if self._place.is_anothers() else self._opened(deadline)
         if opened is None or opened.is_guest:
             raise self._not_ours("written")
-        if not opened.is_current:
+        if not opened.is_made:
             self._make(opened, deadline)
         return opened
 
@@ -170,9 +169,9 @@ class SqliteFile:
         _patiently(deadline, opened.db.execute, "PRAGMA journal_mode = WAL")
         _patiently(deadline, opened.db.execute, "BEGIN IMMEDIATE")
         with _transaction(opened.db):
-            if not (schema.is_made(opened.db, self._place.path) and schema.is_current(opened.db)):
+            if not schema.is_made(opened.db, self._place.path):
                 schema.make(opened.db)
-        opened.is_made = opened.is_current = True
+        opened.is_made = True
         opened.beside = self._place.beside()
 
     def _opened(self, deadline: float) -> _Opened | None:
@@ -220,11 +219,10 @@ class SqliteFile:
         db = _connect(self._place.path, how)
         try:
             is_made = _patiently(deadline, schema.is_made, db, self._place.path)
-            is_current = is_made and _patiently(deadline, schema.is_current, db)
         except BaseException:
             db.close()
             raise
-        return _Opened(db, identity, is_guest, is_made, is_current, self._place.beside())
+        return _Opened(db, identity, is_guest, is_made, self._place.beside())
 
     def _part_from(self, opened: _Opened, deadline: float) -> None:
         """Close a connection to a file that was moved, and leave it whole."""

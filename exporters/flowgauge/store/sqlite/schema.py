@@ -5,12 +5,11 @@ from pathlib import Path
 
 from flowgauge.store.errors import StoreError
 
-__all__ = ["is_current", "is_made", "make", "tables", "unmade"]
+__all__ = ["is_made", "make", "tables", "unmade"]
 
 # A file that version 0.1 made keeps its version, so that 0.1 may go on using it.
 _VERSION_0_1, _VERSION = 1, 2
 _SCHEMA = Path(__file__).with_name("schema.sql")
-_LATER = Path(__file__).with_name("later.sql")
 _SHARED_WITH_0_1 = {"windows", "grants", "tickets", "outbox"}
 
 
@@ -31,18 +30,14 @@ def is_made(db: sqlite3.Connection, path: Path) -> bool:
     return bool(version) and "counts" in found
 
 
-def is_current(db: sqlite3.Connection) -> bool:
-    """Return whether all is there that whoever writes needs: who only reads does without."""
-    return "granted" in tables(db)
-
-
 def make(db: sqlite3.Connection) -> None:
     """Make the tables that are not there, within a transaction."""
-    if "counts" not in tables(db):
-        for statement in _SCHEMA.read_text().split(";\n"):
+    statement = ""
+    for line in _SCHEMA.read_text().splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
             db.execute(statement)
-    for statement in _LATER.read_text().split(";\n\n"):
-        db.execute(statement)
+            statement = ""
     if _version(db) != _VERSION_0_1:
         db.execute(f"PRAGMA user_version = {_VERSION}")
 

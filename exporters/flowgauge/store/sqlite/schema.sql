@@ -67,3 +67,15 @@ CREATE TABLE counts (
   value REAL NOT NULL,
   PRIMARY KEY (owner, field)
 ) WITHOUT ROWID;
+
+-- Whose the grants are: a caller whose answer got lost asks again. Version 0.1 knows of no such table,
+-- and its grants are nobody's.
+CREATE TABLE granted (
+  grant_id INTEGER PRIMARY KEY,  -- the rowid of a row of grants
+  key TEXT NOT NULL,
+  ticket TEXT NOT NULL,
+  UNIQUE (key, ticket)
+);
+CREATE TRIGGER granted_no_more AFTER DELETE ON grants BEGIN
+  DELETE FROM granted WHERE grant_id = old.rowid;
+END;
