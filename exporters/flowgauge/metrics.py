@@ -443,11 +443,7 @@ STORE_RISK = Metric(
     "1 if the store may lose the outbox in this way, else 0; none where it could not be asked.",
     ("risk",),
 )
-UP = Metric(
-    "mlflow_up",
-    "gauge",
-    "1 if MLflow answered a real API call, at this scrape or the one before, else 0.",
-)
+UP = Metric("mlflow_up", "gauge", "1 if MLflow answered a real API call, else 0.")
 PROBE_FAILURE = Metric(
     "mlflow_probe_failure",
     "gauge",

@@ -1,9 +1,7 @@
 """The collector that probes MLflow."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -83,57 +81,3 @@ def test_an_mlflow_that_is_away_is_no_failure(server: CannedServer, context: Con
     assert samples["mlflow_up"] == 0
     assert samples["flowgauge_collector_success"] == 1
     assert "mlflow_server_info" not in samples
-
-
-class _Asked(TrackingClient):
-    """Remembers what was asked, in short."""
-
-    asked: tuple[str, ...] = ()
-
-    def call(self, method: str, endpoint: str, *args: Any, **options: Any) -> dict[str, Any]:
-        """Ask MLflow's API."""
-        self.asked += ("probe",)
-        return super().call(method, endpoint, *args, **options)
-
-    def text(self, path: str, **options: Any) -> str:
-        """Ask for a page."""
-        self.asked += (path,)
-        return super().text(path, **options)
-
-
-@pytest.mark.parametrize(
-    ("health", "asked"),
-    [
-        ("OK", ["/health", "probe", "/health", "probe"]),
-        # Others have a page of their own there, or none.
-        ("<html>", ["/health", "probe", "probe", "/health", "probe", "probe"]),
-        (None, ["/health", "probe", "probe", "/health", "probe", "probe"]),
-    ],
-)
-def test_while_all_is_well_every_other_scrape_makes_no_probe(
-    server: CannedServer, context: Context, health: str | None, asked: list[str]
-) -> None:
-    """MLflow need only be there then; where nothing says so, the probe is made at each."""
-    server.pages = {_EXPERIMENTS: "{}", "/version": "3.17.2"}
-    if health:
-        server.pages["/health"] = health
-    with _Asked(server.url, environ={}) as client:
-        scrape = Scrape([TrackingCollector(replace(context, tracking=client))])
-        for _ in range(14):
-            assert "\nmlflow_up 1.0" in generate_latest(scrape).decode()
-        seen = [each for each in client.asked if each != "/version"]
-    assert seen == ["probe"] * 10 + asked
-
-
-def test_an_mlflow_without_its_database_is_down_at_the_scrape_after_next(
-    server: CannedServer, context: Context
-) -> None:
-    """It says that it is healthy all the same; from then on each probe counts."""
-    well = {_EXPERIMENTS: "{}", "/health": "OK", "/version": "3.17.2"}
-    ill = {"/health": "OK", "/version": "3.17.2"}
-    scrape = Scrape([TrackingCollector(context)])
-    found = []
-    for pages in (*[well] * 10, ill, ill, ill, well, ill, well):
-        server.pages = pages
-        found.append("\nmlflow_up 1.0" in generate_latest(scrape).decode())
-    assert found == [*[True] * 11, False, False, True, False, True]
