@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from stack.matrix.cells import Cell, Suite
 from stack.matrix.environment import CHECKOUT, Environment
@@ -69,9 +70,11 @@ def run(cell: Cell, environment: Environment, log: Path) -> Shown:
     report.unlink(missing_ok=True)
     tests = [test for suite in cell.suites for test in suite.tests]
     pytest = ["-m", "pytest", "--numprocesses", "3", "--no-loadscope-reorder", "--long"]
-    with log.open("wb") as output:
+    # pytest's own folder is shared: who starts a third run removes that of the first.
+    with log.open("wb") as output, TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        options = [f"--junitxml={report}", f"--basetemp={folder}/tests", *cell.selection]
         subprocess.run(
-            [environment.python, *pytest, f"--junitxml={report}", *cell.selection, *tests],
+            [environment.python, *pytest, *options, *tests],
             cwd=CHECKOUT,
             env=environment.variables,
             stdin=subprocess.DEVNULL,
