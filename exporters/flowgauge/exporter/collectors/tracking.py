@@ -34,7 +34,7 @@ class TrackingCollector:
 
     An MLflow that does not answer is a finding (`mlflow_up` 0), not a failure of this collector;
     then nothing else is shown but why, and when its certificate expires. The probe is a real API
-    call, as `/health` is fine even without a database. But it takes MLflow almost ten times as
+    call, as `/health` is fine even without a database. But it takes MLflow eight times as
     long: while all is well, every other scrape is content with `/health`. A version that is not
     told hides nothing else. It is asked for every few minutes, and when MLflow is back.
     """
