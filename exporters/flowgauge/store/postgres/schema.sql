@@ -639,8 +639,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = flowgauge, pg_temp AS $$
     coalesce(json_agg(as_entry(entry) ORDER BY created_us, place), '[]'))
   FROM (
     SELECT entry, created_us, place FROM outbox AS entry
-    WHERE cursor = '' OR (created_us, place) > (
-      (nullif(cursor, '')::json->>0)::bigint, (nullif(cursor, '')::json->>1)::bigint)
+    WHERE (created_us, place) > (
+      coalesce((nullif(cursor, '')::json->>0)::bigint, '-9223372036854775808'),
+      coalesce((nullif(cursor, '')::json->>1)::bigint, '-9223372036854775808'))
     ORDER BY created_us, place LIMIT most
   ) AS oldest
 $$;
