@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
@@ -129,7 +129,7 @@ def _move(taken: Path, store: Store) -> None:
     try:
         kept = parse_json(read_text(taken, regular=True))
         # The store may have had it after all, when it did not answer.
-        entry = replace(Entry.from_json(kept["body"]), spooled=True)
+        entry = Entry.from_json(kept["body"])._replace(spooled=True)
         reason = Reason(kept["reason"])
         counts = deferred(entry.logged(_seconds(kept["duration_seconds"]), reason))
         kept = entry.to_keep(reason)

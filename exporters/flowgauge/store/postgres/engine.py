@@ -37,7 +37,8 @@ _VERSION = "SHOW server_version"
 _SCHEMA_VERSION = "1"
 # Whoever knows the version can use every revision of it; a later one does better.
 _REVISION = 2
-_REVISION_SQL = "SELECT flowgauge.schema_revision()"
+_VERSION_SQL = "SELECT flowgauge.schema_version()"
+_BOTH_SQL = "SELECT concat_ws(' ', flowgauge.schema_version(), flowgauge.schema_revision())"
 _SCHEMA = Path(__file__).with_name("schema.sql")
 # What the server says where our schema, or its functions, are not there yet.
 _NO_SCHEMA = {"3F000", "42883"}
@@ -191,21 +192,31 @@ class PostgresEngine:
 
     def _open(self, deadline: float) -> Client:
         client = self._connect(deadline)
-        try:
-            version = client.query("SELECT flowgauge.schema_version()", deadline)
-        except PostgresError as error:
-            if error.sqlstate not in _NO_SCHEMA:
-                raise
+        version, revision = self._known(client, deadline)
+        if version is None:
             self._make_schema(client, deadline)
-            return client
-        if version != _SCHEMA_VERSION:
+        elif version != _SCHEMA_VERSION:
             client.close()
             raise StoreError(
                 f"{self._name} has schema version {version}, this flowgauge knows"
                 f" {_SCHEMA_VERSION}: upgrade flowgauge, or name another database"
             )
-        self._revise_schema(client, deadline)
+        elif revision < _REVISION:
+            self._revise_schema(client, deadline)
         return client
+
+    def _known(self, client: Client, deadline: float) -> tuple[str | None, int]:
+        """Return the schema's version, None if there is no schema, and its revision."""
+        for question in (_BOTH_SQL, _VERSION_SQL):
+            try:
+                version, *revision = str(client.query(question, deadline)).split()
+            except PostgresError as error:
+                if error.sqlstate not in _NO_SCHEMA:
+                    raise
+            else:
+                # The first revision does not say so.
+                return version, int(revision[0]) if revision else 1
+        return None, 0
 
     def _connect(self, deadline: float) -> Client:
         """Connect to the first host that answers; of the time that is left each has its share."""
@@ -236,18 +247,11 @@ class PostgresEngine:
     def _revise_schema(self, client: Client, deadline: float) -> None:
         """Bring an earlier revision up to date, if this role may, and there is time."""
         try:
-            revision = int(client.query(_REVISION_SQL, deadline) or 0)
+            self._make_schema(client, deadline)
         except PostgresError as error:
-            if error.sqlstate not in _NO_SCHEMA:
+            # What the server refuses leaves all as it was.
+            if not error.sqlstate:
                 raise
-            revision = 1
-        if revision < _REVISION:
-            try:
-                self._make_schema(client, deadline)
-            except PostgresError as error:
-                # What the server refuses leaves all as it was.
-                if not error.sqlstate:
-                    raise
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:

@@ -35,6 +35,8 @@ __all__ = [
 Command = Sequence[str | int]
 
 _AT_ONCE = 65_536
+# Redis itself sends no longer text.
+_LONGEST = 512 * 2**20
 
 
 class RefusedError(Exception):
@@ -177,6 +179,8 @@ class Connection:
         return line[:1], line[1:]
 
     def _text(self, length: int) -> str:
+        if not 0 <= length <= _LONGEST:
+            raise ValueError("a length that cannot be")
         while len(self._came) < length + 2:
             self._receive()
         text = _readable(self._came[:length])
