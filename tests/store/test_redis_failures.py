@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
+from flowgauge.store.errors import StoreBusyError
 from flowgauge.store.log_calls import Logged, ended
 from stack.postgres import Postgres
 from stack.process import LOOPBACK, free_port, wait_for
@@ -94,6 +95,18 @@ def test_a_read_only_replica_is_told(private: str) -> None:
     client.replicaof(LOOPBACK, free_port())
     client.config_set("replica-serve-stale-data", "yes")
     assert "is a read-only replica: name the primary" in _refusal(open_store(private))
+
+
+def test_a_redis_without_room_for_connections_is_busy(private: str) -> None:
+    """It says so and hangs up; a caller of the rate limit asks again, as of any busy store."""
+    with closing(redis.Redis.from_url(private)) as client:
+        client.config_set("maxclients", "1")
+        for _ in range(20):
+            with (
+                closing(open_store(private, timeout_seconds=10)) as store,
+                pytest.raises(StoreBusyError, match="has no room for more: raise its maxclients"),
+            ):
+                store.counts.add(*_COUNTS)
 
 
 def test_a_full_redis_is_told(private: str) -> None:
