@@ -218,11 +218,13 @@ def _read_tags(tags: object, left_out: list[str]) -> dict[str, str]:
     for name, value in pairs or ():
         try:
             key, fact = guarded(lambda n=name, v=value: (values.name(n), values.fact(v)))  # type: ignore[misc]
-            if key in read:
-                raise Unfit("is there twice")
-            read[key] = _as_text(fact)
         except Unfit as unfit:
             left_out.append(f"tags[{called(name)}] {unfit}")
+            continue
+        if key in read:
+            left_out.append(f"tags[{called(name)}] is there twice")
+        else:
+            read[key] = _as_text(fact)
     return read
 
 
