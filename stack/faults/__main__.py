@@ -33,8 +33,9 @@ _ROW = "| {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} of {} | {} of {
 _NOBODY = f"http://{LOOPBACK}:9"
 # The rate limit is not what is tried here.
 _NO_LIMIT = '{"mlflow_api": {"max_calls": 1000000, "window_seconds": 1}}'
-# No payload is sent by another while there are calls to be killed.
-_CALL_SECONDS, _OF_ALL = 200.0, 6
+# No payload is sent by another while there are calls to be killed: most at lines.
+_CALL_SECONDS = {"lines": 400.0, "imports": 200.0, "system calls": 200.0}
+_OF_ALL = 3
 # Each waits half of its time for MLflow.
 _WORKERS = 3
 
@@ -156,7 +157,7 @@ def main(
                 call=row.call,
                 places=row.places,
                 step=step,
-                seconds=_CALL_SECONDS * (_OF_ALL if every else 1),
+                seconds=_CALL_SECONDS[row.places] * (_OF_ALL if every else 1),
                 every=every,
                 from_request=row.mlflow != "up",
                 environ={

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -14,10 +15,11 @@ from flowgauge.airflow.attempt import SENDING
 from flowgauge.airflow.connection import connect
 from flowgauge.airflow.late_runs import LATE_RUN
 from flowgauge.airflow.outbox import flush
+from flowgauge.airflow.write_ahead import LEASE_SECONDS
 from flowgauge.metrics import DAG_LOG_FAILURES, DAG_LOGS, DAG_LOGS_DEFERRED
 from flowgauge.store import Store, open_store
 from stack.faults.killed_calls import EVERY, FROM_REQUEST
-from stack.process import wait_for
+from stack.process import StackError, wait_for
 
 __all__ = ["Aftermath", "Killed", "kill_calls", "settle_all"]
 
@@ -112,8 +114,10 @@ def kill_calls(
     """Make calls, killing one at each *step*-th place (see `killed_calls`), and look at the outbox.
 
     Each may take *seconds*: as long, and 20 s more, nobody else sends its payload. *environ* is
-    added to this process's: it names MLflow, if need be in several ways, and the store.
+    added to this process's: it names MLflow, if need be in several ways, and the store. Raises
+    `StackError` if all together took longer.
     """
+    began = time.monotonic()
     options = [EVERY] * every + [FROM_REQUEST] * from_request
     command = [sys.executable, "-m", "stack.faults.killed_calls", call, places, experiment]
     done = subprocess.run(
@@ -123,6 +127,8 @@ def kill_calls(
         text=True,
         check=True,
     )
+    if time.monotonic() - began > seconds + LEASE_SECONDS:
+        raise StackError(f"the calls took longer than {seconds:g} s: others may have sent some")
     numbers = map(int, done.stdout.split())
     told = list(zip(numbers, numbers, numbers, strict=True))
     calls = {number: bool(wrote) for number, wrote, _ in told}
