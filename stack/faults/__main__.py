@@ -33,9 +33,8 @@ _ROW = "| {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} of {} | {} of {
 _NOBODY = f"http://{LOOPBACK}:9"
 # The rate limit is not what is tried here.
 _NO_LIMIT = '{"mlflow_api": {"max_calls": 1000000, "window_seconds": 1}}'
-# No payload is sent by another while there are calls to be killed: most at lines.
-_CALL_SECONDS = {"lines": 400.0, "imports": 200.0, "system calls": 200.0}
-_OF_ALL = 3
+# No payload is sent by another while there are calls to be killed, all of them for hours.
+_CALL_SECONDS, _OF_ALL = 900.0, 10
 # Each waits half of its time for MLflow.
 _WORKERS = 3
 
@@ -149,7 +148,6 @@ def main(
         urls = {row: new[row.store]() for row in rows}
         experiments = {row: uuid4().hex for row in rows}
         _make_experiments(experiments.values(), mlflow, folder / "mlflow" / "mlflow.db")
-        # All are killed before any is settled: meanwhile the leases end.
         killed = {
             row: workers.submit(
                 kill_calls,
@@ -157,7 +155,7 @@ def main(
                 call=row.call,
                 places=row.places,
                 step=step,
-                seconds=_CALL_SECONDS[row.places] * (_OF_ALL if every else 1),
+                seconds=_CALL_SECONDS * (_OF_ALL if every else 1),
                 every=every,
                 from_request=row.mlflow != "up",
                 environ={

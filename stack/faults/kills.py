@@ -18,6 +18,7 @@ from flowgauge.airflow.outbox import flush
 from flowgauge.airflow.write_ahead import LEASE_SECONDS
 from flowgauge.metrics import DAG_LOG_FAILURES, DAG_LOGS, DAG_LOGS_DEFERRED
 from flowgauge.store import Store, open_store
+from stack.faults.ahead import store_ahead
 from stack.faults.killed_calls import EVERY, FROM_REQUEST
 from stack.process import StackError, wait_for
 
@@ -31,11 +32,14 @@ _STORE_SECONDS = 30.0
 class Killed:
     """Calls of *experiment* by number: whether each wrote its payload down before it was killed.
 
+    Each was given *seconds*.
+
     `kills` is how many were killed, `deferred` how many payloads a call left in the outbox for
     others, `sending` how many of these were held by a call that is dead.
     """
 
     experiment: str
+    seconds: float
     calls: Mapping[int, bool]
     kills: int
     deferred: int
@@ -138,12 +142,12 @@ def kill_calls(
     waiting = [note for note in notes if note != LATE_RUN]
     # What a flush sends was left by a call for later each time, and is not there any more.
     deferred = len(calls) if call == "flush" else len(waiting)
-    return Killed(experiment, calls, kills, deferred, waiting.count(SENDING))
+    return Killed(experiment, seconds, calls, kills, deferred, waiting.count(SENDING))
 
 
 def settle_all(killed: Killed, *, mlflow_url: str, store_url: str) -> Aftermath:
-    """Empty the outbox at *store_url*, once all leases are over, and count what there is."""
-    with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
+    """Empty the outbox at *store_url*, as once all leases are over, and count what there is."""
+    with store_ahead(store_url, killed.seconds + LEASE_SECONDS) as store:
 
         def is_empty() -> bool:
             flush(store, connect(mlflow_url), seconds=20)
