@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.tracking.client import TrackingClient
-from flowgauge.tracking.settings import speaks_rest
+from flowgauge.tracking.settings import read_settings, speaks_rest
 from flowgauge.tracking.uri import TrackingUri
 from stack.tls import certificate
 
