@@ -68,6 +68,12 @@ def test_a_redis_that_is_away_is_told() -> None:
         store.counts.add(*_COUNTS)
 
 
+def test_what_is_no_host_name_is_told() -> None:
+    """A name that no name server is asked for is one that cannot be reached."""
+    with pytest.raises(StoreUnavailableError, match="cannot be reached: that is no host name"):
+        open_store("redis://redis..example.com").counts.add(*_COUNTS)
+
+
 def test_a_restarted_redis_is_used_again(folder: Path) -> None:
     """Scripts and schema version come back by themselves after a restart without data."""
     port = free_port()

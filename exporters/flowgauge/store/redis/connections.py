@@ -213,11 +213,16 @@ class Pool:
     """
 
     def __init__(
-        self, connect: Callable[[], Connection], timeout_seconds: float, most: int, idle: float
+        self,
+        connect: Callable[[], Connection],
+        timeout_seconds: float,
+        *,
+        most: int,
+        idle_seconds: float,
     ) -> None:
         self._connect = connect
         self._timeout = timeout_seconds
-        self._idle_seconds = idle
+        self._idle_seconds = idle_seconds
         self._places = threading.Semaphore(most)
         # Made, or still being made for somebody who has given up.
         self._unused: list[Future[Connection]] = []
@@ -235,8 +240,9 @@ class Pool:
     def close(self) -> None:
         """Hang up, where a thread is asking once it has its answer."""
         self._is_open = False
-        while self._unused:
-            self._unused.pop().add_done_callback(_close)
+        with suppress(IndexError):
+            while True:
+                self._unused.pop().add_done_callback(_close)
 
     def _ask(self, *commands: Command) -> Sequence[Any]:
         coming = self._next()
@@ -281,6 +287,8 @@ class Pool:
                 raise
             except OSError as error:
                 raise NotConnectedError(error.strerror or str(error)) from error
+            except UnicodeError as error:
+                raise NotConnectedError("that is no host name") from error
 
     def _keep(self, coming: Future[Connection]) -> None:
         self._unused.append(coming)

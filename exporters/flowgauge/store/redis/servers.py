@@ -54,8 +54,8 @@ def pool_to(
     return Pool(
         partial(_connect, tls, options, address),
         timeout_seconds,
-        options.get("max_connections") or _MOST_CONNECTIONS,
-        options.get("health_check_interval") or math.inf,
+        most=options.get("max_connections") or _MOST_CONNECTIONS,
+        idle_seconds=options.get("health_check_interval") or math.inf,
     )
 
 
