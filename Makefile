@@ -68,7 +68,7 @@ coverage: $(VENV)/.ready ## say which lines the fast tests run; TESTS=tests/stor
 	    $(or $(TESTS),-k 'not redis and not postgresql' $(FAST))
 
 .PHONY: faults
-faults: setup ## kill log calls at every line and system call: nothing may be lost or doubled; ARGS='--step 7'
+faults: setup ## kill log calls at every line and system call: nothing may be lost or doubled; ARGS='--store redis --step 7'
 	@$(BIN)/python -m stack.faults $(ARGS)
 
 .PHONY: differential

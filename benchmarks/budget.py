@@ -4,7 +4,8 @@
 
 Each row is one trouble. Every call is given the same budget, in a process of its own for each kind
 of call: the first call of the process, and the next ones. Prints the longest of them, and in
-brackets, where that is less, the longest without the time for which others had the processor.
+brackets, where that is less, the longest without the time for which others had the processor. What
+a process takes to end after a call at its exit is added.
 """
 
 import os
@@ -74,12 +75,15 @@ _ROWS = [
 class _Held:
     """What was seen of one process: its longest call, and by how many MB it grew.
 
-    `undisturbed` is the longest but for the time for which others had the processor.
+    `undisturbed` is the longest but for the time for which others had the processor, `to_end` what
+    the process took to end after its last call, where that is part of it.
     """
 
     seconds: float = 0.0
     undisturbed: float = 0.0
     megabytes: int = 0
+    ended: float = 0.0
+    to_end: float | None = None
     begun: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def note(self, line: str, at: float) -> None:
@@ -89,6 +93,7 @@ class _Held:
             case ["begin", number, waited]:
                 self.begun[int(number)] = at, float(waited)
             case ["end", number, waited]:
+                self.ended = at
                 began, before = self.begun.pop(int(number))
                 self.seconds = max(self.seconds, at - began)
                 self.undisturbed = max(self.undisturbed, at - began - (float(waited) - before))
@@ -98,7 +103,8 @@ class _Held:
     def __str__(self) -> str:
         """Return what the table has of it."""
         wall, own = f"{self.seconds:.1f} s", f"{self.undisturbed:.1f} s"
-        return wall if wall == own else f"{wall} ({own})"
+        end = "" if self.to_end is None else f" + {self.to_end:.1f} s"
+        return f"{wall}{end}" if wall == own else f"{wall} ({own}){end}"
 
 
 def _hold(parts: Parts, row: _Row, way: str, budget: float) -> _Held:
@@ -117,7 +123,7 @@ def _hold(parts: Parts, row: _Row, way: str, budget: float) -> _Held:
             for line in process.stdout:
                 held.note(line, time.monotonic())
     if row.manner == "exit":
-        held.note("end 0 0", time.monotonic())
+        held.to_end = time.monotonic() - held.ended
     if process.returncode or held.begun:
         raise SystemExit(f"{row.what}, {way}: ended with {process.returncode} in {held.begun}")
     return held

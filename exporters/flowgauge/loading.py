@@ -4,6 +4,9 @@ Python has a lock for each module that is being loaded. A child that is forked m
 lock and not the thread that would open it, and waits for ever once it needs the module.
 """
 
+# What is loaded makes loggers. Of two hooks before a fork the one registered later runs first: ours
+# must, or the fork would have the lock for loggers, and wait for a thread that waits for that.
+import logging  # noqa: F401
 import os
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """A few modules of a large package, loaded without the rest of it.
 
-`import redis` loads clients for asyncio, clusters and Sentinels, and commands by the hundred, which
-takes a task longer than all that it does with the one connection it needs.
+`import psycopg` loads cursors, and what each of PostgreSQL's types becomes in Python. A task waits
+longer for that than for all that it does with the one connection it needs.
 """
 
 import sys

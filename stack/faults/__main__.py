@@ -26,17 +26,15 @@ from stack.process import LOOPBACK
 from stack.redis import redis_server
 
 _HEAD = (
-    "| store | call | MLflow | killed at | calls | early | lost | doubled | left open | counted "
-    "| deferred | `killed` |\n|---|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+    "| store | call | MLflow | killed at | calls | kills | early | lost | doubled | left open "
+    "| counted | deferred | `killed` |\n|---|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
 )
-_ROW = "| {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} of {} | {} of {} | {} of {} |"
+_ROW = "| {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} of {} | {} of {} | {} of {} |"
 _NOBODY = f"http://{LOOPBACK}:9"
 # The rate limit is not what is tried here.
 _NO_LIMIT = '{"mlflow_api": {"max_calls": 1000000, "window_seconds": 1}}'
-# No payload is sent by another while there are calls to be killed: there are many more lines.
-_CALL_SECONDS = {"lines": 600.0, "imports": 200.0, "system calls": 200.0}
-# A process that loads flowgauge has thousands of lines more, all before anything is written down.
-_OF_IMPORTS = 10
+# No payload is sent by another while there are calls to be killed, all of them for hours.
+_CALL_SECONDS, _OF_ALL = 900.0, 10
 # Each waits half of its time for MLflow.
 _WORKERS = 3
 
@@ -100,18 +98,29 @@ def _rows(stores: Sequence[str], calls: Sequence[str], places: Sequence[str]) ->
 
 @click.command(context_settings={"show_default": True})
 @click.option("--step", default=1, help="Kill at each of so many places.")
+@click.option(
+    "--all", "every", is_flag=True, help="Not only the first and the last time: for hours."
+)
 @click.option("--store", "stores", multiple=True, type=click.Choice(list(_STORES)), help="All.")
 @click.option("--call", "calls", multiple=True, type=click.Choice(CALLS), help="All.")
-@click.option("--at", "places", multiple=True, type=click.Choice(list(PLACES)), help="All.")
+@click.option("--at", "places", multiple=True, type=click.Choice(PLACES), help="All.")
 def main(
-    step: int, stores: tuple[str, ...], calls: tuple[str, ...], places: tuple[str, ...]
+    step: int,
+    every: bool,
+    stores: tuple[str, ...],
+    calls: tuple[str, ...],
+    places: tuple[str, ...],
 ) -> None:
-    """Kill log calls, and flushes, at lines and system calls of theirs, one after the other.
+    """Kill log calls, and flushes, at each of their lines and system calls.
+
+    A line that is gone through again is the same one, and so is a system call made there: they are
+    killed there the first time and the last. Of a module that is loaded, so are its first line and
+    its last.
 
     `early` are those killed before anything was written down. What was written down must be one
     finished run, and counted as one.
     """
-    rows = list(_rows(stores or list(_STORES), calls or CALLS, places or list(PLACES)))
+    rows = list(_rows(stores or list(_STORES), calls or CALLS, places or PLACES))
     with (
         tempfile.TemporaryDirectory() as name,
         ExitStack() as parts,
@@ -127,7 +136,11 @@ def main(
         mlflow = parts.enter_context(mlflow_server(folder / "mlflow", workers=2)).url
         port = urlsplit(mlflow).port
         assert port
-        states = {"up": mlflow, "down": _NOBODY, "dying": parts.enter_context(dying(port))}
+        states = {
+            "up": [mlflow],
+            "down": [_NOBODY],
+            "dying": parts.enter_context(dying(port)),
+        }
         new = {
             store: parts.enter_context(_STORES[store](folder / store))
             for store in dict.fromkeys(row.store for row in rows)
@@ -135,16 +148,20 @@ def main(
         urls = {row: new[row.store]() for row in rows}
         experiments = {row: uuid4().hex for row in rows}
         _make_experiments(experiments.values(), mlflow, folder / "mlflow" / "mlflow.db")
-        # All are killed before any is settled: meanwhile the leases end.
         killed = {
             row: workers.submit(
                 kill_calls,
                 experiments[row],
                 call=row.call,
                 places=row.places,
-                step=step * _OF_IMPORTS if row.places == "imports" else step,
-                seconds=_CALL_SECONDS[row.places],
-                environ={"FLOWGAUGE_STORE": urls[row], "MLFLOW_TRACKING_URI": states[row.mlflow]},
+                step=step,
+                seconds=_CALL_SECONDS * (_OF_ALL if every else 1),
+                every=every,
+                from_request=row.mlflow != "up",
+                environ={
+                    "FLOWGAUGE_STORE": urls[row],
+                    "MLFLOW_TRACKING_URI": " ".join(states[row.mlflow]),
+                },
             )
             for row in rows
         }
@@ -177,6 +194,7 @@ def _say(row: _Row, settled: "Future[Aftermath]") -> bool:
             row.mlflow,
             row.places,
             len(killed.calls),
+            killed.kills,
             len(aftermath.early),
             len(aftermath.lost),
             len(aftermath.doubled),

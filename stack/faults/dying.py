@@ -1,40 +1,42 @@
 """An MLflow that dies in the midst of a call: it answers some of its requests, and is then gone."""
 
-import itertools
 import socket
 import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 from stack.process import LOOPBACK
 
-__all__ = ["WAYS_TO_DIE", "dying"]
+__all__ = ["dying"]
 
 # A log call's own run takes four: where is the experiment, create, fill and end the run.
 _MOST_ANSWERS = 4
-WAYS_TO_DIE = 2 * _MOST_ANSWERS
-"""After each number of answers the next request is not taken, or taken and not answered."""
 
 # What is not read when the connection is closed makes it a reset (RST), as by a dead process.
 _RESET = struct.pack("ii", 1, 0)
 
 
 @contextmanager
-def dying(port: int) -> Iterator[str]:
-    """Pass connections on to *port* of loopback, and reset each in another of the `WAYS_TO_DIE`.
+def dying(port: int) -> Iterator[Sequence[str]]:
+    """Pass connections on to *port* of loopback, and reset them.
 
-    Yields the address.
+    Yields an address for each way to die: after each number of answers the next request is not
+    taken, or is taken and not answered.
     """
-    with socket.create_server((LOOPBACK, 0)) as listener:
-        threading.Thread(target=_serve, args=(listener, port), daemon=True).start()
-        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
+    with ExitStack() as listeners:
+        addresses = []
+        for way in range(2 * _MOST_ANSWERS):
+            listener = listeners.enter_context(socket.create_server((LOOPBACK, 0)))
+            listeners.callback(listener.shutdown, socket.SHUT_RDWR)
+            threading.Thread(target=_serve, args=(listener, port, way), daemon=True).start()
+            addresses.append(f"http://{LOOPBACK}:{listener.getsockname()[1]}")
+        yield addresses
 
 
-def _serve(listener: socket.socket, port: int) -> None:
+def _serve(listener: socket.socket, port: int, way: int) -> None:
     with suppress(OSError):
-        for way in itertools.cycle(range(WAYS_TO_DIE)):
+        while True:
             client, _ = listener.accept()
             threading.Thread(target=_pass_on, args=(client, port, way), daemon=True).start()
 

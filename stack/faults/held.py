@@ -104,10 +104,8 @@ def _in_a_coroutine(call: Callable[[], None], calls: int) -> None:
 
 def _at_exit(call: Callable[[], None], calls: int) -> None:
     def last(_: int) -> None:
-        _mark("begin", 0)
-        call()
+        _marked(call, 0)
 
-    # The end of the process is the end of the call.
     for _ in range(calls):
         atexit.unregister(last)
         atexit.register(last, 0)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -14,9 +15,12 @@ from flowgauge.airflow.attempt import SENDING
 from flowgauge.airflow.connection import connect
 from flowgauge.airflow.late_runs import LATE_RUN
 from flowgauge.airflow.outbox import flush
+from flowgauge.airflow.write_ahead import LEASE_SECONDS
 from flowgauge.metrics import DAG_LOG_FAILURES, DAG_LOGS, DAG_LOGS_DEFERRED
 from flowgauge.store import Store, open_store
-from stack.process import wait_for
+from stack.faults.ahead import store_ahead
+from stack.faults.killed_calls import EVERY, FROM_REQUEST
+from stack.process import StackError, wait_for
 
 __all__ = ["Aftermath", "Killed", "kill_calls", "settle_all"]
 
@@ -28,12 +32,16 @@ _STORE_SECONDS = 30.0
 class Killed:
     """Calls of *experiment* by number: whether each wrote its payload down before it was killed.
 
-    `deferred` is how many payloads a call left in the outbox for others, `sending` how many of
-    these were held by a call that is dead.
+    Each was given *seconds*.
+
+    `kills` is how many were killed, `deferred` how many payloads a call left in the outbox for
+    others, `sending` how many of these were held by a call that is dead.
     """
 
     experiment: str
+    seconds: float
     calls: Mapping[int, bool]
+    kills: int
     deferred: int
     sending: int
 
@@ -104,33 +112,42 @@ def kill_calls(
     step: int,
     seconds: float,
     environ: Mapping[str, str],
+    every: bool = False,
+    from_request: bool = False,
 ) -> Killed:
-    """Make calls, killing each *step*-th at its place (see `killed_calls`), and look at the outbox.
+    """Make calls, killing one at each *step*-th place (see `killed_calls`), and look at the outbox.
 
     Each may take *seconds*: as long, and 20 s more, nobody else sends its payload. *environ* is
-    added to this process's: it names MLflow and the store.
+    added to this process's: it names MLflow, if need be in several ways, and the store. Raises
+    `StackError` if all together took longer.
     """
-    command = [sys.executable, "-m", "stack.faults.killed_calls"]
+    began = time.monotonic()
+    options = [EVERY] * every + [FROM_REQUEST] * from_request
+    command = [sys.executable, "-m", "stack.faults.killed_calls", call, places, experiment]
     done = subprocess.run(
-        [*command, call, places, experiment, str(step), str(seconds)],
+        [*command, str(seconds), str(step), *options],
         env={**os.environ, **environ},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
+    if time.monotonic() - began > seconds + LEASE_SECONDS:
+        raise StackError(f"the calls took longer than {seconds:g} s: others may have sent some")
     numbers = map(int, done.stdout.split())
-    calls = {number: bool(wrote) for number, wrote in zip(numbers, numbers, strict=True)}
+    told = list(zip(numbers, numbers, numbers, strict=True))
+    calls = {number: bool(wrote) for number, wrote, _ in told}
+    kills = sum(was_killed for *_, was_killed in told)
     with closing(open_store(environ["FLOWGAUGE_STORE"], timeout_seconds=_STORE_SECONDS)) as store:
         notes = [each.reason for each in store.outbox.each_entry(_MOST_ENTRIES)]
     waiting = [note for note in notes if note != LATE_RUN]
     # What a flush sends was left by a call for later each time, and is not there any more.
     deferred = len(calls) if call == "flush" else len(waiting)
-    return Killed(experiment, calls, deferred, waiting.count(SENDING))
+    return Killed(experiment, seconds, calls, kills, deferred, waiting.count(SENDING))
 
 
 def settle_all(killed: Killed, *, mlflow_url: str, store_url: str) -> Aftermath:
-    """Empty the outbox at *store_url*, once all leases are over, and count what there is."""
-    with closing(open_store(store_url, timeout_seconds=_STORE_SECONDS)) as store:
+    """Empty the outbox at *store_url*, as once all leases are over, and count what there is."""
+    with store_ahead(store_url, killed.seconds + LEASE_SECONDS) as store:
 
         def is_empty() -> bool:
             flush(store, connect(mlflow_url), seconds=20)

@@ -4,7 +4,9 @@ A target takes one input and raises nothing but what it promises. A further one 
 a line in `TARGETS`, and a file or more in `corpus/`, one input a file.
 """
 
+import socket
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +34,8 @@ from flowgauge.rules import promql
 from flowgauge.rules.files import read_rules
 from flowgauge.rules.unit_tests import parse_tests
 from flowgauge.store import open_store
+from flowgauge.store.redis.connections import Connection, deadline
+from flowgauge.store.redis.sentences import refusal
 from flowgauge.strict_yaml import read_model
 from flowgauge.tracking import failures
 from flowgauge.tracking.client import TrackingClient
@@ -41,6 +45,8 @@ __all__ = ["TARGETS", "Target"]
 Target = Callable[[bytes], None]
 
 _LONGEST_SENTENCE = 5000
+_LONGEST_ANSWER = 60_000
+_PATIENCE_SECONDS = 20.0
 
 
 def _said(read: Callable[[], object], *promised: type[Exception]) -> bool:
@@ -65,6 +71,25 @@ def _file(content: bytes, name: str) -> Path:
 def _environment(content: bytes) -> None:
     file = _file(content, "environment.yaml")
     _said(lambda: read_model(file, Environment))
+
+
+def _redis(content: bytes) -> None:
+    """Read what a server may answer that is taken for a Redis."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        # It fits into the socket.
+        theirs.sendall(content[:_LONGEST_ANSWER])
+        theirs.shutdown(socket.SHUT_WR)
+        with deadline(time.monotonic() + _PATIENCE_SECONDS):
+            _said(lambda: _asked(Connection(ours)))
+
+
+def _asked(connection: Connection) -> None:
+    try:
+        connection.ask(("PING",), ("PING",))
+    # The door takes all of it, and says one sentence.
+    except Exception as error:
+        raise refusal("the store", error) from error
 
 
 def _web_config(content: bytes) -> None:
@@ -158,6 +183,7 @@ TARGETS: Mapping[str, Target] = {
     "environment": _environment,
     "expression": _expression,
     "payload": _payload,
+    "redis": _redis,
     "rules": _rules,
     "text": _text,
     "unit_tests": _unit_tests,

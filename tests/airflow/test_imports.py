@@ -43,14 +43,14 @@ _ENGINES: Mapping[str, set[str]] = {
         *("at_fork", "counts", "engine", "file", "outbox", "place"),
         *("schema", "sentences", "windows"),
     },
-    "redis": {"calls", "connections", "engine", "sentences", "servers", "url"},
-    "postgres": {"client", "engine", "sentences"},
+    "redis": {"connections", "engine", "sentences", "servers", "url"},
+    "postgres": {"client", "conninfo", "engine", "sentences"},
 }
 # What takes its time to load, of their clients too, and no task needs.
 _PARTS = {
     "difflib",
-    *("redis.asyncio", "redis.client", "redis.cluster", "redis.commands", "redis.sentinel"),
-    *("psycopg.adapt", "psycopg.connection", "psycopg.cursor", "psycopg.types"),
+    "redis",
+    *("psycopg.adapt", "psycopg.connection", "psycopg.conninfo", "psycopg.cursor", "psycopg.types"),
 }
 
 

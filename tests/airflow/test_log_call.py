@@ -165,6 +165,7 @@ def test_a_bad_value_costs_itself(
         "params": {"mute": _Unwritable(), "model": {"by": "xgb", "depth": np.int8(3)}},
     }
     tags = {"day": date(2025, 1, 15), "share": Decimal("0.5"), "mute": _Unwritable()}
+    tags |= {1: "first", "1": "second"}  # type: ignore[dict-item]
     log_with_mlflow(payload, _Unwritable(), surroundings.experiment, tags)  # type: ignore[arg-type]
     (run,) = surroundings.runs()
     assert run.info.status == "FINISHED"
@@ -174,7 +175,14 @@ def test_a_bad_value_costs_itself(
     history = MlflowClient(surroundings.mlflow_url).get_metric_history(run.info.run_id, "loss")
     assert sorted((each.step, each.value) for each in history) == [(0, 3), (1, 2.5), (3, 1)]
     said = run.data.tags["flowgauge.altered"]
-    for what in ("rows", "metrics['best']", "params['mute']", "tags['mute']", "run_name"):
+    for what in (
+        "rows",
+        "metrics['best']",
+        "params['mute']",
+        "tags['mute']",
+        "tags['1']",
+        "run_name",
+    ):
         assert f"left out: {what} " in said
         assert what in caplog.text
     (pair,) = surroundings.pairs()

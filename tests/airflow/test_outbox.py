@@ -175,7 +175,7 @@ _WRONG: list[dict[str, object]] = [
 
 def test_a_tampered_entry_stops_no_other(surroundings: Surroundings) -> None:
     """Whatever somebody wrote into the store, it is set aside, and what is right is sent."""
-    good = Entry("etl", "load", 1, surroundings.experiment, "good", {"rows": 1.0}, {}, {})
+    good = Entry("etl", "load", 1, surroundings.experiment, "good", {"rows": 1.0}, {}, {}, "good")
     body = json.loads(good.to_json())
     bodies = [
         "[" * 100_000,

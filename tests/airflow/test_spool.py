@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -35,7 +36,9 @@ def _environ(folder: Path) -> dict[str, str]:
 
 def _spool(folder: Path, count: int) -> None:
     for number in range(count):
-        entry = Entry("etl", "load", 0, "x", str(number), {"rows": number}, {}, {}, rows=1)
+        entry = Entry(
+            "etl", "load", 0, "x", str(number), {"rows": number}, {}, {}, uuid4().hex, rows=1
+        )
         spool(entry, 0.1, "unreachable", _environ(folder))
 
 
@@ -120,7 +123,7 @@ def test_the_payload_is_in_the_log_on_request(
     """Where the task's folder ends with the task, its log may have it; unasked it is not shown."""
     if place == "none":
         (folder / "flowgauge-spool").write_text("no folder")
-    entry = Entry("etl", "load", 0, "x", "r", {}, {"password": "hunter2"}, {})
+    entry = Entry("etl", "load", 0, "x", "r", {}, {"password": "hunter2"}, {}, uuid4().hex)
     spool(entry, 0.1, "unreachable", _environ(folder))
     assert "hunter2" not in caplog.text
     assert "flowgauge-spool" in caplog.text

@@ -18,7 +18,7 @@ from stack.process import wait_for
 _HERE = Path(__file__).parent
 _DAGS = _HERE / "broken_dags"
 # All that flowgauge needs, MLflow and Airflow's own among it.
-_SERVING, _STORING = "starlette uvicorn bcrypt", "redis psycopg"
+_SERVING, _STORING = "starlette uvicorn bcrypt", "psycopg"
 _READING = "pydantic yaml promql_parser"
 _PACKAGES = f"click httpx prometheus_client {_SERVING} {_READING} {_STORING}"
 _STORE = {"FLOWGAUGE_STORE": "redis://127.0.0.1:1/0"}

@@ -5,14 +5,17 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 
 from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
+from flowgauge.store.errors import StoreBusyError
 from flowgauge.store.log_calls import Logged, ended
 from stack.postgres import Postgres
 from stack.process import LOOPBACK, free_port, wait_for
@@ -65,6 +68,12 @@ def test_a_redis_that_is_away_is_told() -> None:
         store.counts.add(*_COUNTS)
 
 
+def test_what_is_no_host_name_is_told() -> None:
+    """A name that no name server is asked for is one that cannot be reached."""
+    with pytest.raises(StoreUnavailableError, match="cannot be reached: that is no host name"):
+        open_store("redis://redis..example.com").counts.add(*_COUNTS)
+
+
 def test_a_restarted_redis_is_used_again(folder: Path) -> None:
     """Scripts and schema version come back by themselves after a restart without data."""
     port = free_port()
@@ -92,6 +101,18 @@ def test_a_read_only_replica_is_told(private: str) -> None:
     client.replicaof(LOOPBACK, free_port())
     client.config_set("replica-serve-stale-data", "yes")
     assert "is a read-only replica: name the primary" in _refusal(open_store(private))
+
+
+def test_a_redis_without_room_for_connections_is_busy(private: str) -> None:
+    """It says so and hangs up; a caller of the rate limit asks again, as of any busy store."""
+    with closing(redis.Redis.from_url(private)) as client:
+        client.config_set("maxclients", "1")
+        for _ in range(20):
+            with (
+                closing(open_store(private, timeout_seconds=10)) as store,
+                pytest.raises(StoreBusyError, match="has no room for more: raise its maxclients"),
+            ):
+                store.counts.add(*_COUNTS)
 
 
 def test_a_full_redis_is_told(private: str) -> None:
@@ -143,6 +164,50 @@ def test_a_postgres_is_no_redis(own_postgres: Postgres) -> None:
     assert "it hung up, is it a Redis?" in _refusal(store)
 
 
+def _idle(client: "redis.Redis", name: str) -> dict[str, int]:
+    """Return for how many seconds each connection of that name was not used."""
+    return {each["id"]: int(each["idle"]) for each in client.client_list() if each["name"] == name}
+
+
+def test_connections_are_as_the_url_says(private: str) -> None:
+    """They bear its name, there are no more at once, and one unused for long is made anew."""
+    options = "client_name=ours&max_connections=2&socket_keepalive=1&health_check_interval=1"
+    with (
+        closing(redis.Redis.from_url(private, decode_responses=True)) as client,
+        closing(open_store(f"{private}?{options}", timeout_seconds=20)) as store,
+    ):
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: store.counts.add(*_COUNTS), range(200)))
+        assert pairs(store)[0].logs == 200
+        known = _idle(client, "ours")
+        assert 1 <= len(known) <= 2
+        wait_for(lambda: min(_idle(client, "ours").values()) > 1, "they are not used")
+        store.counts.add(*_COUNTS)
+        assert not known.keys() & _idle(client, "ours")
+
+
+def test_a_name_with_a_dead_address_leads_to_the_one_that_lives(
+    private: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the first takes not to answer: the next one has time left."""
+    port = urlsplit(private).port
+    assert port
+    found = socket.getaddrinfo(LOOPBACK, port, type=socket.SOCK_STREAM)
+    with socket.create_server((LOOPBACK, 0), backlog=0) as full:
+        place = full.getsockname()
+        with ExitStack() as stack:
+            # What has no room for more leaves a connection waiting, as a host that is gone does.
+            for _ in range(4):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(place)
+            dead = (*found[0][:4], place)
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [dead, *found])
+            with closing(open_store(private, timeout_seconds=2)) as store:
+                store.counts.add(*_COUNTS)
+                assert pairs(store)[0].logs == 1
+
+
 def test_a_store_over_tls(folder: Path) -> None:
     """Alone or as a cluster, with a certificate that is checked."""
     pem = certificate(folder)
@@ -168,7 +233,6 @@ def test_a_store_over_tls(folder: Path) -> None:
                 closing(open_store(f"{kind}://localhost:{port}", timeout_seconds=4)) as store,
                 pytest.raises(StoreUnavailableError, match=r"certificate verify failed|in time"),
             ):
-                # redis-py 5 tries for longer than there is time.
                 store.counts.add(*_COUNTS)
             # The same server by a name that its certificate lacks.
             other = trusted.replace("//localhost", "//127.1")

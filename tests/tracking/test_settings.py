@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.tracking.client import TrackingClient
-from flowgauge.tracking.settings import speaks_rest
+from flowgauge.tracking.settings import read_settings, speaks_rest
+from flowgauge.tracking.uri import TrackingUri
 from stack.tls import certificate
 
 
@@ -99,3 +100,12 @@ def test_rest_is_spoken_to_http_without_plugins() -> None:
     assert speaks_rest("http://h", {"MLFLOW_TRACKING_AWS_SIGV4": "false"})
     assert not speaks_rest("http://h", {"MLFLOW_TRACKING_AUTH": "kubernetes"})
     assert not speaks_rest("sqlite:///x.db", {})
+
+
+def test_what_is_shown_of_them_has_no_login() -> None:
+    """A traceback may show them: neither the URI's login nor the headers' is in it."""
+    settings = read_settings("http://me:hunter2@mlflow", {"MLFLOW_TRACKING_TOKEN": ""})
+    uri = TrackingUri("http://me:hunter2@mlflow", "the caller", '{"Authorization": "hunter2"}')
+    assert "hunter2" not in repr((settings, uri))
+    assert "mlflow" in repr(settings)
+    assert "the caller" in repr(uri)

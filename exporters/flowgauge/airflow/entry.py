@@ -4,7 +4,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 from math import isnan
 from typing import Any, NamedTuple
@@ -33,8 +32,6 @@ _RUN_NAME_TAG = "mlflow.runName"
 _ALTERED_TAG = "flowgauge.altered"
 _FIGURES = ("rows", "null_rate")
 _FACTS = ("checksum", "path", "source")
-# What 0.1 cannot read: an entry that needs none of it is written as 0.1 did, which may send it.
-_SINCE_2 = {"version": 2}
 _calls: Counter[tuple[object, ...]] = Counter()
 
 
@@ -46,8 +43,7 @@ class Point(NamedTuple):
     step: int
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A run to be, already fitted to MLflow's limits.
 
     `log_id` is unique and becomes a tag of the run: it tells whether the run is there already.
@@ -70,31 +66,30 @@ class Entry:
     metrics: Mapping[str, Figure]
     params: Mapping[str, str]
     tags: Mapping[str, str]
+    log_id: str
     rows: int = 0
     null_rate: float | None = None
     altered: bool = False
-    log_id: str = field(default_factory=lambda: uuid4().hex)
-    invalid: bool = field(default=False, metadata=_SINCE_2)
-    spooled: bool = field(default=False, metadata=_SINCE_2)
-    run_id: str | None = field(default=None, metadata=_SINCE_2)
-    experiment_id: str | None = field(default=None, metadata=_SINCE_2)
-    status: str = field(default="FINISHED", metadata=_SINCE_2)
-    start_ms: int | None = field(default=None, metadata=_SINCE_2)
-    end_ms: int | None = field(default=None, metadata=_SINCE_2)
-    step: int = field(default=0, metadata=_SINCE_2)
-    once: bool = field(default=False, metadata=_SINCE_2)
-    artifacts: Mapping[str, str] | None = field(default=None, metadata=_SINCE_2)
-    only_looks: bool = field(default=False, metadata=_SINCE_2)
+    invalid: bool = False
+    spooled: bool = False
+    run_id: str | None = None
+    experiment_id: str | None = None
+    status: str = "FINISHED"
+    start_ms: int | None = None
+    end_ms: int | None = None
+    step: int = 0
+    once: bool = False
+    artifacts: Mapping[str, str] | None = None
+    only_looks: bool = False
 
     def to_json(self) -> str:
         """Return it as the outbox keeps it."""
-        written = asdict(self)
-        for each in fields(self):
-            if each.metadata == _SINCE_2 and written[each.name] == each.default:
-                del written[each.name]
-        is_new = any(each.metadata == _SINCE_2 and each.name in written for each in fields(self))
+        written = self._asdict()
+        new = [name for name in _SINCE_2 if written[name] != self._field_defaults[name]]
+        for name in _SINCE_2.difference(new):
+            del written[name]
         has_steps = any(isinstance(figure, list) for figure in self.metrics.values())
-        return json.dumps({"version": 2 if is_new or has_steps else 1, **written})
+        return json.dumps({"version": 2 if new or has_steps else 1, **written})
 
     @classmethod
     def from_json(cls, text: str) -> "Entry":
@@ -144,6 +139,10 @@ class Entry:
             left_out=Reason.INVALID_VALUE if self.invalid else None,
             reason=reason,
         )
+
+
+# What 0.1 cannot read: an entry that needs none of it is written as 0.1 did, which may send it.
+_SINCE_2 = frozenset(Entry._fields[Entry._fields.index("invalid") :])
 
 
 def make_entry(
@@ -202,7 +201,7 @@ def make_entry(
     notes = [*(f"left out: {problem}" for problem in left_out), *read.doubts, *fit.notes]
     if notes:
         note = {_ALTERED_TAG: Fitting().text("note", "; ".join(notes), LONGEST_TAG)}
-        entry = replace(entry, tags={**entry.tags, **note}, altered=True)
+        entry = entry._replace(tags={**entry.tags, **note}, altered=True)
     return entry, notes
 
 
@@ -219,9 +218,13 @@ def _read_tags(tags: object, left_out: list[str]) -> dict[str, str]:
     for name, value in pairs or ():
         try:
             key, fact = guarded(lambda n=name, v=value: (values.name(n), values.fact(v)))  # type: ignore[misc]
-            read[key] = _as_text(fact)
         except Unfit as unfit:
             left_out.append(f"tags[{called(name)}] {unfit}")
+            continue
+        if key in read:
+            left_out.append(f"tags[{called(name)}] is there twice")
+        else:
+            read[key] = _as_text(fact)
     return read
 
 

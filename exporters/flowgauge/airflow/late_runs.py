@@ -5,8 +5,6 @@ asked a run for before completes the one that he finds; one that comes later he 
 leaves a look into the outbox, an entry that is due a minute later, and then removes it.
 """
 
-from dataclasses import replace
-
 from flowgauge.airflow.attempt import Attempt
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.write_ahead import new_owner
@@ -28,8 +26,8 @@ def leave_look(store: Store, entry: Entry, attempt: Attempt) -> None:
     """
     if not attempt.is_in_doubt or attempt.was_complete or entry.run_id is not None:
         return
-    look = replace(
-        entry, metrics={}, params={}, tags={}, artifacts=None, rows=0, only_looks=True
+    look = entry._replace(
+        metrics={}, params={}, tags={}, artifacts=None, rows=0, only_looks=True
     ).to_keep(LATE_RUN)
     look = look._replace(entry_id=f"{entry.log_id}-{LATE_RUN}")
     store.outbox.put(look, lease=Lease(new_owner(), _SECONDS))

@@ -54,16 +54,17 @@ def _parse(text: str) -> Mapping[str, LimitSetting]:
 
 def _setting(key: str, fields: Mapping[str, object]) -> LimitSetting:
     unknown = sorted(set(fields) - {"max_calls", "window_seconds"})
-    named = quote(key)
     calls, seconds = fields.get("max_calls"), fields.get("window_seconds")
     if unknown:
-        raise UsageError(f"{named} has max_calls and window_seconds, and no {quote(unknown[0])}")
+        raise UsageError(
+            f"{quote(key)} has max_calls and window_seconds, and no {quote(unknown[0])}"
+        )
     if not isinstance(calls, int) or isinstance(calls, bool) or calls < 1:
-        raise UsageError(f"max_calls of {named} must be a whole number from 1")
+        raise UsageError(f"max_calls of {quote(key)} must be a whole number from 1")
     if seconds is None:
         return LimitSetting(calls)
     if not isinstance(seconds, int | float) or not 0 < seconds < math.inf or seconds is True:
-        raise UsageError(f"window_seconds of {named} must be a number above 0")
+        raise UsageError(f"window_seconds of {quote(key)} must be a number above 0")
     return LimitSetting(calls, seconds)
 
 

@@ -201,18 +201,19 @@ class _Reading:
         if self.values.pairs(value) is None:
             return False
         problems: dict[str, str] = {}
-        self._metrics.update(self.values.figures(name, value, problems))
+        for figure_name, figure in self.values.figures(name, value, problems):
+            self._put("metrics", self._metrics, figure_name, figure)
         self._problems += [f"{quote(at)} {what}" for at, what in problems.items()]
         return True
 
     def _take_extra(self, name: str, value: Any) -> None:
         problems: dict[str, str] = {}
-        figures = dict(self.values.figures(name, value, problems))
+        figures = list(self.values.figures(name, value, problems))
         try:
             if problems:
                 fact = guarded(lambda: self.values.fact(value))
                 self._put("params", self._params, name, fact)
-            for figure_name, figure in figures.items() if not problems else ():
+            for figure_name, figure in figures if not problems else ():
                 self._put("metrics", self._metrics, figure_name, figure)
         except Unfit as unfit:
             self._problems.append(f"{called(name)} {unfit}")

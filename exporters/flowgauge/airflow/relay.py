@@ -109,12 +109,13 @@ class Relay:
             wait_for_permit(sleep=self._sleep)
         except _StoppedError:
             return 0.0
+        permitted = time.monotonic()
         sender = Sender(self._store, connection, self._refusals)
         sender.send_oldest(_SEND_SECONDS)
         self._observer.sent(sender.flushed)
         if sender.flushed.problem:
             raise sender.flushed.problem
-        return permit_interval(self._store)
+        return max(permitted + permit_interval(self._store) - time.monotonic(), 0.0)
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):

@@ -1,19 +1,21 @@
 """Sending a payload while its task waits: what `FLOWGAUGE_DELIVERY=later` leaves to others."""
 
 from flowgauge.airflow.attempt import Attempt
-from flowgauge.airflow.connection import connect
+from flowgauge.airflow.connection import Connection, connect
 from flowgauge.airflow.context import Task
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.failures import reason_for
 from flowgauge.airflow.host import stats
 from flowgauge.airflow.keeping import LEAST_SECONDS, STORE_SECONDS, keep, time_to_send
-from flowgauge.airflow.outbox import flush
 from flowgauge.airflow.permit import wait_for_permit
 from flowgauge.airflow.run_link import note_kept_payload, push_run_link
 from flowgauge.airflow.shared_store import tell_store
+from flowgauge.airflow.spool_folder import is_spool_empty
 from flowgauge.airflow.write_ahead import WriteAhead
+from flowgauge.loading import loading
 from flowgauge.store.log_calls import ended, repeated
+from flowgauge.store.store import Store
 
 __all__ = ["send_now"]
 
@@ -43,5 +45,16 @@ def send_now(entry: Entry, ahead: WriteAhead, task: Task, deadline: Deadline) ->
     tell_store(lambda store: ahead.settle(store, counts))
     push_run_link(task, connection, run_id, deadline.left)
     seconds = min(deadline.left - STORE_SECONDS, _FLUSH_SECONDS)
-    tell_store(lambda store: flush(store, connection, seconds=seconds, most=_FLUSH_ENTRIES))
+    tell_store(lambda store: _help(store, connection, seconds))
     return run_id
+
+
+def _help(store: Store, connection: Connection, seconds: float) -> None:
+    """Send what others left behind, for *seconds*; raise `StoreError`."""
+    # Most calls find nothing, and need not load what would send it.
+    if is_spool_empty() and not store.outbox.is_due():
+        return
+    with loading():
+        from flowgauge.airflow.outbox import flush  # noqa: PLC0415
+
+    flush(store, connection, seconds=seconds, most=_FLUSH_ENTRIES)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
@@ -15,17 +15,16 @@ from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.host import stats
 from flowgauge.airflow.reasons import Reason
+from flowgauge.airflow.spool_folder import spool_folder
 from flowgauge.foreign import parse_json, read_text
 from flowgauge.redact import quote
 from flowgauge.store.errors import StoreError
 from flowgauge.store.log_calls import deferred
-from flowgauge.store.opening import state_folder
 from flowgauge.store.private import make_folder, temporary_file
 from flowgauge.store.store import Store
 
 __all__ = ["SpoolState", "drain_spool", "spool", "spool_state"]
 
-_FOLDER = "flowgauge-spool"
 # A file's name says what it is: waiting, taken by a process that moves it, or of no use.
 _WAITING, _TAKEN, _BAD = ".json", ".taken", ".bad"
 # Nobody takes longer to move one file: whoever took it was killed.
@@ -63,7 +62,7 @@ def spool(
     text = json.dumps(
         {"duration_seconds": duration_seconds, "reason": reason, "body": entry.to_json()}
     )
-    file = _folder(environ) / f"{entry.log_id}{_WAITING}"
+    file = spool_folder(environ) / f"{entry.log_id}{_WAITING}"
     try:
         make_folder(file.parent)
         unfinished = temporary_file(file.parent)
@@ -89,7 +88,7 @@ def spool(
 
 def spool_state(environ: Mapping[str, str] = os.environ) -> SpoolState:
     """Return what lies in this host's spool; nothing, if it cannot be looked at."""
-    folder = _folder(environ)
+    folder = spool_folder(environ)
     waiting, bad, oldest = 0, 0, None
     for each in _listed(folder):
         kind = Path(each.name).suffix
@@ -116,7 +115,7 @@ def drain_spool(
     processes may do this at once. Raises `StoreError` if the store is down.
     """
     deadline = Deadline(seconds)
-    for file in _waiting(_folder(environ), clock):
+    for file in _waiting(spool_folder(environ), clock):
         if not deadline.left:
             return
         # Whoever renames it has it, and can remove it: what cannot be removed would come again.
@@ -130,7 +129,7 @@ def _move(taken: Path, store: Store) -> None:
     try:
         kept = parse_json(read_text(taken, regular=True))
         # The store may have had it after all, when it did not answer.
-        entry = replace(Entry.from_json(kept["body"]), spooled=True)
+        entry = Entry.from_json(kept["body"])._replace(spooled=True)
         reason = Reason(kept["reason"])
         counts = deferred(entry.logged(_seconds(kept["duration_seconds"]), reason))
         kept = entry.to_keep(reason)
@@ -193,7 +192,3 @@ def _renamed(file: Path, name: str) -> Path | None:
 @lru_cache(maxsize=1000)
 def _complain(place: Path, why: str) -> None:
     _log.warning("Payloads in %s cannot be moved into the outbox (%s): see who owns it", place, why)
-
-
-def _folder(environ: Mapping[str, str]) -> Path:
-    return state_folder(environ) / _FOLDER

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from threading import Lock
 from typing import Any, TypeVar
 
 from flowgauge.airflow.deadline import Deadline
 from flowgauge.background import in_background
+from flowgauge.loading import loading
 
 __all__ = ["mlflow_within"]
 
@@ -26,7 +26,6 @@ _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _LONGEST_ANSWER = 64 * 2**20
 _PART = 2**16
 _budget: ContextVar["_Budget | None"] = ContextVar("flowgauge_mlflow_budget", default=None)
-_lock = Lock()
 _open_blocks = 0
 _before: dict[str, str | None] = {}
 
@@ -110,9 +109,10 @@ def _watch(bounds: Mapping[str, str]) -> None:
     them, and the last one sets them back.
     """
     global _open_blocks  # noqa: PLW0603 - see above
-    from requests import Session  # noqa: PLC0415 - costs a task 0.1 s
+    # A fork waits for this lock, which its child could not open.
+    with loading():
+        from requests import Session  # noqa: PLC0415 - costs a task 0.1 s
 
-    with _lock:
         _open_blocks += 1
         if _open_blocks > 1:
             return
@@ -137,9 +137,9 @@ def _watch(bounds: Mapping[str, str]) -> None:
 
 def _unwatch() -> None:
     global _open_blocks  # noqa: PLW0603 - see above
-    from requests import Session  # noqa: PLC0415 - see above
+    with loading():
+        from requests import Session  # noqa: PLC0415 - see above
 
-    with _lock:
         _open_blocks -= 1
         if _open_blocks:
             return

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from textwrap import indent
+from typing import NamedTuple
 
 import click
 
@@ -34,6 +35,8 @@ _HEADER = ("ID", "DAG", "TASK", "SINCE", "AGE", "ATTEMPTS", "REASON", "SENT IN",
 _WATCH_SECONDS = 2.0
 # A relay takes longer for one: a limit that is wider does not say when the last is sent.
 _RELAY_SECONDS = 0.05
+# A window is seldom quite full.
+_NEARLY = 1.1
 
 _store_option = click.option("--store", "store", help="Store URL; default: FLOWGAUGE_STORE.")
 _output_option = click.option(
@@ -198,17 +201,17 @@ def _as_json(entries: Iterable[OutboxEntry], *, bodies: bool) -> Iterator[str]:
 def _for_people(store: Store, asked: Asked, limit: int) -> str:
     state = store.outbox.state()
     now = datetime.now(UTC)
-    interval, why = _pace(store)
+    pace = _pace(store)
     waiting = count(1)
     rows = [
-        _row(entry, now, None if entry.poison else next(waiting) * interval)
+        _row(entry, now, None if entry.poison else next(waiting) * pace.seconds)
         for entry in store.outbox.each_entry(limit)
     ]
     return "\n".join(
         [
             asked.sentence,
             as_table(_HEADER, rows) if rows else "the outbox is empty",
-            *_outlook(state, interval, why),
+            *_outlook(state, pace),
             *_spooled(),
         ]
     )
@@ -229,19 +232,34 @@ def _row(entry: OutboxEntry, now: datetime, seconds: float | None) -> tuple[str,
     )
 
 
-def _pace(store: Store) -> tuple[float, str]:
-    """Return the seconds between two payloads, and what says so."""
-    interval = permit_interval(store)
-    if interval < _RELAY_SECONDS and (seen := seen_interval(store)):
-        return max(seen, interval), "as of late, below the rate limit"
-    return interval, "which is the rate limit"
+class _Pace(NamedTuple):
+    """The seconds between two payloads, what says so, and those of late, where these are more."""
+
+    seconds: float
+    why: str
+    of_late: float | None = None
 
 
-def _outlook(state: OutboxState, interval: float, why: str) -> Iterator[str]:
+def _pace(store: Store) -> _Pace:
+    interval, seen = permit_interval(store), seen_interval(store)
+    if seen is None or seen < interval * _NEARLY:
+        return _Pace(interval, "which is the rate limit")
+    if interval < _RELAY_SECONDS:
+        return _Pace(seen, "as of late, below the rate limit")
+    return _Pace(interval, "which is the rate limit", seen)
+
+
+def _outlook(state: OutboxState, pace: _Pace) -> Iterator[str]:
     if state.entries:
         yield (
-            f"{state.entries} wait; at {60 / interval:g} a minute, {why}, the last is sent in"
-            f" {as_duration(state.entries * interval)}: if MLflow takes them and a relay runs"
+            f"{state.entries} wait; at {60 / pace.seconds:g} a minute, {pace.why}, the last is"
+            f" sent in {as_duration(state.entries * pace.seconds)}: if MLflow takes them and a"
+            " relay runs"
+        )
+    if state.entries and pace.of_late:
+        yield (
+            f"in the last window there were {60 / pace.of_late:.3g} a minute, and at that pace it"
+            f" would take {as_duration(state.entries * pace.of_late)}"
         )
     if state.poison:
         yield f"{state.poison} set aside: sent only after `flowgauge outbox retry`"

@@ -45,7 +45,7 @@ class Engine(NamedTuple):
 
 
 _SQLITE = Engine("flowgauge.store.sqlite:SqliteEngine", "sqlite:///path/to/file.db")
-_REDIS = Engine("flowgauge.store.redis:RedisEngine", "redis://host:6379/0", "redis")
+_REDIS = Engine("flowgauge.store.redis:RedisEngine", "redis://host:6379/0")
 _POSTGRES = Engine("flowgauge.store.postgres:PostgresEngine", "postgresql://host/name", "postgres")
 
 ENGINES = {

@@ -5,8 +5,7 @@ The same for MLflow 2.22 and 3; what a server may lack is said at each question.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowgauge.redact import quote
 from flowgauge.tracking.client import TrackingClient
@@ -26,8 +25,7 @@ _SMALLER = 10
 _VERSION = re.compile(r"\d+\.\d+[\w.+-]{0,40}")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What a search found, as MLflow's JSON has it; `limited` if there is more than was read.
 
     Of runs it holds `info` and the tags alone: figures and facts may be a thousand times as much.

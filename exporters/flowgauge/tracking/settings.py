@@ -8,8 +8,8 @@ import base64
 import configparser
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -29,16 +29,19 @@ _OFF = frozenset({"", "false", "0"})
 _ON = frozenset({"true", "1"})
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """How to reach one MLflow; `base_url` carries neither a login nor a trailing slash."""
 
     base_url: str
-    headers: Mapping[str, str] = field(repr=False)
-    login: httpx.Auth | None = field(repr=False)
+    headers: Mapping[str, str]
+    login: httpx.Auth | None
     certificates: str | None
     client_certificate: str | None
     insecure: bool
+
+    def __repr__(self) -> str:
+        # The rest holds the login.
+        return f"Settings({self.base_url!r})"
 
     @property
     def workspace(self) -> str | None:

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from flowgauge.environment import chosen_environment, environments_folder, load_environment
 from flowgauge.errors import UsageError
@@ -19,16 +19,19 @@ __all__ = [
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
-@dataclass(frozen=True)
-class TrackingUri:
+class TrackingUri(NamedTuple):
     """A tracking URI, as it was given, and the place it comes from, for people to read.
 
     `headers`, as JSON, come with it: a Connection has a token, and more.
     """
 
-    value: str = field(repr=False)
+    value: str
     source: str
-    headers: str = field(default="", repr=False)
+    headers: str = ""
+
+    def __repr__(self) -> str:
+        # The rest holds the login.
+        return f"TrackingUri(source={self.source!r})"
 
     def environ(self, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
         """Return *environ* with what comes with the URI."""

@@ -5,13 +5,12 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as StillRunning
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Error
 
 from flowgauge.background import in_background
@@ -24,6 +23,7 @@ from flowgauge.store.postgres.client import (
     PostgresError,
     PostgresTimeoutError,
 )
+from flowgauge.store.postgres.conninfo import read_conninfo, write_conninfo
 from flowgauge.store.postgres.sentences import refusal
 
 if TYPE_CHECKING:
@@ -67,10 +67,11 @@ class PostgresEngine:
         if re.search(_MISPLACED_AT, url):
             raise self._no_url()
         try:
-            self._hosts = _by_host(make_conninfo(url, client_encoding="utf8"))
-            wait = float(conninfo_to_dict(self._hosts[0]).get("connect_timeout") or 0)
+            settings = {**read_conninfo(url), "client_encoding": "utf8"}
+            wait = float(settings.get("connect_timeout") or 0)
         except (Error, ValueError):
             raise self._no_url() from None
+        self._hosts = _by_host(settings)
         if wait > timeout_seconds:
             raise StoreError(
                 f"{self._name} has connect_timeout={wait:g}, but is given up after"
@@ -213,11 +214,12 @@ class PostgresEngine:
                 )
         return self._connect_to(last, deadline)
 
-    def _connect_to(self, conninfo: str, deadline: float) -> Client:
+    def _connect_to(self, settings: Mapping[str, str], deadline: float) -> Client:
         # Looking up the host's name is nothing that can be given up: it is done beside us, and not
         # by libpq, which would keep all other threads waiting.
         connecting = in_background(
-            lambda: Client(_with_addresses(conninfo), deadline), "flowgauge-postgres"
+            lambda: Client(write_conninfo(_with_addresses(settings)), deadline),
+            "flowgauge-postgres",
         )
         try:
             return connecting.result(deadline - time.monotonic())
@@ -238,39 +240,34 @@ class PostgresEngine:
             raise refusal(self._name, PostgresError(str(error))) from error
 
 
-def _by_host(conninfo: str) -> list[str]:
-    """Return a conninfo for each host of one: libpq waits for the first for as long as it takes."""
-    parts = conninfo_to_dict(conninfo)
+def _by_host(settings: Mapping[str, str]) -> list[Mapping[str, str]]:
+    """Return the settings of each host: libpq would wait for the first for as long as it takes."""
     lists = {
-        name: str(parts[name]).split(",") for name in ("host", "hostaddr", "port") if name in parts
+        name: settings[name].split(",") for name in ("host", "hostaddr", "port") if name in settings
     }
     number = max(map(len, lists.values()), default=1)
     if number > 1:
-        conninfo = make_conninfo(conninfo, **{"target_session_attrs": "read-write", **parts})
+        settings = {"target_session_attrs": "read-write", **settings}
     return [
-        make_conninfo(
-            conninfo, **{name: each[min(nth, len(each) - 1)] for name, each in lists.items()}
-        )
+        {**settings, **{name: each[min(nth, len(each) - 1)] for name, each in lists.items()}}
         for nth in range(number)
     ]
 
 
-def _with_addresses(conninfo: str) -> str:
-    """Return the *conninfo* of one host with all addresses of its name: libpq tries each."""
-    parts = conninfo_to_dict(conninfo)
-    host = str(parts.get("host") or os.environ.get("PGHOST", ""))
+def _with_addresses(settings: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the *settings* of one host with all addresses of its name: libpq tries each."""
+    host = settings.get("host") or os.environ.get("PGHOST", "")
     # Others are the paths of sockets.
-    if "hostaddr" in parts or not host or host.startswith(("/", "@")):
-        return conninfo
+    if "hostaddr" in settings or not host or host.startswith(("/", "@")):
+        return settings
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "that is no host name"
         raise NotConnectedError(f'no address of the host "{host}": {reason}') from None
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-    return make_conninfo(
-        conninfo, host=",".join([host] * len(addresses)), hostaddr=",".join(addresses)
-    )
+    hosts = ",".join([host] * len(addresses))
+    return {**settings, "host": hosts, "hostaddr": ",".join(addresses)}
 
 
 def _transaction(statements: str, deadline: float, *, durable: bool) -> str:

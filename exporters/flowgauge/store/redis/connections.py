@@ -1,34 +1,63 @@
-"""Connections of redis-py that keep to a deadline.
+"""Connections to a Redis that keep to a deadline.
 
-redis-py has a time-out for each look-up, address, handshake and answer: a step on a new connection
-takes several of them. Here all that a thread does within `deadline` ends by it.
+Redis' protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/) is small, and a
+client for all that Redis can do takes a task longer to load than what it is loaded for. Here all
+that a thread does within `deadline` ends by it: look-up, each address, handshake, answers.
 """
 
 # What the first look-up of a name would load, where another thread may fork.
 import encodings.idna  # noqa: F401
+import select
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
 from typing import Any
-
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from flowgauge.background import in_background
 
-__all__ = ["NoMasterError", "NotConnectedError", "deadline", "in_time", "seconds_left"]
+__all__ = [
+    "Command",
+    "Connection",
+    "NoMasterError",
+    "NotConnectedError",
+    "NotRedisError",
+    "Pool",
+    "RefusedError",
+    "connected",
+    "deadline",
+    "seconds_left",
+]
+
+Command = Sequence[str | int]
+
+_AT_ONCE = 65_536
+# Redis itself sends no longer text.
+_LONGEST = 512 * 2**20
 
 
-class NotConnectedError(RedisConnectionError):
+class RefusedError(Exception):
+    """What Redis answered instead."""
+
+    @property
+    def code(self) -> str:
+        """What kind of refusal it is."""
+        return str(self).partition(" ")[0]
+
+
+class NotConnectedError(ConnectionError):
     """There was no connection, so nothing was sent."""
 
 
-class NoMasterError(RedisConnectionError):
-    """The Sentinels know of no master, so nothing was sent."""
+class NoMasterError(Exception):
+    """A Sentinel knows of no master of that name."""
+
+
+class NotRedisError(Exception):
+    """What answers is something else."""
 
 
 class _Thread(threading.local):
@@ -49,58 +78,224 @@ def deadline(at: float) -> Iterator[None]:
 
 
 def seconds_left() -> float:
-    """Return the seconds until this thread's deadline; raise `RedisTimeoutError` after it."""
+    """Return the seconds until this thread's deadline; raise `TimeoutError` after it."""
     left = _this.deadline - time.monotonic()
     if left <= 0:
-        raise RedisTimeoutError("timeout")
+        raise TimeoutError("timeout")
     return left
 
 
-class _InTime:
-    """Comes before a kind of connection."""
+def connected(address: tuple[str, int] | str) -> socket.socket:
+    """Return a socket connected to host and port, or to the socket at a path.
 
-    _connecting: Future[None] | None = None
-    _sock: Any
+    Raises `OSError`. Where a name has several addresses, each has its share of the time.
+    """
+    if isinstance(address, str):
+        return _connected(socket.AF_UNIX, address, seconds_left())
+    addresses = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    for number, (family, *_, place) in enumerate(addresses[:-1]):
+        with suppress(OSError):
+            return _connected(family, place, seconds_left() / (len(addresses) - number))
+    family, *_, place = addresses[-1]
+    return _connected(family, place, seconds_left())
 
-    def connect(self) -> None:
-        # A pool may hand out a connection again that was still being made when it was given up.
-        if not self._connecting or self._connecting.done():
-            if self._sock:
-                return
-            until, connect = _this.deadline, super().connect  # type: ignore[misc]  # the kind's
 
-            def work() -> None:
-                with deadline(until):
-                    connect()
+def _connected(family: int, place: object, seconds: float) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.settimeout(seconds)
+        made.connect(place)  # type: ignore[arg-type]  # as `getaddrinfo` gives it
+        if family != socket.AF_UNIX:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
-            self._connecting = in_background(work, "flowgauge-redis")
+
+class Connection:
+    """Asks over a connected socket, within the thread's deadline. For one thread at a time."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._came = bytearray()
+        self.used = time.monotonic()
+        """When it was asked last, on `time.monotonic`."""
+
+    def ask(self, *commands: Command) -> Sequence[Any]:
+        """Send *commands* at once and return their answers: texts, numbers, None, lists of these.
+
+        Raises `RefusedError` for the first that is refused, once all are answered; and `OSError` or
+        `NotRedisError`, after which the connection is of no use.
+        """
+        self._socket.settimeout(seconds_left())
+        self._socket.sendall(b"".join(map(_packed, commands)))
+        answers = [self._answer() for _ in commands]
+        self.used = time.monotonic()
+        for answer in answers:
+            if isinstance(answer, RefusedError):
+                raise answer
+        return answers
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether nothing came that nobody asked for: a server that hangs up says so."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return not self._came and not poll.poll(0)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def _answer(self) -> Any:
+        kind, said = self._line()
         try:
-            self._connecting.result(seconds_left())
+            match kind:
+                case "+":
+                    return said
+                case "-":
+                    return RefusedError(said)
+                case ":":
+                    return int(said)
+                case "$":
+                    return None if said == "-1" else self._text(int(said))
+                case "*":
+                    return None if said == "-1" else [self._answer() for _ in range(int(said))]
+        except (ValueError, RecursionError):
+            pass
+        raise NotRedisError(f"{kind}{said}")
+
+    def _line(self) -> tuple[str, str]:
+        seen = 0
+        while (end := self._came.find(b"\r\n", seen)) < 0:
+            # A line is short; its end may come in two parts.
+            seen = max(len(self._came) - 1, 0)
+            if seen > _AT_ONCE:
+                raise NotRedisError("a line without end")
+            self._receive()
+        line = _readable(self._came[:end])
+        del self._came[: end + 2]
+        return line[:1], line[1:]
+
+    def _text(self, length: int) -> str:
+        if not 0 <= length <= _LONGEST:
+            raise ValueError("a length that cannot be")
+        while len(self._came) < length + 2:
+            self._receive()
+        text = _readable(self._came[:length])
+        del self._came[: length + 2]
+        return text
+
+    def _receive(self) -> None:
+        self._socket.settimeout(seconds_left())
+        part = self._socket.recv(_AT_ONCE)
+        if not part:
+            raise ConnectionResetError("it hung up, is it a Redis?")
+        self._came += part
+
+
+def _packed(command: Command) -> bytes:
+    words = [str(word).encode(errors="replace") for word in command]
+    parts = [b"*%d\r\n" % len(words), *(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)]
+    return b"".join(parts)
+
+
+def _readable(came: bytearray) -> str:
+    # Whoever may write to a Redis may write what is no text.
+    return came.decode(errors="replace")
+
+
+class Pool:
+    """Connections that are used again, each made by *connect*, up to *most* at once.
+
+    One that was not used for *idle_seconds* is made anew. For any number of threads.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        timeout_seconds: float,
+        *,
+        most: int,
+        idle_seconds: float,
+    ) -> None:
+        self._connect = connect
+        self._timeout = timeout_seconds
+        self._idle_seconds = idle_seconds
+        self._places = threading.Semaphore(most)
+        # Made, or still being made for somebody who has given up.
+        self._unused: list[Future[Connection]] = []
+        self._is_open = True
+
+    def ask(self, *commands: Command) -> Sequence[Any]:
+        """See `Connection.ask`; raises `NotConnectedError` as well."""
+        if not self._places.acquire(timeout=seconds_left()):
+            raise TimeoutError("timeout")
+        try:
+            return self._ask(*commands)
+        finally:
+            self._places.release()
+
+    def close(self) -> None:
+        """Hang up, where a thread is asking once it has its answer."""
+        self._is_open = False
+        with suppress(IndexError):
+            while True:
+                self._unused.pop().add_done_callback(_close)
+
+    def _ask(self, *commands: Command) -> Sequence[Any]:
+        coming = self._next()
+        try:
+            connection = coming.result(seconds_left())
         except StillRunning:
-            raise RedisTimeoutError("timeout") from None
-        except RedisConnectionError as error:
-            # Those of a class of their own say more: a wrong login, no master.
-            if type(error) is RedisConnectionError:
-                raise NotConnectedError(str(error)) from error
-            # Its class is loaded only where there are Sentinels.
-            if type(error).__name__ == "MasterNotFoundError":
-                raise NoMasterError(str(error)) from error
+            self._keep(coming)
+            raise TimeoutError("timeout") from None
+        try:
+            answers = connection.ask(*commands)
+        except RefusedError:
+            self._keep(coming)
             raise
+        except BaseException:
+            # An answer may still come.
+            connection.close()
+            raise
+        self._keep(coming)
+        return answers
 
-    def send_packed_command(self, *arguments: Any, **options: Any) -> Any:
-        self._keep_to_the_deadline()
-        return super().send_packed_command(*arguments, **options)  # type: ignore[misc]
+    def _next(self) -> Future[Connection]:
+        with suppress(IndexError):
+            while True:
+                coming = self._unused.pop()
+                if not coming.done() or self._is_fit(coming):
+                    return coming
+                coming.add_done_callback(_close)
+        return in_background(self._connect_in_time, "flowgauge-redis")
 
-    def read_response(self, *arguments: Any, **options: Any) -> Any:
-        self._keep_to_the_deadline()
-        return super().read_response(*arguments, **options)  # type: ignore[misc]
+    def _is_fit(self, made: Future[Connection]) -> bool:
+        if made.exception():
+            return False
+        connection = made.result()
+        idle = time.monotonic() - connection.used
+        return connection.is_left_alone and idle < self._idle_seconds
 
-    def _keep_to_the_deadline(self) -> None:
-        if self._sock:
-            self._sock.settimeout(seconds_left())
+    def _connect_in_time(self) -> Connection:
+        with deadline(time.monotonic() + self._timeout):
+            try:
+                return self._connect()
+            except TimeoutError:
+                raise
+            except OSError as error:
+                raise NotConnectedError(error.strerror or str(error)) from error
+            except UnicodeError as error:
+                raise NotConnectedError("that is no host name") from error
+
+    def _keep(self, coming: Future[Connection]) -> None:
+        self._unused.append(coming)
+        if not self._is_open:
+            self.close()
 
 
-@cache
-def in_time(kind: Any) -> Any:
-    """Return a *kind* of redis-py's connections that keeps to its thread's deadline."""
-    return type(f"InTime{kind.__name__}", (_InTime, kind), {})
+def _close(made: Future[Connection]) -> None:
+    if not made.exception():
+        made.result().close()

@@ -9,15 +9,16 @@ from hashlib import sha1
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from redis.connection import ConnectionPool
-from redis.exceptions import NoScriptError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
 from flowgauge.loading import loading
 from flowgauge.store.engine import DURABLE_STEPS, is_first_page
 from flowgauge.store.errors import StoreError, StoreUnavailableError
-from flowgauge.store.redis.calls import Command, ask
-from flowgauge.store.redis.connections import deadline, seconds_left
+from flowgauge.store.redis.connections import (
+    Command,
+    Pool,
+    RefusedError,
+    deadline,
+    seconds_left,
+)
 from flowgauge.store.redis.sentences import is_elsewhere, refusal
 from flowgauge.store.redis.servers import Server, server_at
 from flowgauge.store.redis.url import read_url
@@ -111,12 +112,12 @@ class RedisEngine:
     def _server(self) -> Server:
         me = os.getpid()
         if me not in self._servers:
-            # The first one loads a part of redis-py.
+            # The first one may load more.
             with loading():
                 self._servers[me] = server_at(self._url, _PREFIX, self._timeout)
         return self._servers[me]
 
-    def _in_time(self, ask: Callable[[ConnectionPool], _T]) -> _T:
+    def _in_time(self, ask: Callable[[Pool], _T]) -> _T:
         """Ask the Redis that has the store, wherever it goes, and end within the time-out."""
         server = self._server()
         moved: Exception | None = None
@@ -124,14 +125,14 @@ class RedisEngine:
             while True:
                 try:
                     return ask(server.pool())
-                # Of what is no Redis, redis-py raises what it likes.
+                # What is no Redis answers what it likes.
                 except Exception as error:
                     server.look_again()
                     if is_elsewhere(error):
                         moved = error
                     if not server.moves or moved is not error or _is_over():
                         # Where it went says more than that there was no time left to find it.
-                        why = moved if moved and isinstance(error, RedisTimeoutError) else error
+                        why = moved if moved and isinstance(error, TimeoutError) else error
                         raise self._in_a_sentence(why) from error
 
     def _in_a_sentence(self, error: Exception) -> StoreError:
@@ -148,27 +149,25 @@ def _is_over() -> bool:
     try:
         if seconds_left() < 2 * _PAUSE_SECONDS:
             return True
-    except RedisTimeoutError:
+    except TimeoutError:
         return True
     time.sleep(_PAUSE_SECONDS)
     return False
 
 
-def _call(
-    pool: ConnectionPool, name: str, arguments: Sequence[str | int], replicas: int
-) -> tuple[Any, int]:
+def _call(pool: Pool, name: str, arguments: Sequence[str | int], replicas: int) -> tuple[Any, int]:
     """Return the script's answer, and how many replicas confirmed what it wrote."""
     source = _source(name)
     digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
     for command, script in (("EVALSHA", digest), ("EVAL", source)):
         call = (command, script, 1, _PREFIX, *arguments)
-        answers = ask(pool, call, *_confirming(replicas))
-        if isinstance(answers[0], NoScriptError):
-            continue
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return answers[0], answers[1] if replicas else 0
+        try:
+            answer, *confirmed = pool.ask(call, *_confirming(replicas))
+        except RefusedError as refused:
+            if refused.code != "NOSCRIPT":
+                raise
+        else:
+            return answer, sum(confirmed)
     raise AssertionError("EVAL needs no script that is there")
 
 

@@ -1,135 +1,130 @@
 """A Redis that moves: named by Sentinels, or in a cluster."""
 
-from collections.abc import Mapping
-from concurrent.futures import TimeoutError as StillRunning
+import time
+from binascii import crc_hqx
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import redis
-from redis.cluster import ClusterNode, RedisCluster
-from redis.connection import Connection, ConnectionPool, SSLConnection
-from redis.exceptions import RedisClusterException
-from redis.sentinel import (
-    Sentinel,
-    SentinelManagedConnection,
-    SentinelManagedSSLConnection,
+from flowgauge.store.redis.connections import (
+    Command,
+    NoMasterError,
+    Pool,
+    RefusedError,
+    deadline,
+    seconds_left,
 )
-
-from flowgauge.background import in_background
-from flowgauge.store.redis.connections import NotConnectedError, in_time, seconds_left
-from flowgauge.store.redis.servers import TEXTS, pool_to, timeouts
+from flowgauge.store.redis.servers import Address, pool_to
 from flowgauge.store.redis.url import RedisUrl
 
-__all__ = ["Cluster", "Sentinels"]
+__all__ = ["Fleet", "cluster", "sentinels"]
+
+_SLOTS = 16_384
 
 
-class Sentinels:
-    """Each new connection asks the Sentinels for the master."""
+class Fleet:
+    """Where the store is, some know: they are asked, and again once it was not there.
 
-    moves = True
-
-    def __init__(self, url: RedisUrl, timeout_seconds: float) -> None:
-        kind = SentinelManagedSSLConnection if url.tls else SentinelManagedConnection
-        self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
-            url.addresses,
-            sentinel_kwargs={
-                **_share(url, timeout_seconds),
-                **_tls(url),
-                **url.sentinel_login,
-            },
-        )
-        # Which would close the pool if it were let go.
-        self._client: redis.Redis = self._sentinel.master_for(  # type: ignore[no-untyped-call]
-            url.master,
-            connection_class=in_time(kind),
-            db=url.db,
-            **TEXTS,
-            **timeouts(timeout_seconds),
-            **url.connection,
-        )
-
-    def pool(self) -> ConnectionPool:
-        """See `Server.pool`."""
-        return self._client.connection_pool
-
-    def look_again(self) -> None:
-        """See `Server.look_again`."""
-
-    def close(self) -> None:
-        """See `Server.close`."""
-        self._client.close()
-        for sentinel in self._sentinel.sentinels:
-            sentinel.close()
-
-
-class Cluster:
-    """All keys of the store are in one slot, so one node has it; which one, may change."""
+    *read* finds in the answer to *question* where it is, and who else knows; *options* are for
+    those that are asked.
+    """
 
     moves = True
 
-    def __init__(self, url: RedisUrl, key: str, timeout_seconds: float) -> None:
-        self._url = url
-        self._key = key
-        self._timeout = timeout_seconds
-        self._cluster: Any = None
-        self._node: ConnectionPool | None = None
+    def __init__(
+        self,
+        url: RedisUrl,
+        timeout_seconds: float,
+        options: Mapping[str, Any],
+        question: Command,
+        read: Callable[[Any, Address], Sequence[Address]],
+    ) -> None:
+        self._question = question
+        self._read = read
+        self._new = partial(pool_to, url.tls, timeout_seconds)
+        self._options = options
+        self._store_options = {**url.options, "db": url.db}
+        self._known: dict[Address, Pool] = {
+            address: self._new(options, address) for address in url.addresses
+        }
+        self._pool: Pool | None = None
 
-    def pool(self) -> ConnectionPool:
+    def pool(self) -> Pool:
         """See `Server.pool`."""
-        node = self._node
-        if node is None:
-            try:
-                host, port = in_background(self._find, "flowgauge-redis").result(seconds_left())
-            except StillRunning:
-                raise redis.TimeoutError("timeout") from None
-            kind = SSLConnection if self._url.tls else Connection
-            node = self._node = pool_to(self._url, self._timeout, kind, host=host, port=port)
-        return node
-
-    def _find(self) -> tuple[str, int]:
-        try:
-            if self._cluster is None:
-                self._cluster = RedisCluster(
-                    startup_nodes=[
-                        ClusterNode(*address)  # type: ignore[no-untyped-call]
-                        for address in self._url.addresses
-                    ],
-                    require_full_coverage=False,
-                    **{k: v for k, v in _share(self._url, self._timeout).items() if k != "retry"},
-                    **_tls(self._url),
-                    **{k: v for k, v in self._url.connection.items() if not k.startswith("ssl_")},
-                )
-            else:
-                self._cluster.nodes_manager.initialize()
-            node = self._cluster.get_node_from_key(self._key)
-        except RedisClusterException as error:
-            cause = error.__cause__
-            if isinstance(cause, redis.RedisError) and type(cause) is not redis.ConnectionError:
-                raise cause from None
-            if "Cluster mode is not enabled" in str(error):
-                raise redis.ResponseError("Cluster mode is not enabled") from None
-            raise NotConnectedError(str(error)) from error
-        return node.host, node.port
+        pool = self._pool
+        if pool is None:
+            pool = self._pool = self._new(self._store_options, self._find())
+        return pool
 
     def look_again(self) -> None:
         """See `Server.look_again`."""
-        self._node = None
+        pool, self._pool = self._pool, None
+        if pool:
+            pool.close()
 
     def close(self) -> None:
         """See `Server.close`."""
         self.look_again()
-        if self._cluster:
-            self._cluster.close()
-            self._cluster = None
+        for pool in self._known.values():
+            pool.close()
+
+    def _find(self) -> Address:
+        """Return where the store is, or raise what the one who knows most says instead."""
+        errors: list[Exception] = []
+        known = self._known
+        for asked, (address, pool) in enumerate(known.items()):
+            # Who is still to be asked has a share of the time, and so has the step.
+            share = seconds_left() / (len(known) - asked + 1)
+            try:
+                with deadline(time.monotonic() + share):
+                    (answer,) = pool.ask(self._question)
+                found, *others = self._read(answer, address)
+            # What is no Redis answers what it likes.
+            except Exception as error:  # noqa: BLE001
+                errors.append(error)
+                continue
+            new = {each: self._new(self._options, each) for each in others if each not in known}
+            # Who answered is asked first.
+            self._known = {address: pool, **known, **new}
+            return found
+        raise min(errors, key=lambda error: isinstance(error, OSError))
 
 
-def _share(url: RedisUrl, timeout_seconds: float) -> Mapping[str, Any]:
-    """Return time-outs for asking one of several who knows: others may be dead before it."""
-    # Each may take one for the connection and one for the answer; half is left for the step.
-    return timeouts(timeout_seconds / (4 * len(url.addresses)))
+def sentinels(url: RedisUrl, timeout_seconds: float) -> Fleet:
+    """Return the master that Sentinels name."""
+    options = {**_without_login(url.options), **url.sentinel_login}
+    question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", url.master)
+    return Fleet(url, timeout_seconds, options, question, _master)
 
 
-def _tls(url: RedisUrl) -> Mapping[str, Any]:
-    if not url.tls:
-        return {}
-    options = {name: value for name, value in url.connection.items() if name.startswith("ssl_")}
-    return {"ssl": True, **options}
+def _without_login(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: each for name, each in options.items() if name not in {"username", "password"}}
+
+
+def _master(answer: Any, _: Address) -> Sequence[Address]:
+    if answer is None:
+        raise NoMasterError("unknown")
+    host, port = answer
+    return [(host, int(port))]
+
+
+def cluster(url: RedisUrl, key: str, timeout_seconds: float) -> Fleet:
+    """Return the node of a cluster that has *key*: its keys are all in one slot."""
+    tag = key.partition("{")[2].partition("}")[0]
+    # https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
+    slot = crc_hqx(tag.encode(), 0) % _SLOTS
+    return Fleet(url, timeout_seconds, url.options, ("CLUSTER", "SLOTS"), partial(_owner, slot))
+
+
+def _owner(slot: int, answer: Any, asked: Address) -> Sequence[Address]:
+    owners: list[Address] = []
+    others: list[Address] = []
+    for first, last, *nodes in answer:
+        # Whoever does not know its own name gives none.
+        master, *replicas = [(host or asked[0], port) for host, port, *_ in nodes]
+        others += [master, *replicas]
+        if first <= slot <= last:
+            owners.append(master)
+    if not owners:
+        raise RefusedError("CLUSTERDOWN no node has the keys of the store")
+    return [*owners, *others]

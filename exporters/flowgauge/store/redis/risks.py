@@ -1,57 +1,46 @@
 """What Redis says of itself: who it is, and what the outbox depends on."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
-from redis.connection import ConnectionPool
-from redis.exceptions import ResponseError
-
+from flowgauge.store.redis.connections import Pool, RefusedError
 from flowgauge.store.risks import Risk
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 __all__ = ["ask_risks", "server_info"]
 
 _FULL = 0.95
 
 
-def server_info(pool: ConnectionPool) -> Mapping[str, Any]:
-    """Return what the server says of itself."""
-    info: Mapping[str, Any] = _client(pool).info("server")
-    return info
+def server_info(pool: Pool) -> Mapping[str, str]:
+    """Return what the server says of itself, by name."""
+    (answer,) = pool.ask(("INFO",))
+    lines = (line.partition(":") for line in answer.splitlines())
+    return {name: value for name, _, value in lines}
 
 
-def ask_risks(pool: ConnectionPool) -> Sequence[Risk]:
+def ask_risks(pool: Pool) -> Sequence[Risk]:
     """Return the risks; INFO tells most of them, which a managed Redis allows too."""
-    client = _client(pool)
-    info: Mapping[str, Any] = client.info()
-    limit = info.get("maxmemory", 0)
+    info = server_info(pool)
+    limit = int(info.get("maxmemory", 0))
     # No key of ours ever expires, and the other policies evict those that do.
-    evicts = limit > 0 and str(info.get("maxmemory_policy")).startswith("allkeys-")
+    evicts = limit > 0 and info.get("maxmemory_policy", "").startswith("allkeys-")
     saved = [info.get(name, "ok") for name in _LAST_SAVES]
+    is_full = limit > 0 and not evicts and int(info["used_memory"]) > limit * _FULL
     return [
         Risk("eviction", evicts),
-        Risk("persistence", not info.get("aof_enabled") and _is_never_saved(client)),
+        Risk("persistence", info.get("aof_enabled") == "0" and _is_never_saved(pool)),
         Risk("replica", info.get("role") != "master"),
         Risk("disk", any(status != "ok" for status in saved)),
-        Risk("memory", limit > 0 and not evicts and info["used_memory"] > limit * _FULL),
+        Risk("memory", is_full),
     ]
 
 
 _LAST_SAVES = ("rdb_last_bgsave_status", "aof_last_write_status", "aof_last_bgrewrite_status")
 
 
-def _client(pool: ConnectionPool) -> "Redis":
-    # Loads all of redis-py, which knows how to read these answers.
-    from redis import Redis  # noqa: PLC0415
-
-    return Redis(connection_pool=pool)
-
-
-def _is_never_saved(client: "Redis") -> bool | None:
+def _is_never_saved(pool: Pool) -> bool | None:
+    # Forbidden, renamed or unknown, as where Redis is managed, it is answered otherwise.
     try:
-        return not client.config_get("save")["save"]
-    except (ResponseError, KeyError):
-        # Forbidden, renamed or unknown, as where Redis is managed.
+        ((_, when),) = pool.ask(("CONFIG", "GET", "save"))
+    except (RefusedError, ValueError):
         return None
+    return not when

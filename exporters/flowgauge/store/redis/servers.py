@@ -1,25 +1,21 @@
 """Where the Redis is that has the store: at its address, or wherever a fleet has it."""
 
+import math
+import socket
 from collections.abc import Mapping
-from functools import cache
-from inspect import signature
+from functools import partial
 from typing import Any, Protocol
 
-from redis.backoff import NoBackoff
-from redis.connection import (
-    AbstractConnection,
-    Connection,
-    ConnectionPool,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
-from redis.retry import Retry
-
 from flowgauge.loading import loading
-from flowgauge.store.redis.connections import in_time
+from flowgauge.store.redis.connections import Command, Connection, Pool, connected
 from flowgauge.store.redis.url import RedisUrl
 
-__all__ = ["TEXTS", "Server", "pool_to", "server_at", "timeouts"]
+__all__ = ["Address", "Server", "pool_to", "server_at"]
+
+Address = tuple[str, int] | str
+"""Host and port, or the path of a socket."""
+
+_MOST_CONNECTIONS = 2**31 - 1
 
 
 class Server(Protocol):
@@ -28,7 +24,7 @@ class Server(Protocol):
     moves: bool
     """Whether another Redis may take its place."""
 
-    def pool(self) -> ConnectionPool:
+    def pool(self) -> Pool:
         """Return connections to it, for use within the deadline that has to hold here too."""
 
     def look_again(self) -> None:
@@ -38,73 +34,81 @@ class Server(Protocol):
         """Let go of connections."""
 
 
-TEXTS: Mapping[str, Any] = {"decode_responses": True, "encoding_errors": "replace"}
-"""How a connection reads answers: whoever may write to a Redis may write what is no text."""
-
-
 def server_at(url: RedisUrl, key: str, timeout_seconds: float) -> Server:
     """Return the server that *url* names, in a cluster the one that has *key*."""
     if url.kind == "one":
         return _One(url, timeout_seconds)
-    # Loads all of redis-py.
+    # Most stores are one server.
     with loading():
-        from flowgauge.store.redis.fleet import Cluster, Sentinels  # noqa: PLC0415
+        from flowgauge.store.redis.fleet import cluster, sentinels  # noqa: PLC0415
 
     if url.kind == "sentinel":
-        return Sentinels(url, timeout_seconds)
-    return Cluster(url, key, timeout_seconds)
+        return sentinels(url, timeout_seconds)
+    return cluster(url, key, timeout_seconds)
 
 
-def pool_to(url: RedisUrl, timeout_seconds: float, kind: Any, **where: Any) -> ConnectionPool:
-    """Return connections of that *kind* to one server."""
-    return ConnectionPool(
-        in_time(kind),
-        **timeouts(timeout_seconds),
-        **_nameless(),
-        **url.connection,
-        **where,
-        **TEXTS,
+def pool_to(
+    tls: bool, timeout_seconds: float, options: Mapping[str, Any], address: Address
+) -> Pool:
+    """Return connections to one server, with the *options* of a store's URL."""
+    return Pool(
+        partial(_connect, tls, options, address),
+        timeout_seconds,
+        most=options.get("max_connections") or _MOST_CONNECTIONS,
+        idle_seconds=options.get("health_check_interval") or math.inf,
     )
 
 
-@cache
-def _nameless() -> Mapping[str, Any]:
-    """Return what spares a new connection the two round trips in which redis-py says its name."""
-    if "driver_info" in signature(AbstractConnection).parameters:
-        return {"driver_info": None}
-    # Before 8.
-    return {"lib_name": None, "lib_version": None}
+def _connect(tls: bool, options: Mapping[str, Any], address: Address) -> Connection:
+    made = connected(address)
+    try:
+        if options.get("socket_keepalive"):
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if tls:
+            made = _over_tls(options, address[0], made)
+        connection = Connection(made)
+        connection.ask(*_greeting(options))
+    except BaseException:
+        made.close()
+        raise
+    return connection
 
 
-def timeouts(seconds: float) -> Mapping[str, Any]:
-    """Return redis-py's time-outs, a further try among them."""
-    return {
-        "socket_connect_timeout": seconds,
-        "socket_timeout": seconds,
-        # A second try may count twice what was only slow.
-        "retry": Retry(NoBackoff(), 0),
-    }
+def _over_tls(options: Mapping[str, Any], host: str, plain: socket.socket) -> socket.socket:
+    # Most stores do without.
+    with loading():
+        from flowgauge.store.redis.tls import over_tls  # noqa: PLC0415
+
+    return over_tls(options, host, plain)
+
+
+def _greeting(options: Mapping[str, Any]) -> list[Command]:
+    user, password = options.get("username"), options.get("password")
+    greeting: list[Command] = []
+    if user:
+        greeting.append(("AUTH", user, password or ""))
+    elif password:
+        greeting.append(("AUTH", password))
+    if options.get("client_name"):
+        greeting.append(("CLIENT", "SETNAME", options["client_name"]))
+    if options.get("db"):
+        greeting.append(("SELECT", options["db"]))
+    return greeting
 
 
 class _One:
     moves = False
 
     def __init__(self, url: RedisUrl, timeout_seconds: float) -> None:
-        kind: Any
-        where: dict[str, Any]
-        if url.path:
-            kind, where = UnixDomainSocketConnection, {"path": url.path}
-        else:
-            ((host, port),) = url.addresses
-            kind = SSLConnection if url.tls else Connection
-            where = {"host": host, "port": port}
-        self._pool = pool_to(url, timeout_seconds, kind, **where, db=url.db)
+        options = {**url.options, "db": url.db}
+        address = url.path or url.addresses[0]
+        self._pool = pool_to(url.tls, timeout_seconds, options, address)
 
-    def pool(self) -> ConnectionPool:
+    def pool(self) -> Pool:
         return self._pool
 
     def look_again(self) -> None:
         pass
 
     def close(self) -> None:
-        self._pool.disconnect()
+        self._pool.close()

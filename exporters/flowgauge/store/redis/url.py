@@ -30,8 +30,9 @@ class RedisUrl(NamedTuple):
     """Where a Redis is, and how to log in.
 
     *addresses* are those of the server, of the Sentinels that know the master called *master*, or
-    of some of a cluster's nodes; *path* is a socket's instead. *connection* and *sentinel_login*
-    are arguments of redis-py. *timeout_seconds* is a time-out shorter than the store's own, if any.
+    of some of a cluster's nodes; *path* is a socket's instead. *options* are those of `_OPTIONS`
+    that each connection needs to know, *sentinel_login* those that are others for a Sentinel.
+    *timeout_seconds* is a time-out shorter than the store's own, if any.
     """
 
     written: str
@@ -43,7 +44,7 @@ class RedisUrl(NamedTuple):
     db: int = 0
     wait_replicas: int = 0
     timeout_seconds: float | None = None
-    connection: Mapping[str, Any] = MappingProxyType({})
+    options: Mapping[str, Any] = MappingProxyType({})
     sentinel_login: Mapping[str, Any] = MappingProxyType({})
 
     @property
@@ -55,7 +56,7 @@ class RedisUrl(NamedTuple):
 def read_url(url: str, timeout_seconds: float) -> RedisUrl:
     """Return what *url* says; raise `StoreError` if that is not clear, or more than it may say.
 
-    Options, which version 0.1 handed to redis-py unread, are those of `_OPTIONS`.
+    Options, which version 0.1 handed unread to a client of Redis, are those of `_OPTIONS`.
     """
     try:
         return _read(url, timeout_seconds)
@@ -90,9 +91,6 @@ def _read(url: str, timeout_seconds: float) -> RedisUrl:
         raise _UnclearError("has a login for Sentinels: use redis+sentinel:// with it")
     if not secure and (needless := [name for name in options if name.startswith("ssl_")]):
         raise _UnclearError(f"has {needless[0]}, but no TLS: use rediss")
-    if secure:
-        # redis-py 5 would take the certificate of any host.
-        options.setdefault("ssl_check_hostname", options.get("ssl_cert_reqs") != "none")
     wait_replicas = options.pop("wait_replicas", 0)
     db = options.pop("db", None)
     path, master = "", ""
@@ -112,7 +110,7 @@ def _read(url: str, timeout_seconds: float) -> RedisUrl:
         db=db or 0,
         wait_replicas=wait_replicas,
         timeout_seconds=min(timeouts, default=None),
-        connection={name: value for name, value in login.items() if value} | options,
+        options={name: value for name, value in login.items() if value} | options,
         sentinel_login=sentinel_login,
     )
 
@@ -175,6 +173,12 @@ def _yes_or_no(text: str) -> bool:
         raise ValueError("true or false") from None
 
 
+def _cert_reqs(text: str) -> str:
+    if text not in {"none", "optional", "required"}:
+        raise ValueError("none, optional or required")
+    return text
+
+
 _TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 _OPTIONS: dict[str, Callable[[str], Any]] = {
     "wait_replicas": _number,
@@ -195,7 +199,7 @@ _OPTIONS: dict[str, Callable[[str], Any]] = {
     "ssl_certfile": str,
     "ssl_keyfile": str,
     "ssl_password": str,
-    "ssl_cert_reqs": str,
+    "ssl_cert_reqs": _cert_reqs,
     "ssl_check_hostname": _yes_or_no,
 }
 
