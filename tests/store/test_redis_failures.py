@@ -1,22 +1,32 @@
 """What can happen to a Redis."""
 
 import os
+import random
+import re
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
 import redis
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
 from flowgauge.store.errors import StoreBusyError
 from flowgauge.store.log_calls import Logged, ended
+from flowgauge.store.redis import connections, servers
 from stack.postgres import Postgres
 from stack.process import LOOPBACK, free_port, wait_for
 from stack.redis import client_at, redis_server
@@ -147,6 +157,13 @@ def test_a_redis_that_still_loads_is_told() -> None:
         b"\x15\x03\x01\x00\x02\x02",
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"",
+        b"+OK\r\n",
+        b"*0\r\n",
+        b"$-2\r\n",
+        b"$1_0\r\n[0,0,0,0]0\r\n",
+        b"$1\r\n00\r\n",
+        b">1\r\n:0\r\n",
+        pytest.param(b"*1\r\n" * 100_000, id="deep"),
     ],
 )
 @pytest.mark.parametrize("scheme", ["redis://", "redis+cluster://", "redis+sentinel://"])
@@ -156,6 +173,86 @@ def test_a_server_that_is_no_redis_is_told(answer: bytes, scheme: str) -> None:
     with _answering(answer) as url:
         address = url.removeprefix("redis://").removesuffix("/0")
         assert "the store redis" in _refusal(open_store(f"{scheme}{address}{end}"))
+
+
+def test_an_answer_without_end_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read no further than any answer of ours is long."""
+    monkeypatch.setattr(connections, "_LONGEST", 2**20)
+    with _answering(b"$9999999999\r\n" + bytes(2**21)) as url:
+        said = _refusal(open_store(url, timeout_seconds=10))
+    assert "an answer without end" in said
+
+
+@pytest.mark.parametrize("login", ["me:secret", f":{'secret' * 99}"])
+def test_a_password_that_is_repeated_is_not_shown(folder: Path, login: str) -> None:
+    """Redis quotes what came with a command that it does not know; nobody else does."""
+    with redis_server(folder, "--rename-command", "AUTH", "") as url:
+        store = open_store(url.replace("//", f"//{login}@"), timeout_seconds=10)
+        assert "refuses: unknown command 'AUTH'" in _refusal(store)
+        with pytest.raises(StoreError) as caught:
+            store.counts.add(*_COUNTS)
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70])
+def test_a_host_that_cannot_be_is_told(host: str) -> None:
+    """As one that is not there."""
+    with pytest.raises(StoreUnavailableError, match=r"cannot be reached: .*label"):
+        open_store(f"redis://{host}/0", timeout_seconds=10).counts.add(*_COUNTS)
+
+
+def test_a_redis_that_runs_another_script_is_told(private: str) -> None:
+    """It answers later, once that has ended."""
+    with closing(client_at(private)) as client, ThreadPoolExecutor(1) as pool:
+        client.config_set("busy-reply-threshold", 1)
+        endless = pool.submit(client.eval, "while true do end", 0)
+        try:
+            store = open_store(private, timeout_seconds=10)
+            wait_for(lambda: "busy with a script" in _refusal(store), "it is busy")
+            with pytest.raises(StoreUnavailableError):
+                store.counts.add(*_COUNTS)
+        finally:
+            with closing(client_at(private)) as another:
+                another.script_kill()
+        assert endless.exception()
+
+
+@pytest.mark.parametrize("is_cluster", ["no", "yes"])
+def test_a_redis_without_room_is_told(folder: Path, is_cluster: str) -> None:
+    """In a cluster it says so in other words."""
+    options = ("--cluster-enabled", is_cluster, "--cluster-port", str(free_port()))
+    with redis_server(folder, *options) as url, closing(client_at(url)) as client:
+        client.config_set("maxclients", 1)
+        with pytest.raises(StoreBusyError, match="no room for more: raise its maxclients"):
+            open_store(url, timeout_seconds=10).counts.add(*_COUNTS)
+
+
+class _Interruption(BaseException):
+    """What Airflow does to a task whose time is over."""
+
+
+def test_a_call_that_is_interrupted_takes_no_connection_with_it(private: str) -> None:
+    """Wherever a signal's exception ends it, the next call has its place, and its own answer."""
+
+    def interrupt(*_: object) -> None:
+        raise _Interruption
+
+    chance = random.Random(1)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with closing(open_store(f"{private}?max_connections=1", timeout_seconds=10)) as store:
+            for _ in range(1000):
+                # A thread that is being started may make something else of it.
+                with suppress(_Interruption, StoreError):
+                    signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 1e-3))
+                    try:
+                        store.outbox.state()
+                        assert store.windows.states() == []
+                    finally:
+                        signal.setitimer(signal.ITIMER_REAL, 0)
+            assert store.windows.states() == []
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_postgres_is_no_redis(own_postgres: Postgres) -> None:
@@ -169,9 +266,13 @@ def _idle(client: "redis.Redis", name: str) -> dict[str, int]:
     return {each["id"]: int(each["idle"]) for each in client.client_list() if each["name"] == name}
 
 
-def test_connections_are_as_the_url_says(private: str) -> None:
+@pytest.mark.parametrize("said", ["&health_check_interval=1", ""])
+def test_connections_are_as_the_url_says(
+    private: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They bear its name, there are no more at once, and one unused for long is made anew."""
-    options = "client_name=ours&max_connections=2&socket_keepalive=1&health_check_interval=1"
+    monkeypatch.setattr(servers, "_IDLE_SECONDS", 60 if said else 1)
+    options = f"client_name=ours&max_connections=2&socket_keepalive=1{said}"
     with (
         closing(redis.Redis.from_url(private, decode_responses=True)) as client,
         closing(open_store(f"{private}?{options}", timeout_seconds=20)) as store,
@@ -243,6 +344,26 @@ def test_a_store_over_tls(folder: Path) -> None:
                 store.counts.add(*_COUNTS)
             with closing(open_store(f"{other}&ssl_check_hostname=no", timeout_seconds=20)) as store:
                 assert pairs(store)[0].logs == number + 1
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ("ssl_ca_certs=/no/such", r"check ssl_ca_certs, .*No such file"),
+        ("ssl_certfile={0.cert}&ssl_keyfile={1}", "check ssl_certfile, ssl_keyfile, ssl_password"),
+    ],
+)
+def test_a_file_for_tls_that_cannot_be_read_is_told(files: str, named: str, folder: Path) -> None:
+    """The sentence names its option; nobody is asked for the password of a key."""
+    pem = certificate(folder)
+    locked = folder / "locked.key"
+    key = load_pem_private_key(pem.key.read_bytes(), None)
+    encryption = BestAvailableEncryption(b"secret")
+    locked.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    with _answering(b"") as url:
+        secure = url.replace("redis://", "rediss://")
+        said = _refusal(open_store(f"{secure}?{files.format(pem, locked)}", timeout_seconds=10))
+    assert re.search(named, said)
 
 
 def test_a_clock_set_back_costs_at_most_one_window(private: str) -> None:

@@ -14,7 +14,7 @@ from flowgauge.metrics import DAG_LOGS
 from flowgauge.store import Count, NewEntry, Store, StoreError, StoreUnavailableError, open_store
 from stack.fleet import run_fleet
 from stack.process import LOOPBACK, stopped, wait_for
-from stack.redis import RedisCluster, SentinelSet, redis_cluster, sentinel_set
+from stack.redis import RedisCluster, SentinelSet, client_of, redis_cluster, sentinel_set
 from tests.counting import pairs, rate_limit
 
 _PATIENT = 60
@@ -86,6 +86,29 @@ def test_an_unknown_master_is_told(own_sentinels: SentinelSet) -> None:
     url = own_sentinels.url.replace("/flowgauge", "/other")
     with pytest.raises(StoreUnavailableError, match=r"no master that a Sentinel sees up: check"):
         open_store(url).counts.add()
+
+
+def test_a_sentinels_user_needs_no_more_than_to_ask(own_sentinels: SentinelSet) -> None:
+    """What the URL says of connections to the store is not said to a Sentinel."""
+    right = "+sentinel|get-master-addr-by-name"
+    for port in own_sentinels.sentinels:
+        with closing(client_of(port)) as sentinel:
+            sentinel.execute_command("ACL", "SETUSER", "asks", "on", ">it", right)
+    login = "client_name=ours&sentinel_username=asks&sentinel_password=it"
+    with closing(open_store(f"{own_sentinels.url}?{login}", timeout_seconds=10)) as store:
+        assert store.about()
+
+
+@pytest.mark.parametrize("kind", ["hostname", "unknown-endpoint"])
+def test_nodes_that_have_no_name_are_found(own_cluster: RedisCluster, kind: str) -> None:
+    """A cluster that should go by names, and was given none, or does not know how it is reached."""
+    with ExitStack() as stack:
+        for port in own_cluster.servers:
+            node = stack.enter_context(closing(client_of(port)))
+            node.config_set("cluster-preferred-endpoint-type", kind)
+            stack.callback(node.config_set, "cluster-preferred-endpoint-type", "ip")
+        store = stack.enter_context(closing(open_store(own_cluster.url, timeout_seconds=10)))
+        _add(store)
 
 
 def test_a_node_of_a_cluster_and_a_single_server_are_told_apart(

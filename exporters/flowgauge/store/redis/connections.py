@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
 from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from flowgauge.background import in_background
@@ -35,12 +36,16 @@ __all__ = [
 Command = Sequence[str | int]
 
 _AT_ONCE = 65_536
-# Redis itself sends no longer text.
-_LONGEST = 512 * 2**20
+# All answers to what is asked at once, in bytes: a page of the largest payloads has less.
+_LONGEST = 256 * 2**20
 
 
 class RefusedError(Exception):
     """What Redis answered instead."""
+
+    def __init__(self, said: str) -> None:
+        # To a command that it does not know it repeats what came with it, the password of a login.
+        super().__init__(said.partition(", with args beginning with")[0])
 
     @property
     def code(self) -> str:
@@ -119,6 +124,7 @@ class Connection:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._came = bytearray()
+        self._received = 0
         self.used = time.monotonic()
         """When it was asked last, on `time.monotonic`."""
 
@@ -128,6 +134,7 @@ class Connection:
         Raises `RefusedError` for the first that is refused, once all are answered; and `OSError` or
         `NotRedisError`, after which the connection is of no use.
         """
+        self._received = 0
         self._socket.settimeout(seconds_left())
         self._socket.sendall(b"".join(map(_packed, commands)))
         answers = [self._answer() for _ in commands]
@@ -147,6 +154,8 @@ class Connection:
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
+        # Whoever holds the error that led here holds this too.
+        self._came.clear()
 
     def _answer(self) -> Any:
         kind, said = self._line()
@@ -159,9 +168,9 @@ class Connection:
                 case ":":
                     return int(said)
                 case "$":
-                    return None if said == "-1" else self._text(int(said))
+                    return None if said == "-1" else self._text(_length(said))
                 case "*":
-                    return None if said == "-1" else [self._answer() for _ in range(int(said))]
+                    return None if said == "-1" else [self._answer() for _ in range(_length(said))]
         except (ValueError, RecursionError):
             pass
         raise NotRedisError(f"{kind}{said}")
@@ -184,6 +193,8 @@ class Connection:
         while len(self._came) < length + 2:
             self._receive()
         text = _readable(self._came[:length])
+        if self._came[length : length + 2] != b"\r\n":
+            raise NotRedisError("a text that is longer than it says")
         del self._came[: length + 2]
         return text
 
@@ -192,6 +203,9 @@ class Connection:
         part = self._socket.recv(_AT_ONCE)
         if not part:
             raise ConnectionResetError("it hung up, is it a Redis?")
+        self._received += len(part)
+        if self._received > _LONGEST:
+            raise NotRedisError("an answer without end")
         self._came += part
 
 
@@ -201,13 +215,20 @@ def _packed(command: Command) -> bytes:
     return b"".join(parts)
 
 
+def _length(said: str) -> int:
+    # `int` takes signs, spaces and underscores too.
+    if not (said.isascii() and said.isdigit()):
+        raise ValueError(said)
+    return int(said)
+
+
 def _readable(came: bytearray) -> str:
     # Whoever may write to a Redis may write what is no text.
     return came.decode(errors="replace")
 
 
 class Pool:
-    """Connections that are used again, each made by *connect*, up to *most* at once.
+    """Connections that are used again, each made by *connect*, up to *most* at once, if given.
 
     One that was not used for *idle_seconds* is made anew. For any number of threads.
     """
@@ -217,25 +238,36 @@ class Pool:
         connect: Callable[[], Connection],
         timeout_seconds: float,
         *,
-        most: int,
+        most: int | None,
         idle_seconds: float,
     ) -> None:
         self._connect = connect
         self._timeout = timeout_seconds
         self._idle_seconds = idle_seconds
-        self._places = threading.Semaphore(most)
+        # A semaphore, written in Python, stays locked where a signal's exception hits it.
+        self._places: SimpleQueue[None] | None = None
+        if most:
+            self._places = SimpleQueue()
+            for _ in range(most):
+                self._places.put(None)
         # Made, or still being made for somebody who has given up.
         self._unused: list[Future[Connection]] = []
         self._is_open = True
 
     def ask(self, *commands: Command) -> Sequence[Any]:
         """See `Connection.ask`; raises `NotConnectedError` as well."""
-        if not self._places.acquire(timeout=seconds_left()):
-            raise TimeoutError("timeout")
-        try:
+        if self._places is None:
             return self._ask(*commands)
+        taken: list[None] = []
+        try:
+            # One step of Python's: between two, an exception of a signal's would lose the place.
+            taken.extend(map(self._places.get, (True,), (seconds_left(),)))
+            return self._ask(*commands)
+        except Empty:
+            raise TimeoutError("timeout") from None
         finally:
-            self._places.release()
+            if taken:
+                self._places.put(None)
 
     def close(self) -> None:
         """Hang up, where a thread is asking once it has its answer."""

@@ -14,6 +14,7 @@ from flowgauge.store.engine import DURABLE_STEPS, is_first_page
 from flowgauge.store.errors import StoreError, StoreUnavailableError
 from flowgauge.store.redis.connections import (
     Command,
+    NotRedisError,
     Pool,
     RefusedError,
     deadline,
@@ -81,16 +82,13 @@ class RedisEngine:
                 f"{self._url.shown} took it, but only {confirmed} of {replicas} replicas confirmed"
                 " it in time: a fail-over may lose it"
             )
-        return json.loads(reply) if isinstance(reply, str) else reply
+        return reply
 
     def about(self) -> str:
         """See `Engine.about`; Valkey goes by its own name."""
-        from flowgauge.store.redis.risks import server_info  # noqa: PLC0415 - no task asks
+        from flowgauge.store.redis.risks import server_name  # noqa: PLC0415 - no task asks
 
-        info = self._in_time(server_info)
-        if "valkey_version" in info:
-            return f"Valkey {info['valkey_version']}"
-        return f"Redis {info['redis_version']}"
+        return self._in_time(server_name)
 
     def risks(self) -> "Sequence[Risk]":
         """See `Engine.risks`."""
@@ -163,12 +161,18 @@ def _call(pool: Pool, name: str, arguments: Sequence[str | int], replicas: int) 
         call = (command, script, 1, _PREFIX, *arguments)
         try:
             answer, *confirmed = pool.ask(call, *_confirming(replicas))
+            return _read(answer), sum(confirmed)
         except RefusedError as refused:
             if refused.code != "NOSCRIPT":
                 raise
-        else:
-            return answer, sum(confirmed)
     raise AssertionError("EVAL needs no script that is there")
+
+
+def _read(answer: Any) -> Any:
+    """Return a script's answer: JSON, or a number or nothing as it is."""
+    if isinstance(answer, list):
+        raise NotRedisError("a list, which no script of ours answers")
+    return json.loads(answer) if isinstance(answer, str) else answer
 
 
 def _confirming(replicas: int) -> Sequence[Command]:

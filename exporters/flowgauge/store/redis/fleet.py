@@ -43,6 +43,7 @@ class Fleet:
         self._read = read
         self._new = partial(pool_to, url.tls, timeout_seconds)
         self._options = options
+        self._named = url.addresses
         self._store_options = {**url.options, "db": url.db}
         self._known: dict[Address, Pool] = {
             address: self._new(options, address) for address in url.addresses
@@ -83,22 +84,25 @@ class Fleet:
             except Exception as error:  # noqa: BLE001
                 errors.append(error)
                 continue
-            new = {each: self._new(self._options, each) for each in others if each not in known}
-            # Who answered is asked first.
-            self._known = {address: pool, **known, **new}
+            # Who answered is asked first; who is no longer named, and was not in the URL, no more.
+            those = dict.fromkeys((address, *self._named, *others))
+            new = {each: self._new(self._options, each) for each in those if each not in known}
+            self._known = {each: known.get(each) or new[each] for each in those}
             return found
         raise min(errors, key=lambda error: isinstance(error, OSError))
 
 
 def sentinels(url: RedisUrl, timeout_seconds: float) -> Fleet:
     """Return the master that Sentinels name."""
-    options = {**_without_login(url.options), **url.sentinel_login}
+    options = {**_for_any(url.options), **url.sentinel_login}
     question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", url.master)
     return Fleet(url, timeout_seconds, options, question, _master)
 
 
-def _without_login(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: each for name, each in options.items() if name not in {"username", "password"}}
+def _for_any(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    # A Sentinel has its own logins, and may let them do no more than ask.
+    masters = {"username", "password", "client_name"}
+    return {name: each for name, each in options.items() if name not in masters}
 
 
 def _master(answer: Any, _: Address) -> Sequence[Address]:
@@ -120,11 +124,20 @@ def _owner(slot: int, answer: Any, asked: Address) -> Sequence[Address]:
     owners: list[Address] = []
     others: list[Address] = []
     for first, last, *nodes in answer:
-        # Whoever does not know its own name gives none.
-        master, *replicas = [(host or asked[0], port) for host, port, *_ in nodes]
+        master, *replicas = [(_host(node, asked), node[1]) for node in nodes]
         others += [master, *replicas]
         if first <= slot <= last:
             owners.append(master)
     if not owners:
         raise RefusedError("CLUSTERDOWN no node has the keys of the store")
     return [*owners, *others]
+
+
+def _host(node: Sequence[Any], asked: Address) -> str:
+    host, _, *more = node
+    if host == "?":
+        # It should go by a name, and has none: further names, and what they are, may follow.
+        _, further = more
+        host = dict(zip(further[::2], further[1::2], strict=True))["ip"]
+    # Whoever does not know its own name gives none.
+    return str(host or asked[0])

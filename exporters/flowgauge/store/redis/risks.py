@@ -5,13 +5,20 @@ from collections.abc import Mapping, Sequence
 from flowgauge.store.redis.connections import Pool, RefusedError
 from flowgauge.store.risks import Risk
 
-__all__ = ["ask_risks", "server_info"]
+__all__ = ["ask_risks", "server_name"]
 
 _FULL = 0.95
 
 
-def server_info(pool: Pool) -> Mapping[str, str]:
-    """Return what the server says of itself, by name."""
+def server_name(pool: Pool) -> str:
+    """Return the server's name and version."""
+    info = _info(pool)
+    if "valkey_version" in info:
+        return f"Valkey {info['valkey_version']}"
+    return f"Redis {info['redis_version']}"
+
+
+def _info(pool: Pool) -> Mapping[str, str]:
     (answer,) = pool.ask(("INFO",))
     lines = (line.partition(":") for line in answer.splitlines())
     return {name: value for name, _, value in lines}
@@ -19,7 +26,7 @@ def server_info(pool: Pool) -> Mapping[str, str]:
 
 def ask_risks(pool: Pool) -> Sequence[Risk]:
     """Return the risks; INFO tells most of them, which a managed Redis allows too."""
-    info = server_info(pool)
+    info = _info(pool)
     limit = int(info.get("maxmemory", 0))
     # No key of ours ever expires, and the other policies evict those that do.
     evicts = limit > 0 and info.get("maxmemory_policy", "").startswith("allkeys-")
@@ -27,7 +34,7 @@ def ask_risks(pool: Pool) -> Sequence[Risk]:
     is_full = limit > 0 and not evicts and int(info["used_memory"]) > limit * _FULL
     return [
         Risk("eviction", evicts),
-        Risk("persistence", info.get("aof_enabled") == "0" and _is_never_saved(pool)),
+        Risk("persistence", info.get("aof_enabled") != "1" and _is_never_saved(pool)),
         Risk("replica", info.get("role") != "master"),
         Risk("disk", any(status != "ok" for status in saved)),
         Risk("memory", is_full),

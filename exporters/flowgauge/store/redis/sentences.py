@@ -23,7 +23,9 @@ _BY_WORDS: dict[str, tuple[type[StoreError], str]] = {
     "NOREPLICAS": (StoreUnavailableError, "cannot be written: Redis has too few replicas"),
     "MOVED": (StoreError, "is a node of a cluster: use redis+cluster://"),
     **dict.fromkeys(("ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"), _BETWEEN),
-    "max number of clients reached": (
+    "BUSY": (StoreUnavailableError, "is busy with a script that takes long"),
+    # In a cluster they are more words.
+    "max number of clients": (
         StoreBusyError,
         "has no room for more: raise its maxclients",
     ),

@@ -15,7 +15,10 @@ __all__ = ["Address", "Server", "pool_to", "server_at"]
 Address = tuple[str, int] | str
 """Host and port, or the path of a socket."""
 
-_MOST_CONNECTIONS = 2**31 - 1
+# Who has more connections has no use for a bound.
+_MANY = 10_000
+# What is between, a firewall say, may forget a connection and tell nobody; a new one takes moments.
+_IDLE_SECONDS = 60
 
 
 class Server(Protocol):
@@ -51,11 +54,12 @@ def pool_to(
     tls: bool, timeout_seconds: float, options: Mapping[str, Any], address: Address
 ) -> Pool:
     """Return connections to one server, with the *options* of a store's URL."""
+    most = options.get("max_connections", 0)
     return Pool(
         partial(_connect, tls, options, address),
         timeout_seconds,
-        most=options.get("max_connections") or _MOST_CONNECTIONS,
-        idle_seconds=options.get("health_check_interval") or math.inf,
+        most=most if 0 < most < _MANY else None,
+        idle_seconds=options.get("health_check_interval", _IDLE_SECONDS) or math.inf,
     )
 
 
