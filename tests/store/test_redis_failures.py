@@ -78,12 +78,6 @@ def test_a_redis_that_is_away_is_told() -> None:
         store.counts.add(*_COUNTS)
 
 
-def test_what_is_no_host_name_is_told() -> None:
-    """A name that no name server is asked for is one that cannot be reached."""
-    with pytest.raises(StoreUnavailableError, match="cannot be reached: that is no host name"):
-        open_store("redis://redis..example.com").counts.add(*_COUNTS)
-
-
 def test_a_restarted_redis_is_used_again(folder: Path) -> None:
     """Scripts and schema version come back by themselves after a restart without data."""
     port = free_port()
@@ -197,7 +191,7 @@ def test_a_password_that_is_repeated_is_not_shown(folder: Path, login: str) -> N
 @pytest.mark.parametrize("host", ["a..b", "a" * 70])
 def test_a_host_that_cannot_be_is_told(host: str) -> None:
     """As one that is not there."""
-    with pytest.raises(StoreUnavailableError, match=r"cannot be reached: .*label"):
+    with pytest.raises(StoreUnavailableError, match="cannot be reached: that is no host name"):
         open_store(f"redis://{host}/0", timeout_seconds=10).counts.add(*_COUNTS)
 
 
