@@ -188,8 +188,6 @@ class Connection:
         return line[:1], line[1:]
 
     def _text(self, length: int) -> str:
-        if not 0 <= length <= _LONGEST:
-            raise ValueError("a length that cannot be")
         while len(self._came) < length + 2:
             self._receive()
         text = _readable(self._came[:length])
