@@ -28,7 +28,8 @@ __all__ = ["DAG", "DAGS", "FASTER", "POOL", "Part", "Site", "address", "mlflow",
 # The rules' shortest window, 5 minutes, is 10 s then: ten scrapes.
 FASTER = 30
 _INTERVAL = "1s"
-POOL = 3
+# Two for users who wait for a slow database, and enough for what the exporter asks at once.
+POOL = 5
 DAG = "nightly"
 """A DAG that has logged for a week, and not of late."""
 DAGS = ("orders", "prices", "stocks", "trades", "users")

@@ -89,7 +89,7 @@ def test_who_walks_over_all_routes_leaves_few_series(
     assert httpx.request(method, measured.url + route, json=body).status_code == status
     assert change.of(REQUESTS, method=method, route=route, status=str(status)) == 1
     assert change.of(DURATIONS, method=method, route="other") == 1
-    assert route not in scrape(measured.url).labels(DURATIONS, "route")
+    assert not scrape(measured.url).value(DURATIONS, method=method, route=route)
 
 
 def test_creating_experiments_and_runs_is_counted(measured: MlflowServer, change: Change) -> None:

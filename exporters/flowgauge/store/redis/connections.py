@@ -151,6 +151,10 @@ class Connection:
         poll.register(self._socket, select.POLLIN)
         return not self._came and not poll.poll(0)
 
+    def __del__(self) -> None:
+        # Whoever forgets it: Python would do the same, and warn.
+        self._socket.close()
+
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
