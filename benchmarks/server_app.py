@@ -10,13 +10,16 @@ the response time it hardly depends on what else the machine does.
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 
 from stack.mlflow import MlflowServer, mlflow_server
+
+__all__ = ["API", "cpu_seconds", "create_run", "stock_and_app"]
 
 PAIRS = 400
 WARM_UP = 20
@@ -43,7 +46,19 @@ REQUESTS: dict[str, Request] = {
 }
 
 
-def _create_run(client: httpx.Client) -> str:
+@contextmanager
+def stock_and_app() -> Iterator[tuple[MlflowServer, MlflowServer]]:
+    """Start a stock MLflow and one with the app."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mlflow_server(Path(folder, "stock")) as stock,
+        mlflow_server(Path(folder, "app"), options=("--app-name", "flowgauge")) as app,
+    ):
+        yield stock, app
+
+
+def create_run(client: httpx.Client) -> str:
+    """Start a run of the default experiment and return its id."""
     created = client.post(f"{API}/runs/create", json={"experiment_id": "0"})
     run_id: str = created.raise_for_status().json()["run"]["info"]["run_id"]
     return run_id
@@ -55,22 +70,23 @@ def _seconds(client: httpx.Client, request: Request, run_id: str) -> float:
     return time.perf_counter() - start
 
 
-def _cpu_seconds(server: MlflowServer) -> float:
+def cpu_seconds(server: MlflowServer) -> float:
+    """Return what the processes of *server* have used of the processor."""
     times = [child.cpu_times() for child in psutil.Process(server.pid).children(recursive=True)]
     return sum(used.user + used.system for used in times)
 
 
 def _compare(servers: Sequence[MlflowServer], clients: Sequence[httpx.Client], name: str) -> str:
     request = REQUESTS[name]
-    targets = [(client, _create_run(client)) for client in clients]
+    targets = [(client, create_run(client)) for client in clients]
     for _ in range(WARM_UP):
         for client, run_id in targets:
             _seconds(client, request, run_id)
-    cpu = [-_cpu_seconds(server) for server in servers]
+    cpu = [-cpu_seconds(server) for server in servers]
     pairs = [
         [_seconds(client, request, run_id) for client, run_id in targets] for _ in range(PAIRS)
     ]
-    cpu = [used + _cpu_seconds(server) for used, server in zip(cpu, servers, strict=True)]
+    cpu = [used + cpu_seconds(server) for used, server in zip(cpu, servers, strict=True)]
     stock, app = (statistics.median(seconds) * 1e3 for seconds in zip(*pairs, strict=True))
     stock_cpu, app_cpu = (used / PAIRS * 1e3 for used in cpu)
     return (
@@ -82,9 +98,7 @@ def _compare(servers: Sequence[MlflowServer], clients: Sequence[httpx.Client], n
 def main() -> None:
     """Print a table of median response times and CPU per request."""
     with (
-        tempfile.TemporaryDirectory() as folder,
-        mlflow_server(Path(folder, "stock")) as stock,
-        mlflow_server(Path(folder, "app"), options=("--app-name", "flowgauge")) as app,
+        stock_and_app() as (stock, app),
         httpx.Client(base_url=stock.url, timeout=60) as to_stock,
         httpx.Client(base_url=app.url, timeout=60) as to_app,
     ):

@@ -11,38 +11,24 @@ for a request. wrk is Debian's package of that name.
 import re
 import statistics
 import subprocess
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import httpx
-import psutil
 
-from stack.mlflow import MlflowServer, mlflow_server
+from benchmarks.server_app import API, cpu_seconds, create_run, stock_and_app
+from stack.mlflow import MlflowServer
 
 _PAIRS, _SECONDS, _WARM_UP_SECONDS = 14, 4, 4
-_API = "/api/2.0/mlflow"
-_REQUESTS = {"GET health": "/health", "GET runs/get": f"{_API}/runs/get?run_id={{run_id}}"}
+_REQUESTS = {"GET health": "/health", "GET runs/get": f"{API}/runs/get?run_id={{run_id}}"}
 _TOTAL = re.compile(r"(\d+) requests in ([\d.]+)s")
-
-
-def _run_id(server: MlflowServer) -> str:
-    made = httpx.post(f"{server.url}{_API}/runs/create", json={"experiment_id": "0"}, timeout=60)
-    run_id: str = made.raise_for_status().json()["run"]["info"]["run_id"]
-    return run_id
-
-
-def _cpu_seconds(server: MlflowServer) -> float:
-    times = [child.cpu_times() for child in psutil.Process(server.pid).children(recursive=True)]
-    return sum(used.user + used.system for used in times)
 
 
 def _round(server: MlflowServer, url: str, seconds: int) -> tuple[float, float]:
     """Return how many requests a second were answered, and the CPU seconds of one."""
-    used = _cpu_seconds(server)
+    used = cpu_seconds(server)
     command = ["wrk", "--threads", "1", "--connections", "8", "--duration", f"{seconds}s", url]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    used = _cpu_seconds(server) - used
+    used = cpu_seconds(server) - used
     found = _TOTAL.search(said)
     if not found or "Non-2xx" in said:
         raise SystemExit(f"wrk: {said}")
@@ -51,7 +37,10 @@ def _round(server: MlflowServer, url: str, seconds: int) -> tuple[float, float]:
 
 
 def _compare(servers: Sequence[MlflowServer], name: str) -> str:
-    urls = [server.url + _REQUESTS[name].format(run_id=_run_id(server)) for server in servers]
+    urls = []
+    for server in servers:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            urls.append(server.url + _REQUESTS[name].format(run_id=create_run(client)))
     for server, url in zip(servers, urls, strict=True):
         _round(server, url, _WARM_UP_SECONDS)
     rounds: list[dict[int, tuple[float, float]]] = []
@@ -70,15 +59,11 @@ def _compare(servers: Sequence[MlflowServer], name: str) -> str:
 
 def main() -> None:
     """Print the table."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        mlflow_server(Path(folder, "stock")) as stock,
-        mlflow_server(Path(folder, "app"), options=("--app-name", "flowgauge")) as app,
-    ):
+    with stock_and_app() as servers:
         print("| request | stock | app | of it | half of the pairs | by CPU |")
         print("|---|--:|--:|--:|--:|--:|")
         for name in _REQUESTS:
-            print(_compare((stock, app), name), flush=True)
+            print(_compare(servers, name), flush=True)
 
 
 if __name__ == "__main__":
