@@ -210,7 +210,7 @@ def _run(folder: Path, ports: _Ports, outages: list[int]) -> None:
                 "its metrics": f"{uri}/metrics",
                 "exporter": exporter_url,
                 "relay": sending.url,
-                "Prometheus": f"{monitor.url}/alerts",
+                "Prometheus": monitor.url,
                 "Alertmanager": f"http://{notifier}",
                 "Airflow": scheduler.url,
             }
