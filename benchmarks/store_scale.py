@@ -112,7 +112,7 @@ def redis_outbox(url: str, number: int, body: str) -> None:
             3,
             *_redis_lists(),
             first,
-            at_once,
+            min(at_once, number - first),
             body,
         )
 
@@ -205,9 +205,10 @@ def _at_work(store: Store) -> str:
 
 def _listed(url: str, number: int) -> str:
     """Return how long the command takes for all entries as JSON, and how much memory."""
-    command = [python_tool("flowgauge"), "outbox", "list", "--store", url, "--output", "json"]
+    asked = ["outbox", "list", "--output", "json", "--bodies", "--limit"]
+    command = [python_tool("flowgauge"), *asked, str(number), "--store", url]
     started = time.perf_counter()
-    with subprocess.Popen([*command, "--limit", str(number)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout
         size = sum(len(line) for line in process.stdout)
         _, status, usage = os.wait4(process.pid, 0)

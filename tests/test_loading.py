@@ -1,7 +1,9 @@
 """Modules that are loaded while another thread forks."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 # What forks is a program that has loaded nothing else before flowgauge, as a small script.
 _PROGRAM = """
@@ -33,10 +35,57 @@ os.waitpid(child, 0)
 thread.join()
 """
 
+# The same while a task reads the rate limits of its environment.
+_READER = """
+from flowgauge.airflow.limit_settings import limit_settings
+import os, threading
+from pydantic import BaseModel
+
+forking, is_reading, has_read = threading.Event(), threading.Event(), []
+os.register_at_fork(before=forking.set)
+validate = BaseModel.model_validate.__func__
+
+def slowly(model, content):
+    is_reading.set()
+    forking.wait()
+    threading.Event().wait(0.1)
+    validated = validate(model, content)
+    has_read.append(True)
+    return validated
+
+BaseModel.model_validate = classmethod(slowly)
+thread = threading.Thread(target=limit_settings)
+thread.start()
+is_reading.wait()
+child = os.fork()
+if child == 0:
+    os.write(1, b"waited" if has_read else b"found it half done")
+    os._exit(0)
+os.waitpid(child, 0)
+thread.join()
+"""
+
 
 def test_a_fork_waits_for_what_is_being_loaded_and_for_nothing_else() -> None:
     """What is loaded makes a logger, and a fork has the lock for these only once that is done."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "waited"
+
+
+def test_a_fork_waits_for_the_rate_limits_that_are_being_read(tmp_path: Path) -> None:
+    """A child that has pydantic's lock, and not the thread that has it, would hang for ever."""
+    (tmp_path / "prod.yaml").write_text(
+        "domains: {mlflow: mlflow.example.com}\n"
+        "rate_limits: {mlflow_api: {max_calls: 20, window_seconds: 60}}\n"
+    )
+    environ = {"FLOWGAUGE_ENVIRONMENTS": str(tmp_path), "ENV": "prod"}
+    done = subprocess.run(
+        [sys.executable, "-c", _READER],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == "waited"
