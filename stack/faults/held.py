@@ -123,18 +123,19 @@ def _in_forks(call: Callable[[], None], calls: int) -> None:
     threads = [threading.Thread(target=keep_busy) for _ in range(2)]
     for thread in threads:
         thread.start()
-    children = []
-    for number in range(_CHILDREN * calls):
-        # A child's own begins with it.
-        _mark("begin", number)
-        child = os.fork()
-        if child == 0:
-            call()
-            _mark("end", number, _waited())
-            os._exit(0)
-        children.append(child)
-    for child in children:
-        os.waitpid(child, 0)
+    for first in range(0, _CHILDREN * calls, _CHILDREN):
+        children = []
+        for number in range(first, first + _CHILDREN):
+            # A child's own begins with it.
+            _mark("begin", number)
+            child = os.fork()
+            if child == 0:
+                call()
+                _mark("end", number, _waited())
+                os._exit(0)
+            children.append(child)
+        for child in children:
+            os.waitpid(child, 0)
     over.set()
     for thread in threads:
         thread.join()
