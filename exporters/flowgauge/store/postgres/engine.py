@@ -15,7 +15,7 @@ from psycopg.errors import Error
 
 from flowgauge.background import in_background
 from flowgauge.redact import redact_url
-from flowgauge.store.engine import DURABLE_STEPS
+from flowgauge.store.engine import DURABLE_STEPS, reading
 from flowgauge.store.errors import StoreError, StoreUnavailableError
 from flowgauge.store.postgres.client import (
     Client,
@@ -99,7 +99,8 @@ class PostgresEngine:
             )
 
         answer = self._in_time(call)
-        return json.loads(answer) if answer else None
+        with reading(name):
+            return json.loads(answer) if answer else None
 
     def about(self) -> str:
         """See `Engine.about`."""
