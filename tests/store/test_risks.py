@@ -1,6 +1,8 @@
 """What would lose the outbox is told."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -141,6 +143,44 @@ def test_a_file_on_a_network_file_system_is_told(folder: Path, kind: str, expect
     risks = {risk.name: risk.present for risk in file_risks(place / "in" / "new" / "db", mounts)}
     assert risks["network_file_system"] is expected
     assert file_risks(place / "db", folder / "none")[1].present is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("ext4", False), ("nfs4", False), ("tmpfs", True), ("overlay", True)]
+    + [("fuse.fuse-overlayfs", True)],
+)
+def test_a_file_that_goes_with_its_container_is_told(
+    folder: Path, kind: str, expected: bool
+) -> None:
+    """Or with the machine's memory, wherever its path leads; one that nobody has made is none."""
+    (folder / "in").mkdir()
+    (folder / "volume").symlink_to(folder / "in")
+    mounts = folder / "mounts"
+    mounts.write_text(f"root / btrfs rw 0 0\nx {folder}/in {kind} rw 0 0\n")
+    file = folder / "volume" / "db"
+    for is_made in (False, True):
+        risks = {risk.name: risk.present for risk in file_risks(file, mounts)}
+        assert risks["volatile"] is (expected and is_made)
+        assert risks["network_file_system"] is (kind == "nfs4")
+        file.touch()
+
+
+@pytest.mark.mounts
+def test_a_file_in_memory_is_told_by_check(folder: Path) -> None:
+    """As it is mounted here, and with the cure."""
+    code = (
+        "import sys; from flowgauge.store import open_store; from flowgauge.diagnosis.store import"
+        " ask_store; open_store(sys.argv[1]).init(); ask_store(sys.argv[1])"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$1" && "$2" -c "$3" "$4"', "sh"]
+        + [str(folder), sys.executable, code, f"sqlite:///{folder}/store.db"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "own file system, and goes with it: put it on a disk or a volume" in done.stderr
 
 
 def test_a_file_on_a_disk_that_is_nearly_full_is_told(
