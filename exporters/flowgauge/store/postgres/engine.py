@@ -122,7 +122,12 @@ class PostgresEngine:
             self._make_schema(client, deadline)
             for role in roles:
                 name = '"' + role.replace('"', '""') + '"'
-                client.query(f"GRANT USAGE ON SCHEMA flowgauge TO {name}", deadline)
+                # Where whoever administers has taken from PUBLIC what it has by default.
+                functions = "EXECUTE ON ALL FUNCTIONS IN SCHEMA flowgauge"
+                client.query(
+                    f"GRANT USAGE ON SCHEMA flowgauge TO {name}; GRANT {functions} TO {name}",
+                    deadline,
+                )
             client.close()
 
     def close(self) -> None:
