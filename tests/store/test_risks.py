@@ -1,6 +1,8 @@
 """What would lose the outbox is told."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -43,7 +45,7 @@ def test_every_risk_has_a_sentence_and_is_told_once(store: Store) -> None:
     ("options", "present"),
     [
         (LASTING, set()),
-        (("--save", "3600 1"), set()),
+        (("--save", "3600 1"), {"snapshots"}),
         ((), {"persistence"}),
         ((*LASTING, "--maxmemory", "1gb"), set()),
         ((*LASTING, "--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"), {"eviction"}),
@@ -69,9 +71,26 @@ def test_what_a_managed_redis_forbids_is_unknown_and_no_risk(folder: Path) -> No
         )
         allowed = url.replace("redis://", "redis://task:right@")
         risks = _risks(allowed)
-        assert risks["persistence"] is None
+        assert risks["persistence"] is risks["snapshots"] is None
         assert (risks["eviction"], risks["disk"]) == (False, False)
-        assert "could not be asked about: persistence" in ask_store(allowed)
+        assert "could not be asked about: persistence, snapshots" in ask_store(allowed)
+
+
+@pytest.mark.parametrize(("options", "kept"), [(LASTING, 1), (("--save", "3600 1"), 0)])
+def test_what_a_redis_loses_that_is_killed_is_what_was_told(
+    folder: Path, options: Sequence[str], kept: int
+) -> None:
+    """A payload is there afterwards, unless snapshots are all that is kept."""
+    with redis_server(folder, *options) as url, closing(client_at(url)) as client:
+        at_risk = "snapshots" in _present(url)
+        with closing(open_store(url, timeout_seconds=_SECONDS)) as store:
+            store.outbox.put(NewEntry("a", "etl", "load", "{}"))
+        os.kill(client.info("server")["process_id"], signal.SIGKILL)
+    with (
+        redis_server(folder, *options) as url,
+        closing(open_store(url, timeout_seconds=_SECONDS)) as store,
+    ):
+        assert store.outbox.state().entries == kept == (not at_risk)
 
 
 def test_a_redis_that_cannot_save_is_told(folder: Path) -> None:
@@ -81,7 +100,7 @@ def test_a_redis_that_cannot_save_is_told(folder: Path) -> None:
         shutil.rmtree(data)
         client.bgsave()
         wait_for(lambda: client.info()["rdb_last_bgsave_status"] == "err", "it cannot save")
-        assert _present(url) == {"disk"}
+        assert _present(url) == {"disk", "snapshots"}
         with (
             closing(open_store(url, timeout_seconds=_SECONDS)) as store,
             pytest.raises(StoreUnavailableError, match="cannot save it, see to its disk"),

@@ -6,7 +6,9 @@ __all__ = ["RISKS", "Risk"]
 
 RISKS = {
     "eviction": "evicts keys when its memory is full: set its maxmemory-policy to noeviction",
-    "persistence": "keeps nothing on disk, a restart loses all: turn on appendonly or save",
+    "persistence": "keeps nothing on disk, a restart loses all: turn on appendonly",
+    "snapshots": "is saved now and then alone, and loses what came since if it is killed: turn on"
+    " appendonly",
     "replica": "is a replica or read-only: name the primary",
     "disk": "cannot save, or its disk is nearly full: make room, and see its log",
     "memory": "has used over 95 % of its memory, and refuses payloads soon: raise its maxmemory",
