@@ -1,5 +1,6 @@
 """What the file system says that the outbox depends on."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ _NETWORK = ("nfs", "cifs", "smb", "9p", "ceph", "fuse.", "afs", "glusterfs", "lu
 
 def file_risks(path: Path, mounts: Path = _MOUNTS) -> Sequence[Risk]:
     """Return the risks of a file, made or not; *mounts* is the system's table of file systems."""
-    place = path.resolve()
+    place = Path(os.path.realpath(path))
     folder = next(each for each in place.parents if each.exists())
     kind = _file_system(place, mounts)
     is_volatile = _is_one_of(kind, _VOLATILE)
@@ -25,8 +26,16 @@ def file_risks(path: Path, mounts: Path = _MOUNTS) -> Sequence[Risk]:
         Risk("disk", shutil.disk_usage(folder).free < _LITTLE_BYTES),
         Risk("network_file_system", _is_one_of(kind, _NETWORK) and not is_volatile),
         # A file that nobody has made holds nothing: where no task logs, say.
-        Risk("volatile", is_volatile and place.exists()),
+        Risk("volatile", is_volatile and _is_there(place)),
     ]
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        place.stat()
+    except OSError:
+        return False
+    return True
 
 
 def _file_system(path: Path, mounts: Path) -> str | None:
