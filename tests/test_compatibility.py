@@ -12,6 +12,7 @@ CELLS = [
     {"part": "mlflow", "version": "3.17.2", "result": "passed"},
     {"part": "mlflow", "version": "3.18.0", "result": "passed"},
     {"part": "mlflow", "version": "3.18.0", "result": "failed"},
+    {"part": "postgresql", "version": "15.18", "result": "passed"},
 ]
 
 
@@ -23,6 +24,8 @@ CELLS = [
         ("mlflow", "3.18.0", " (which failed the tests)"),
         ("mlflow", "3.18.1", " (not tested; tested are 3.9.0, 3.17.2)"),
         ("mlflow", "2.22.0rc1", " (not tested; tested are 3.9.0, 3.17.2)"),
+        ("postgresql", "15.4", " (tested as 15.18)"),
+        ("postgresql", "16.18", " (not tested; tested are 15.18)"),
         ("sqlite", "3.40.1", ""),
     ],
 )

@@ -1,14 +1,25 @@
-"""The promise of the log call, put to the test: the task is killed."""
+"""The promise of the log call, put to the test: the task is killed, or interrupted."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
+from types import FrameType
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+import flowgauge
+from flowgauge.airflow import log_with_mlflow, shared_store
+from flowgauge.airflow.attempt import SENDING
+from flowgauge.store import NewEntry, open_store
+from flowgauge.store.outbox import Outbox
 from stack.faults.dying import dying
-from stack.faults.kills import kill_calls, settle_all
+from stack.faults.kills import Killed, kill_calls, settle_all
 from stack.postgres import postgres
 from stack.redis import redis_server
 from tests.airflow.conftest import Surroundings
@@ -17,6 +28,8 @@ pytestmark = [pytest.mark.whole_system(seconds=30), pytest.mark.timeout(600)]
 
 # More than all take that are killed here: `make faults` kills other calls too, and at each line.
 _CALL_SECONDS = 120.0
+_INTERRUPTIONS = 60
+_FLOWGAUGE = str(Path(flowgauge.__file__).parent)
 
 
 @contextmanager
@@ -61,3 +74,83 @@ def test_a_killed_log_call_loses_and_doubles_nothing(
     assert (aftermath.lost, aftermath.doubled, aftermath.unfinished) == ([], [], 0)
     assert aftermath.miscounted == []
     assert 5 < killed.sending < aftermath.arrived
+
+
+class _Interruption(BaseException):
+    """What Airflow raises in a task's main thread once its time is over: no `Exception`."""
+
+
+def _interrupt(call: Callable[[], object], at: int) -> int:
+    """Make *call* and raise an `_Interruption` in it, at that line of flowgauge it goes through.
+
+    Returns how many it went through. Whoever interrupts it must hear of that.
+    """
+    lines = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines
+        if not frame.f_code.co_filename.startswith(_FLOWGAUGE):
+            return None
+        lines += event == "line"
+        if lines == at and event == "line":
+            raise _Interruption
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    except _Interruption:
+        pass
+    else:
+        assert lines < at
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+@pytest.mark.parametrize("store", ["sqlite", "redis", "postgresql"])
+def test_an_interrupted_log_call_loses_and_doubles_nothing(
+    surroundings: Surroundings, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by `execution_timeout`; what a callback of the task logs after it is logged at once."""
+    wrote: dict[int, bool] = {}
+    put = Outbox.put
+
+    def noticed(self: Outbox, entry: NewEntry, *arguments: Any, **options: Any) -> None:
+        put(self, entry, *arguments, **options)
+        wrote[int(json.loads(entry.body)["params"]["call"])] = True
+
+    numbers = count()
+
+    def log() -> str | None:
+        number = next(numbers)
+        wrote[number] = False
+        payload = {"rows": 1, "params": {"call": str(number)}}
+        experiment = surroundings.experiment
+        return log_with_mlflow(payload, experiment=experiment, budget_seconds=_CALL_SECONDS)
+
+    monkeypatch.setattr(Outbox, "put", noticed)
+    # A machine that is busy is not what is tried.
+    monkeypatch.setattr(shared_store, "_store", cache(partial(open_store, timeout_seconds=30)))
+    with _store(store, surroundings.folder) as store_url:
+        monkeypatch.setenv("FLOWGAUGE_STORE", store_url)
+        assert log()
+        lines = _interrupt(log, sys.maxsize)
+        for line in range(1, lines, lines // _INTERRUPTIONS):
+            _interrupt(log, line)
+            assert log()
+        with closing(open_store(timeout_seconds=30)) as opened:
+            notes = [each.reason for each in opened.outbox.each_entry(1000)]
+        interrupted = Killed(
+            *(surroundings.experiment, _CALL_SECONDS, wrote, _INTERRUPTIONS),
+            deferred=len(notes),
+            sending=notes.count(SENDING),
+        )
+        aftermath = settle_all(
+            interrupted, mlflow_url=surroundings.mlflow_url, store_url=store_url
+        )
+    assert aftermath.early
+    assert (aftermath.lost, aftermath.doubled, aftermath.unfinished) == ([], [], 0)
+    assert aftermath.miscounted == []
+    assert 5 < interrupted.sending < aftermath.arrived

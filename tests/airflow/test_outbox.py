@@ -4,13 +4,16 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import product
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
 from flowgauge.airflow import log_with_mlflow
 from flowgauge.airflow.entry import Entry
-from flowgauge.store import NewEntry, open_store
+from flowgauge.airflow.outbox import Flushed
+from flowgauge.store import NewEntry, StoreUnavailableError, open_store
+from flowgauge.store.outbox import Outbox
 from tests.airflow.conftest import Surroundings
 from tests.airflow.faulty_mlflow import losing_answers
 
@@ -48,6 +51,29 @@ def test_lost_answer_makes_no_second_run(
     assert run.info.status == "FINISHED"
     assert run.data.metrics["rows"] == 7
     assert math.isnan(run.data.metrics["no_data"])
+
+
+def test_a_call_for_later_that_the_store_did_not_answer_makes_no_second_run(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store took the payload all the same, and a relay had sent it before the call itself did."""
+    put = Outbox.put
+    others: list[Flushed] = []
+
+    def lose_the_answer(self: Outbox, entry: NewEntry, *arguments: Any, **options: Any) -> None:
+        put(self, entry, *arguments, **options)
+        if not others:
+            others.append(surroundings.flush())
+            raise StoreUnavailableError("the store does not answer in time")
+
+    monkeypatch.setattr(Outbox, "put", lose_the_answer)
+    run_id = log_with_mlflow({"rows": 7}, experiment=surroundings.experiment, delivery="later")
+    assert others[0].sent == 1
+    assert [(run.info.run_id, run.info.status) for run in surroundings.runs()] == [
+        (run_id, "FINISHED")
+    ]
+    assert surroundings.outbox() == []
+    assert [(pair.logs, pair.deferred, pair.rows) for pair in surroundings.pairs()] == [(1, 1, 7)]
 
 
 def test_run_made_late_is_taken_back(

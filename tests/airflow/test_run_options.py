@@ -1,7 +1,9 @@
 """A run is more than one flat row."""
 
 import json
+import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -9,7 +11,8 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from flowgauge.airflow import PayloadError, log_call, log_with_mlflow
+from flowgauge.airflow import PayloadError, artifacts, log_call, log_with_mlflow
+from flowgauge.airflow.artifacts import read_artifacts
 from flowgauge.airflow.context import Task
 from tests.airflow.conftest import Surroundings
 
@@ -215,3 +218,24 @@ def test_files_are_named_by_themselves(surroundings: Surroundings) -> None:
     for name in ("../a.txt", "/a.txt", ""):
         with pytest.raises(PayloadError, match="artifacts must have names such as"):
             log_with_mlflow({}, artifacts={name: file}, strict=True)
+
+
+def test_files_on_a_disk_that_hangs_are_waited_for_together(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: then the payload goes without them, and says so."""
+    over, asked = threading.Event(), []
+
+    def hang(path: Path) -> bool:
+        asked.append(path)
+        return over.wait(20)
+
+    monkeypatch.setattr(Path, "is_file", hang)
+    monkeypatch.setattr(artifacts, "_PATIENCE_SECONDS", 0.1)
+    left_out: list[str] = []
+    try:
+        assert read_artifacts([folder / str(number) for number in range(5)], left_out) == {}
+    finally:
+        over.set()
+    assert len(asked) == 1
+    assert [each.partition("] ")[2] for each in left_out] == ["could not be read within 0.1 s"] * 5

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from flowgauge.assets import asset
 from flowgauge.store import Store, open_store
+from stack.process import python_tool
 from tests.cli.checking import run_flowgauge
 from tests.counting import rate_limit
+from tests.documents import blocks
 
 
 @pytest.fixture
@@ -73,6 +76,20 @@ def test_set_holds_for_everybody_until_unset(store: Store, folder: Path) -> None
     assert not store.windows.acquire("mlflow_api", "more", 99, 60, 0).granted
     assert _rate_limit(folder, "unset", "mlflow_api").returncode == 0
     assert store.windows.acquire("mlflow_api", "more", 99, 60, 1).granted
+
+
+def test_the_runbooks_cure_works(store: Store, folder: Path) -> None:
+    """What MLflowRateLimitSaturated says to type raises the limit for all at once, or empties it."""
+    page = asset("runbooks") / "MLflowRateLimitSaturated.md"
+    _, raising, emptying = blocks(page, language="bash")
+    path = f"{Path(python_tool('flowgauge')).parent}:{os.environ['PATH']}"
+    environ = {"PATH": path, "FLOWGAUGE_STORE": f"sqlite:///{folder}/store.db"}
+    for block, calls in ((raising, 3), (emptying, 1)):
+        subprocess.run(["bash", "-euc", block.text], env=environ, cwd=folder, check=True)
+        # Who waits in line gets in, though the code says 2.
+        granted = store.windows.acquire("mlflow_api", "2", 2, 60, 1).granted
+        state = rate_limit(store, "mlflow_api")
+        assert (granted, state.max_calls, state.window_calls) == (True, 40, calls)
 
 
 def test_a_limit_is_set_before_it_is_used(store: Store, folder: Path) -> None:

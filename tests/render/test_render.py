@@ -444,10 +444,12 @@ def test_the_command_writes_diffs_and_refuses(folder: Path) -> None:
     same = run("--diff")
     assert (same.returncode, same.stdout) == (0, "")
 
-    file.write_text(_OWN + "alerts: {MLflowHighLatency: {for: 20m}}\n")
+    limits = "rate_limits: {mlflow_api: {max_calls: 41}}\n"
+    file.write_text(f"{_OWN}alerts: {{MLflowHighLatency: {{for: 20m}}}}\n{limits}")
     changed = run("--diff")
     assert changed.returncode == 1
     assert "-    for: 10m\n+    for: 20m\n" in changed.stdout
+    assert re.search(r"^\+.*FLOWGAUGE_RATE_LIMITS.*41", changed.stdout, re.MULTILINE)
 
     file.write_text(_OWN + "alerts: {Nope: {for: 20m}}\n")
     refused = run()

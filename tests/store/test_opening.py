@@ -1,5 +1,6 @@
 """Finding and opening the store."""
 
+import pwd
 import socket
 import sys
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flowgauge.airflow.spool_folder import spool_folder
 from flowgauge.errors import FlowgaugeError
 from flowgauge.metrics import DAG_LOGS
 from flowgauge.store import Count, StoreError, StoreUnavailableError, open_store, store_url
@@ -29,6 +31,24 @@ def test_elsewhere_the_store_is_in_the_users_state_folder(monkeypatch: pytest.Mo
     monkeypatch.setenv("HOME", "/home/me")
     assert store_url({"XDG_STATE_HOME": "/state"}) == "sqlite:////state/flowgauge/flowgauge.db"
     assert store_url({}) == "sqlite:////home/me/.local/state/flowgauge/flowgauge.db"
+
+
+@pytest.mark.parametrize("home", ["~/airflow", "$HOME/airflow"])
+def test_airflows_home_is_what_airflow_takes_it_for(
+    monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    """In a file that no shell has read, too: a spool of that very name would be anywhere."""
+    monkeypatch.setenv("HOME", "/home/me")
+    assert store_url({"AIRFLOW_HOME": home}) == "sqlite:////home/me/airflow/flowgauge.db"
+    assert spool_folder({"AIRFLOW_HOME": home}) == Path("/home/me/airflow/flowgauge-spool")
+
+
+def test_a_user_without_a_home_has_a_place_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it can be written to is told like that of any other."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    assert store_url({}) == "sqlite:////.local/state/flowgauge/flowgauge.db"
+    assert spool_folder({}) == Path("/.local/state/flowgauge/flowgauge-spool")
 
 
 def test_the_default_store_is_made_on_first_use(folder: Path) -> None:

@@ -186,13 +186,20 @@ def test_who_prepares_it_again_keeps_what_is_there(empty: Postgres) -> None:
     store.close()
 
 
-def test_a_role_needs_to_use_the_schema_and_nothing_else(empty: Postgres) -> None:
-    """`flowgauge store init --grant` prepares it; the role cannot read what is not its business."""
+@pytest.mark.parametrize("may_execute", ["GRANT {} TO PUBLIC", "REVOKE {} FROM PUBLIC"])
+def test_a_role_needs_to_use_the_schema_and_nothing_else(
+    empty: Postgres, may_execute: str
+) -> None:
+    """`flowgauge store init --grant` prepares it, whatever everybody may do by default.
+
+    The role cannot read what is not its business.
+    """
     _execute(
         empty,
         "DROP ROLE IF EXISTS tasks",
         "CREATE ROLE tasks LOGIN",
         "REVOKE CREATE ON DATABASE mlflow FROM PUBLIC",
+        f"ALTER DEFAULT PRIVILEGES {may_execute.format('EXECUTE ON FUNCTIONS')}",
     )
     url = empty.url.replace("mlflow@", "tasks@")
     store = open_store(url, timeout_seconds=10)
@@ -211,7 +218,12 @@ def test_a_role_needs_to_use_the_schema_and_nothing_else(empty: Postgres) -> Non
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute("SELECT body FROM flowgauge.outbox")
-    _execute(empty, "DROP OWNED BY tasks", "DROP ROLE tasks")
+    _execute(
+        empty,
+        "DROP OWNED BY tasks",
+        "DROP ROLE tasks",
+        "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC",
+    )
     unknown = subprocess.run([*init, "nobody"], check=False, capture_output=True, text=True)
     assert 'role "nobody" does not exist' in unknown.stderr
 

@@ -7,9 +7,10 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from flowgauge.store import Store, StoreError, StoreUnavailableError, open_store
+from flowgauge.store import Lease, Store, StoreError, StoreUnavailableError, open_store
 from flowgauge.store.errors import StoreBusyError
 from flowgauge.store.log_calls import Logged, ended
 from flowgauge.store.redis import connections, servers
@@ -167,6 +168,40 @@ def test_a_server_that_is_no_redis_is_told(answer: bytes, scheme: str) -> None:
     with _answering(answer) as url:
         address = url.removeprefix("redis://").removesuffix("/0")
         assert "the store redis" in _refusal(open_store(f"{scheme}{address}{end}"))
+
+
+_READING: dict[str, Callable[[Store], object]] = {
+    "claim": lambda store: store.outbox.claim(Lease("me", 1), 1),
+    "retry": lambda store: store.outbox.retry("a"),
+    "drop": lambda store: store.outbox.drop("a"),
+    "entries": lambda store: store.outbox.entries(1),
+    "state": lambda store: store.outbox.state(),
+    "limits": lambda store: store.windows.states(),
+    "acquire": lambda store: store.windows.acquire("api", "a", 1, 60, 0),
+    "counts": lambda store: list(store.counts.totals("key")),
+}
+
+
+_NO_LISTS = ("$-1", ":-7", "$2\r\n-7")
+_OTHER_LISTS = ("$4\r\n[[]]", '$8\r\n["",[7]]')
+
+
+@pytest.mark.parametrize(
+    ("step", "answer"),
+    [
+        *product(_READING, _NO_LISTS),
+        *product(_READING.keys() - {"retry", "drop"}, _OTHER_LISTS),
+    ],
+)
+def test_an_answer_of_another_form_is_told(step: str, answer: str) -> None:
+    """What speaks as Redis does, and has not run our script, is the store's error too."""
+    with (
+        _answering(f"{answer}\r\n".encode()) as url,
+        closing(open_store(url, timeout_seconds=10)) as store,
+        pytest.raises(StoreError) as caught,
+    ):
+        _READING[step](store)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_answer_without_end_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,10 @@
 """What would lose the outbox is told."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -41,7 +45,7 @@ def test_every_risk_has_a_sentence_and_is_told_once(store: Store) -> None:
     ("options", "present"),
     [
         (LASTING, set()),
-        (("--save", "3600 1"), set()),
+        (("--save", "3600 1"), {"snapshots"}),
         ((), {"persistence"}),
         ((*LASTING, "--maxmemory", "1gb"), set()),
         ((*LASTING, "--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"), {"eviction"}),
@@ -67,9 +71,26 @@ def test_what_a_managed_redis_forbids_is_unknown_and_no_risk(folder: Path) -> No
         )
         allowed = url.replace("redis://", "redis://task:right@")
         risks = _risks(allowed)
-        assert risks["persistence"] is None
+        assert risks["persistence"] is risks["snapshots"] is None
         assert (risks["eviction"], risks["disk"]) == (False, False)
-        assert "could not be asked about: persistence" in ask_store(allowed)
+        assert "could not be asked about: persistence, snapshots" in ask_store(allowed)
+
+
+@pytest.mark.parametrize(("options", "kept"), [(LASTING, 1), (("--save", "3600 1"), 0)])
+def test_what_a_redis_loses_that_is_killed_is_what_was_told(
+    folder: Path, options: Sequence[str], kept: int
+) -> None:
+    """A payload is there afterwards, unless snapshots are all that is kept."""
+    with redis_server(folder, *options) as url, closing(client_at(url)) as client:
+        at_risk = "snapshots" in _present(url)
+        with closing(open_store(url, timeout_seconds=_SECONDS)) as store:
+            store.outbox.put(NewEntry("a", "etl", "load", "{}"))
+        os.kill(client.info("server")["process_id"], signal.SIGKILL)
+    with (
+        redis_server(folder, *options) as url,
+        closing(open_store(url, timeout_seconds=_SECONDS)) as store,
+    ):
+        assert store.outbox.state().entries == kept == (not at_risk)
 
 
 def test_a_redis_that_cannot_save_is_told(folder: Path) -> None:
@@ -79,7 +100,7 @@ def test_a_redis_that_cannot_save_is_told(folder: Path) -> None:
         shutil.rmtree(data)
         client.bgsave()
         wait_for(lambda: client.info()["rdb_last_bgsave_status"] == "err", "it cannot save")
-        assert _present(url) == {"disk"}
+        assert _present(url) == {"disk", "snapshots"}
         with (
             closing(open_store(url, timeout_seconds=_SECONDS)) as store,
             pytest.raises(StoreUnavailableError, match="cannot save it, see to its disk"),
@@ -141,6 +162,44 @@ def test_a_file_on_a_network_file_system_is_told(folder: Path, kind: str, expect
     risks = {risk.name: risk.present for risk in file_risks(place / "in" / "new" / "db", mounts)}
     assert risks["network_file_system"] is expected
     assert file_risks(place / "db", folder / "none")[1].present is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("ext4", False), ("nfs4", False), ("tmpfs", True), ("overlay", True)]
+    + [("fuse.fuse-overlayfs", True)],
+)
+def test_a_file_that_goes_with_its_container_is_told(
+    folder: Path, kind: str, expected: bool
+) -> None:
+    """Or with the machine's memory, wherever its path leads; one that nobody has made is none."""
+    (folder / "in").mkdir()
+    (folder / "volume").symlink_to(folder / "in")
+    mounts = folder / "mounts"
+    mounts.write_text(f"root / btrfs rw 0 0\nx {folder}/in {kind} rw 0 0\n")
+    file = folder / "volume" / "db"
+    for is_made in (False, True):
+        risks = {risk.name: risk.present for risk in file_risks(file, mounts)}
+        assert risks["volatile"] is (expected and is_made)
+        assert risks["network_file_system"] is (kind == "nfs4")
+        file.touch()
+
+
+@pytest.mark.mounts
+def test_a_file_in_memory_is_told_by_check(folder: Path) -> None:
+    """As it is mounted here, and with the cure."""
+    code = (
+        "import sys; from flowgauge.store import open_store; from flowgauge.diagnosis.store import"
+        " ask_store; open_store(sys.argv[1]).init(); ask_store(sys.argv[1])"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$1" && "$2" -c "$3" "$4"', "sh"]
+        + [str(folder), sys.executable, code, f"sqlite:///{folder}/store.db"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "own file system, and goes with it: put it on a disk or a volume" in done.stderr
 
 
 def test_a_file_on_a_disk_that_is_nearly_full_is_told(

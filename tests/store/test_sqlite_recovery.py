@@ -1,6 +1,7 @@
 """What is left of a SQLite file that was damaged."""
 
 import os
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -144,6 +145,27 @@ def test_a_sound_store_is_left_alone(path: Path) -> None:
     assert f"{path} is sound: nothing to recover" in _recover(path)
     assert path.stat().st_ino == inode
     store.close()
+
+
+def test_a_disk_without_room_leaves_the_damaged_store(path: Path) -> None:
+    """One sentence says so, and no empty store takes its place; with room it is recovered."""
+    _overwrite(path, (_root_page(path, "outbox_by_age") - 1) * _PAGE, _PAGE)
+    content = path.read_bytes()
+    command = [python_tool("flowgauge"), "store", "recover", "--store", f"sqlite:///{path}"]
+    most = (len(content) // 2, resource.RLIM_INFINITY)
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, most),
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"flowgauge: the store {path} cannot be")
+    # SQLite's own files may be beside it.
+    assert {each.name.partition("-")[0] for each in path.parent.iterdir()} == {path.name}
+    assert path.read_bytes() == content
+    assert f"recovered {_ENTRIES} payloads in the outbox" in _recover(path)
 
 
 def test_what_tasks_do_meanwhile_is_not_lost(path: Path) -> None:

@@ -43,6 +43,7 @@ def _fill(store: Store) -> None:
 def _is_served(store: Store, tampered: str) -> None:
     """Check that `whole` is found, claimed and settled, and *tampered* can be got rid of."""
     outbox = store.outbox
+    assert outbox.is_due()
     assert outbox.state().entries
     for each in outbox.entries(100):
         datetime.fromtimestamp(each.created, UTC)
@@ -73,10 +74,13 @@ def test_of_an_entry_in_redis(own_redis: str, entry: str) -> None:
         hash_ = _ENTRY + entry
 
         def lies_there(put: Callable[[], object]) -> None:
-            client.flushall()
-            _fill(store)
-            put()
-            _is_served(store, entry)
+            # What comes first finds it so, and may mend it for what follows.
+            for first in (store.outbox.is_due, lambda: store.outbox.claim(Lease("me", 10), 0)):
+                client.flushall()
+                _fill(store)
+                put()
+                first()
+                _is_served(store, entry)
 
         client.flushall()
         _fill(store)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from flowgauge.airflow.deadline import Deadline
 from flowgauge.airflow.values import Unfit, Values, called, guarded
 from flowgauge.background import in_background
 
@@ -12,7 +13,7 @@ __all__ = ["MOST_BYTES", "read_artifacts"]
 
 # All files of one payload together: it goes through the store.
 MOST_BYTES = 1024 * 1024
-# Files may lie on a disk that hangs.
+# Files may lie on a disk that hangs: all of them together are waited for so long.
 _PATIENCE_SECONDS = 2.0
 
 
@@ -23,6 +24,7 @@ def read_artifacts(given: Any, left_out: list[str]) -> dict[str, str]:
     """
     read: dict[str, str] = {}
     left = MOST_BYTES
+    patience = Deadline(_PATIENCE_SECONDS)
     try:
         files = guarded(lambda: list(_files(given)))
     except Unfit as unfit:
@@ -30,7 +32,7 @@ def read_artifacts(given: Any, left_out: list[str]) -> dict[str, str]:
         return {}
     for name, path in files:
         try:
-            content = guarded(lambda path=path, most=left: _content(path, most))  # type: ignore[misc]
+            content = guarded(lambda path=path, most=left: _content(path, most, patience))  # type: ignore[misc]
         except Unfit as unfit:
             left_out.append(f"artifacts[{called(name)}] {unfit}")
         else:
@@ -60,15 +62,17 @@ def _safe(name: str) -> str:
     return str(PurePosixPath(*parts))
 
 
-def _content(path: Path, most: int) -> bytes:
+def _content(path: Path, most: int, patience: Deadline) -> bytes:
     def read() -> bytes:
+        if not path.is_file():
+            raise Unfit(f"is no file: {called(str(path))}")
         with path.open("rb") as file:
             return file.read(most + 1)
 
-    if not path.is_file():
-        raise Unfit(f"is no file: {called(str(path))}")
     try:
-        content = in_background(read, "flowgauge-artifact").result(_PATIENCE_SECONDS)
+        if not patience.left:
+            raise TimeoutError
+        content = in_background(read, "flowgauge-artifact").result(patience.left)
     except TimeoutError:
         raise Unfit(f"could not be read within {_PATIENCE_SECONDS:g} s") from None
     except OSError as error:

@@ -18,17 +18,23 @@ from flowgauge.loading import loading
 __all__ = ["send_at_once"]
 
 
-def send_at_once(entry: Entry, task: Task, deadline: Deadline) -> str | None:
-    """Make the run of *entry* and return its id; None if it is left to others."""
+def send_at_once(
+    entry: Entry, task: Task, deadline: Deadline, *, may_be_sent: bool
+) -> str | None:
+    """Make the run of *entry* and return its id; None if it is left to others.
+
+    *may_be_sent* says that others may have sent it, or be about to.
+    """
+    attempt = Attempt(is_first=not may_be_sent)
     ahead = WriteAhead(entry, deadline.left + LEASE_SECONDS)
     tell_store(ahead.put)
     try:
         time_to_send(deadline)
     except OutOfTimeError as error:
-        keep(entry, ahead, Attempt(), error, reason=Reason.OUT_OF_TIME, deadline=deadline)
+        keep(entry, ahead, attempt, error, reason=Reason.OUT_OF_TIME, deadline=deadline)
         note_kept_payload(task, entry.experiment)
         return None
     with loading():
         from flowgauge.airflow.sending import send_now  # noqa: PLC0415
 
-    return send_now(entry, ahead, task, deadline)
+    return send_now(entry, ahead, attempt, task, deadline)

@@ -74,14 +74,17 @@ def log_payload(
     if changes:
         _log.warning("Changed to suit MLflow: %s", "; ".join(changes))
         stats.count("mlflow.dag_log.altered", entry.dag_id, entry.task_id)
-    if _is_for_later(delivery) and _leave(entry, deadline):
+    is_for_later = _is_for_later(delivery)
+    if is_for_later and _leave(entry, deadline):
         note_kept_payload(task, entry.experiment)
         return None
     # What a call for later does without.
     with loading():
         from flowgauge.airflow.at_once import send_at_once  # noqa: PLC0415
 
-    return send_at_once(entry, task, deadline)
+    # An earlier try of the same task may have logged it. And a store that did not answer may have it
+    # all the same: then it is anybody's.
+    return send_at_once(entry, task, deadline, may_be_sent=entry.once or is_for_later)
 
 
 def _seconds(budget: Any) -> float:

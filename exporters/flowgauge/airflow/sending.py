@@ -24,10 +24,10 @@ _FLUSH_SECONDS = 2.0
 _FLUSH_ENTRIES = 5
 
 
-def send_now(entry: Entry, ahead: WriteAhead, task: Task, deadline: Deadline) -> str | None:
+def send_now(
+    entry: Entry, ahead: WriteAhead, attempt: Attempt, task: Task, deadline: Deadline
+) -> str | None:
     """Make the run of *entry* before *deadline* and return its id; None if it is left for later."""
-    # An earlier try of the same task may have logged it.
-    attempt = Attempt(is_first=not entry.once)
     try:
         connection = connect(seconds=time_to_send(deadline))
         # A permit that comes late would leave no time to send.

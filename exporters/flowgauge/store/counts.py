@@ -16,7 +16,7 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from flowgauge.metrics import Metric
-from flowgauge.store.engine import Step, microseconds
+from flowgauge.store.engine import Step, microseconds, reading
 
 __all__ = [
     "Change",
@@ -105,8 +105,9 @@ class Counts:
                 _read_totals(labels, int(place), int(seen_us) / 1e6, values)
                 for labels, (_, place, seen_us, values) in zip(owners, found, strict=True)
             ]
-        except (ValueError, TypeError, RecursionError):
-            return [_read_what_is_right(len(kind.split(",")), *each) for each in found]
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            with reading("page"):
+                return [_read_what_is_right(len(kind.split(",")), *each) for each in found]
 
     def totals(self, *owner_labels: str) -> Iterator[Totals]:
         """Yield what was counted for every owner with these labels, in the order they came.

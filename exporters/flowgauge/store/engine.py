@@ -1,13 +1,17 @@
 """What an engine is: the atomic steps of a store, at one place."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
+
+from flowgauge.store.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowgauge.store.risks import Risk
 
-__all__ = ["DURABLE_STEPS", "Engine", "Step", "is_first_page", "microseconds"]
+__all__ = ["DURABLE_STEPS", "Engine", "Step", "is_first_page", "microseconds", "reading"]
 
 DURABLE_STEPS = {"put"}
 """What these did survives a power failure; others may lose their last moment."""
@@ -48,6 +52,18 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Let go of connections; the next step opens a new one."""
+
+
+@contextmanager
+def reading(step: str) -> Iterator[None]:
+    """Raise `StoreError` where what is read in the block is no answer of *step*."""
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise StoreError(
+            f"the store's answer to {step} is none that flowgauge's own steps give: see which"
+            " server, or what on the way to it, the store's URL names"
+        ) from error
 
 
 def microseconds(seconds: float) -> int:

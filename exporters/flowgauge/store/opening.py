@@ -27,10 +27,19 @@ def store_url(environ: Mapping[str, str] = os.environ) -> str:
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return this host's folder for what flowgauge keeps: `AIRFLOW_HOME`, else the user's own."""
     if home := environ.get("AIRFLOW_HOME"):
-        return Path(home)
+        return _expanded(home)
     # https://specifications.freedesktop.org/basedir-spec/latest/
-    state = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state, "flowgauge")
+    return _expanded(environ.get("XDG_STATE_HOME") or "~/.local/state") / "flowgauge"
+
+
+def _expanded(path: str) -> Path:
+    """Return *path* as Airflow reads that of its home, where no shell has expanded it."""
+    expanded = os.path.expandvars(path)
+    try:
+        return Path(expanded).expanduser()
+    except RuntimeError:
+        # The user has no home, which container runtimes say is the root.
+        return Path("/", expanded.removeprefix("~/"))
 
 
 def open_store(

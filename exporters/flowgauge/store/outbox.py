@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from flowgauge.store.counts import Count, changes_json
-from flowgauge.store.engine import Step, microseconds
+from flowgauge.store.engine import Step, microseconds, reading
 
 __all__ = ["Lease", "NewEntry", "Outbox", "OutboxEntry", "OutboxState"]
 
@@ -103,7 +103,9 @@ class Outbox:
         never returned. A lease that runs out frees its entry; should the store's clock be set
         back, it takes no longer from then than its own length or that of who claims next.
         """
-        return _entries(self._do("claim", lease.owner, microseconds(lease.seconds), limit))
+        found = self._do("claim", lease.owner, microseconds(lease.seconds), limit)
+        with reading("claim"):
+            return _entries(found)
 
     def is_due(self) -> bool:
         """Return whether there is an entry that could be claimed now."""
@@ -135,13 +137,15 @@ class Outbox:
 
         Returns the ids of those put back; an id that is unknown or not set aside is left out.
         """
-        put_back: Sequence[str] = self._do("retry", json.dumps(entry_ids))
-        return put_back
+        put_back = self._do("retry", json.dumps(entry_ids))
+        with reading("retry"):
+            return [*map(_text, put_back)]
 
     def drop(self, *entry_ids: str) -> Sequence[str]:
         """Remove entries for good, waiting or set aside, counting nothing; return their ids."""
-        dropped: Sequence[str] = self._do("drop", json.dumps(entry_ids))
-        return dropped
+        dropped = self._do("drop", json.dumps(entry_ids))
+        with reading("drop"):
+            return [*map(_text, dropped)]
 
     def entries(self, limit: int) -> Sequence[OutboxEntry]:
         """Return up to *limit* entries, oldest first, those set aside included."""
@@ -151,16 +155,21 @@ class Outbox:
         """Yield the same, read page by page, so that a large outbox answers others in between."""
         cursor = ""
         while limit > 0:
-            cursor, found = self._do("entries", cursor, min(limit, _PAGE))
-            if not found:
+            page = self._do("entries", cursor, min(limit, _PAGE))
+            with reading("entries"):
+                cursor, found = page
+                entries = _entries(found)
+            if not entries:
                 return
-            yield from _entries(found)
-            limit -= len(found)
+            yield from entries
+            limit -= len(entries)
 
     def state(self) -> OutboxState:
         """Return how full the outbox is."""
-        entries, poison, oldest_us = self._do("outbox_state")
-        return OutboxState(entries, poison, _time(oldest_us) if oldest_us else None)
+        found = self._do("outbox_state")
+        with reading("outbox_state"):
+            entries, poison, oldest_us = found
+            return OutboxState(int(entries), int(poison), _time(oldest_us) if oldest_us else None)
 
 
 def _entries(found: Sequence[dict[str, Any]]) -> Sequence[OutboxEntry]:

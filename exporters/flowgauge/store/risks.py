@@ -6,7 +6,9 @@ __all__ = ["RISKS", "Risk"]
 
 RISKS = {
     "eviction": "evicts keys when its memory is full: set its maxmemory-policy to noeviction",
-    "persistence": "keeps nothing on disk, a restart loses all: turn on appendonly or save",
+    "persistence": "keeps nothing on disk, a restart loses all: turn on appendonly",
+    "snapshots": "is saved now and then alone, and loses what came since if it is killed: turn on"
+    " appendonly",
     "replica": "is a replica or read-only: name the primary",
     "disk": "cannot save, or its disk is nearly full: make room, and see its log",
     "memory": "has used over 95 % of its memory, and refuses payloads soon: raise its maxmemory",
@@ -14,6 +16,8 @@ RISKS = {
     " synchronous_commit to on, for the server and the role",
     "network_file_system": "is a file on a network file system, where locks and shared memory fail:"
     " use redis:// or postgresql://",
+    "volatile": "is a file in memory or in a container's own file system, and goes with it: put it on"
+    " a disk or a volume",
 }
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from flowgauge.metrics import RATE_LIMIT_CALLS, RATE_LIMIT_HITS, RATE_LIMIT_WAIT
 from flowgauge.store.counts import Count, changes_json
-from flowgauge.store.engine import Step, microseconds
+from flowgauge.store.engine import Step, microseconds, reading
 from flowgauge.store.errors import StoreError
 
 __all__ = [
@@ -149,13 +149,16 @@ class Windows:
         states: dict[str, WindowState] = {}
         cursor = ""
         while True:
-            cursor, found = self._do("windows", cursor, _PAGE)
-            for key, max_calls, window_us, calls, waiting, is_set in found:
-                # Whoever may write to the store may write what is no number: the others are shown.
-                with suppress(ValueError, TypeError, OverflowError):
-                    states[key] = WindowState(
-                        key, int(max_calls), int(window_us) / 1e6, calls, waiting, bool(is_set)
-                    )
+            page = self._do("windows", cursor, _PAGE)
+            with reading("windows"):
+                cursor, found = page
+                for key, max_calls, window_us, calls, waiting, is_set in found:
+                    # Whoever may write to the store may write what is no number: the others are
+                    # shown.
+                    with suppress(ValueError, TypeError, OverflowError):
+                        states[key] = WindowState(
+                            key, int(max_calls), int(window_us) / 1e6, calls, waiting, bool(is_set)
+                        )
             if not cursor:
                 return [states[key] for key in sorted(states)]
 

@@ -70,10 +70,11 @@ class Client:
             elif result.status != pq.ExecStatus.COMMAND_OK:
                 primary = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b""
                 sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
-                error = PostgresError(primary.decode() or self._message(), sqlstate.decode())
+                said = _readable(primary) or self._message()
+                error = PostgresError(said, sqlstate.decode())
         if error:
             raise error
-        return None if value is None else value.decode()
+        return None if value is None else _readable(value)
 
     def close(self) -> None:
         """Close the connection."""
@@ -90,7 +91,12 @@ class Client:
             raise PostgresTimeoutError("timeout")
 
     def _message(self) -> str:
-        return self._libpq.error_message.decode(errors="replace").strip()
+        return _readable(self._libpq.error_message).strip()
+
+
+def _readable(said: bytes) -> str:
+    # A database in SQL_ASCII has whatever anybody wrote, and says it as it is.
+    return said.decode(errors="replace")
 
 
 def _ready(socket: int, event: int, seconds: float) -> bool:

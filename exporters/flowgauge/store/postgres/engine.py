@@ -15,7 +15,7 @@ from psycopg.errors import Error
 
 from flowgauge.background import in_background
 from flowgauge.redact import redact_url
-from flowgauge.store.engine import DURABLE_STEPS
+from flowgauge.store.engine import DURABLE_STEPS, reading
 from flowgauge.store.errors import StoreError, StoreUnavailableError
 from flowgauge.store.postgres.client import (
     Client,
@@ -99,7 +99,8 @@ class PostgresEngine:
             )
 
         answer = self._in_time(call)
-        return json.loads(answer) if answer else None
+        with reading(name):
+            return json.loads(answer) if answer else None
 
     def about(self) -> str:
         """See `Engine.about`."""
@@ -121,7 +122,12 @@ class PostgresEngine:
             self._make_schema(client, deadline)
             for role in roles:
                 name = '"' + role.replace('"', '""') + '"'
-                client.query(f"GRANT USAGE ON SCHEMA flowgauge TO {name}", deadline)
+                # Where whoever administers has taken from PUBLIC what it has by default.
+                functions = "EXECUTE ON ALL FUNCTIONS IN SCHEMA flowgauge"
+                client.query(
+                    f"GRANT USAGE ON SCHEMA flowgauge TO {name}; GRANT {functions} TO {name}",
+                    deadline,
+                )
             client.close()
 
     def close(self) -> None:

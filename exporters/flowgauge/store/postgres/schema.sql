@@ -1,5 +1,6 @@
 -- Everything is in a schema of its own, and reached by its functions, one for each step. They have the
--- rights of the schema's owner: whoever uses the store needs USAGE on the schema, and nothing else.
+-- rights of the schema's owner: whoever uses the store needs USAGE on the schema and EXECUTE of these,
+-- which PUBLIC has by default, and nothing else.
 --
 -- A function sees what was committed before each of its statements (READ COMMITTED), so that what
 -- comes after a lock sees all that was done under it before. Whoever locks owners of counts locks

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowgauge.loading import loading
-from flowgauge.store.engine import DURABLE_STEPS, is_first_page
+from flowgauge.store.engine import DURABLE_STEPS, is_first_page, reading
 from flowgauge.store.errors import StoreError, StoreUnavailableError
 from flowgauge.store.redis.connections import (
     Command,
@@ -70,7 +70,8 @@ class RedisEngine:
             with loading():
                 from flowgauge.store.redis.from_0_1 import take_over  # noqa: PLC0415
 
-            take_over(self._run)
+            with reading(name):
+                take_over(self._run)
         return self._run(name, *arguments)
 
     def _run(self, name: str, /, *arguments: str | int) -> Any:

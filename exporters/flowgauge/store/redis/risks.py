@@ -30,11 +30,15 @@ def ask_risks(pool: Pool) -> Sequence[Risk]:
     limit = int(info.get("maxmemory", 0))
     # No key of ours ever expires, and the other policies evict those that do.
     evicts = limit > 0 and info.get("maxmemory_policy", "").startswith("allkeys-")
+    is_written = info.get("aof_enabled") == "1"
+    has_snapshots = False if is_written else _has_snapshots(pool)
+    is_lost = False if is_written else None if has_snapshots is None else not has_snapshots
     saved = [info.get(name, "ok") for name in _LAST_SAVES]
     is_full = limit > 0 and not evicts and int(info["used_memory"]) > limit * _FULL
     return [
         Risk("eviction", evicts),
-        Risk("persistence", info.get("aof_enabled") != "1" and _is_never_saved(pool)),
+        Risk("persistence", is_lost),
+        Risk("snapshots", has_snapshots),
         Risk("replica", info.get("role") != "master"),
         Risk("disk", any(status != "ok" for status in saved)),
         Risk("memory", is_full),
@@ -44,10 +48,10 @@ def ask_risks(pool: Pool) -> Sequence[Risk]:
 _LAST_SAVES = ("rdb_last_bgsave_status", "aof_last_write_status", "aof_last_bgrewrite_status")
 
 
-def _is_never_saved(pool: Pool) -> bool | None:
+def _has_snapshots(pool: Pool) -> bool | None:
     # Forbidden, renamed or unknown, as where Redis is managed, it is answered otherwise.
     try:
         ((_, when),) = pool.ask(("CONFIG", "GET", "save"))
     except (RefusedError, ValueError):
         return None
-    return not when
+    return bool(when)

@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,8 @@ class Recovered:
 def recover(path: Path) -> Recovered | None:
     """Replace the damaged store at *path*; None if nothing is wrong with it. Raises `StoreError`.
 
-    Tasks that come meanwhile find the store unavailable, and keep what they have elsewhere.
+    Tasks that come meanwhile find the store unavailable, and keep what they have elsewhere. What
+    cannot be done to its end, for want of room say, leaves the damaged store where it was.
     """
     place = Place(path)
     try:
@@ -63,14 +64,34 @@ def recover(path: Path) -> Recovered | None:
                 return None
             kept = _kept(path)
             place.move(kept)
-            scratch = temporary_file(path.parent)
-            rows, lost = _copy(kept, scratch)
-            place.put(scratch)
+            with _back_unless_done(kept, place):
+                rows, lost = _made_anew(kept, place)
     except FileNotFoundError:
         raise StoreError(f"the store {path} is not there: nothing to recover") from None
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         raise refusal(path, error) from error
     return Recovered(rows, lost, kept)
+
+
+@contextmanager
+def _back_unless_done(kept: Path, place: Place) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        # Where no store is, a task would make an empty one, and nobody would look for this.
+        Place(kept).move(place.path)
+        raise
+
+
+def _made_anew(damaged: Path, place: Place) -> tuple[Mapping[str, int], int]:
+    scratch = temporary_file(place.path.parent)
+    try:
+        copied = _copy(damaged, scratch)
+        place.put(scratch)
+    finally:
+        for each in (scratch, *Place(scratch).beside()):
+            each.unlink(missing_ok=True)
+    return copied
 
 
 def _is_sound(path: Path) -> bool:

@@ -4,8 +4,8 @@ local now = now_us()
 -- shorter than this later than this.
 local late = redis.call('ZRANGEBYSCORE', leased, beyond(now + lease_us), '+inf', 'LIMIT', 0, SOME)
 for _, id in ipairs(late) do
-  local ends = now + (number_of(id, 'lease_us') or lease_us)
-  if ends < tonumber(redis.call('ZSCORE', leased, id)) then
+  local ends = is_whole(id) and now + (number_of(id, 'lease_us') or lease_us)
+  if ends and ends < tonumber(redis.call('ZSCORE', leased, id)) then
     redis.call('ZADD', leased, ends, id)
   end
 end
