@@ -7,8 +7,15 @@ import promql_parser as promql
 import pytest
 import yaml
 
+from dashboards.promql import buckets, increase
 from flowgauge.assets import asset
-from flowgauge.metrics import EXPORTER_METRICS, MLFLOW_METRICS, SERVER_METRICS
+from flowgauge.metrics import (
+    DAG_LOG_DURATION,
+    DAG_LOGS,
+    EXPORTER_METRICS,
+    MLFLOW_METRICS,
+    SERVER_METRICS,
+)
 from stack.history import SCRAPE_SECONDS, history
 from tests.dashboards.answers import unanswered
 from tests.dashboards.boards import (
@@ -125,6 +132,51 @@ def test_every_query_is_about_the_chosen_system(query: Query) -> None:
             assert {label: chosen.get(label) for label in _SYSTEM} == {
                 label: f"chosen_{label}" for label in _SYSTEM
             }
+
+
+def test_an_exporter_that_is_replaced_takes_no_growth_with_it(tmp_path: Path) -> None:
+    """Twice a day replaced, and two for a while, exporters show all that the store counted."""
+    lives = {
+        "a": "5000+1x287 stale",
+        "b": "_x293 5293+1x600 stale",
+        "c": "_x890 5890+1x545",
+    }
+    asked = {
+        DAG_LOGS.name: increase(DAG_LOGS, "1d", by="dag_id"),
+        f"{DAG_LOG_DURATION.name}_bucket": buckets(DAG_LOG_DURATION, by="dag_id", window="1d"),
+    }
+    unit_test = {
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {
+                        "series": f'{name}{{job="flowgauge",instance="{pod}",pod="{pod}",dag_id="etl"}}',
+                        "values": values,
+                    }
+                    for name in asked
+                    for pod, values in lives.items()
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": interpolate(query),
+                        "eval_time": "1435m",
+                        "exp_samples": [{"labels": '{dag_id="etl"}', "value": 1435}],
+                    }
+                    for query in asked.values()
+                ],
+            }
+        ],
+    }
+    path = tmp_path / "replaced.yaml"
+    path.write_text(yaml.safe_dump(unit_test))
+
+    tested = subprocess.run(
+        ["promtool", "test", "rules", path], capture_output=True, text=True, check=False
+    )
+
+    assert tested.returncode == 0, tested.stdout
 
 
 def test_every_metric_is_on_a_dashboard() -> None:
