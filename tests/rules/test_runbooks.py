@@ -8,7 +8,8 @@ import pytest
 
 import flowgauge
 from flowgauge.assets import asset
-from flowgauge.metrics import ALL_METRICS, MLFLOW_METRICS
+from flowgauge.metrics import ALL_METRICS, COUNTED_METRICS, MLFLOW_METRICS
+from flowgauge.rules import promql
 from tests.documents import VOCABULARY, blocks, check_links, check_names, check_shell
 
 _PAGES = sorted(set(asset("runbooks").glob("*.md")) - {asset("runbooks") / "README.md"})
@@ -73,6 +74,22 @@ def test_its_queries_name_what_exists(page: Path) -> None:
     for block in blocks(page, language="promql"):
         for query in block.text.splitlines():
             check_names(query)
+
+
+@_pages
+def test_its_queries_show_what_was_counted_first(page: Path) -> None:
+    """No query asks for the increase of what the store counts: a series born at 8 has none.
+
+    The alert sees those 8, and so does who looks at what the rules record.
+    """
+    counted = {metric.name for metric in COUNTED_METRICS}
+    for block in blocks(page, language="promql"):
+        for query in block.text.splitlines():
+            for node in promql.parse(query).walk():
+                if isinstance(node, promql.Call) and node.function in {"increase", "rate"}:
+                    (series,) = node.operands
+                    assert isinstance(series, promql.Selector)
+                    assert series.metric not in counted, query
 
 
 @_pages
