@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from flowgauge.assets import asset
+from flowgauge.exporter.collectors import COLLECTORS
 from flowgauge.rules.files import read_rules
 from stack.process import wait_for
 from stack.prometheus import alertmanager
@@ -246,10 +247,14 @@ def test_what_is_another_system_is_kept_apart(notifier: str, label: str) -> None
 
 
 def test_collectors_are_kept_apart(notifier: str) -> None:
-    """That MLflow is down explains why the collector that asks it fails, and no other."""
-    pairs = [(_alert("MLflowDown", "apart"),
-              _alert("FlowgaugeCollectorFailing", "apart", collector="outbox"))]  # fmt: skip
-    assert _silenced(notifier, pairs, set()) == set()
+    """That MLflow is down explains why the collectors that ask it fail, and no others."""
+    names = sorted(COLLECTORS)
+    pairs = [
+        (_alert("MLflowDown", name), _alert("FlowgaugeCollectorFailing", name, collector=name))
+        for name in names
+    ]
+    ask_mlflow = {names.index(name) for name in ("gateway", "runs", "tracking")}
+    assert _silenced(notifier, pairs, ask_mlflow) == ask_mlflow
 
 
 def test_only_the_cause_is_delivered(folder: Path, received: "Queue[tuple[str, str]]") -> None:
