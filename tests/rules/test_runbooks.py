@@ -8,6 +8,7 @@ import pytest
 
 import flowgauge
 from flowgauge.assets import asset
+from flowgauge.exporter.collectors import COLLECTORS
 from flowgauge.metrics import ALL_METRICS, COUNTED_METRICS, MLFLOW_METRICS
 from flowgauge.rules import promql
 from tests.documents import VOCABULARY, blocks, check_links, check_names, check_shell
@@ -90,6 +91,14 @@ def test_its_queries_show_what_was_counted_first(page: Path) -> None:
                     (series,) = node.operands
                     assert isinstance(series, promql.Selector)
                     assert series.metric not in counted, query
+
+
+def test_every_collector_that_may_fail_has_a_line() -> None:
+    """Who is told that a collector fails finds on the page what it reads."""
+    page = (asset("runbooks") / "FlowgaugeCollectorFailing.md").read_text()
+    read = re.findall(r"^\| (`.+`) \| ", page, re.MULTILINE)
+
+    assert {name for line in read for name in re.findall(r"`(\w+)`", line)} == set(COLLECTORS)
 
 
 @_pages
