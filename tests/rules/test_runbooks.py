@@ -7,10 +7,12 @@ import mlflow
 import pytest
 
 import flowgauge
+from flowgauge.airflow.reasons import Reason
 from flowgauge.assets import asset
 from flowgauge.exporter.collectors import COLLECTORS
 from flowgauge.metrics import ALL_METRICS, COUNTED_METRICS, MLFLOW_METRICS
 from flowgauge.rules import promql
+from flowgauge.store import RISKS
 from tests.documents import VOCABULARY, blocks, check_links, check_names, check_shell
 
 _PAGES = sorted(set(asset("runbooks").glob("*.md")) - {asset("runbooks") / "README.md"})
@@ -93,12 +95,20 @@ def test_its_queries_show_what_was_counted_first(page: Path) -> None:
                     assert series.metric not in counted, query
 
 
-def test_every_collector_that_may_fail_has_a_line() -> None:
-    """Who is told that a collector fails finds on the page what it reads."""
-    page = (asset("runbooks") / "FlowgaugeCollectorFailing.md").read_text()
-    read = re.findall(r"^\| (`.+`) \| ", page, re.MULTILINE)
+@pytest.mark.parametrize(
+    ("alert", "values"),
+    [
+        ("MLflowDagLoggingFailing", set(Reason) - {Reason.RATE_LIMITED}),
+        ("FlowgaugeCollectorFailing", set(COLLECTORS)),
+        ("FlowgaugeStoreAtRisk", set(RISKS)),
+    ],
+)
+def test_every_value_of_the_label_that_says_why_has_a_line(alert: str, values: set[str]) -> None:
+    """Whatever an alert's label names, its page says what that is."""
+    page = (asset("runbooks") / f"{alert}.md").read_text()
+    lines = re.findall(r"^\| (`.+?`) \| ", page, re.MULTILINE)
 
-    assert {name for line in read for name in re.findall(r"`(\w+)`", line)} == set(COLLECTORS)
+    assert {name for line in lines for name in re.findall(r"`(\w+)`", line)} == values
 
 
 @_pages
