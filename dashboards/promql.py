@@ -6,9 +6,9 @@ a gap.
 https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/
 
 Several exporters may read the one store and then show the same numbers: what the exporter shows is
-taken once (`max without (instance, pod)`), never added up over instances. What the store counts only
-grows, so its growth is from the fewest that any exporter showed to what was shown last: one that is
-replaced takes nothing with it.
+taken once (`max without (instance, pod)`), never added up over instances. What the store counts
+only grows, so its growth is from the fewest that any exporter showed to what was shown last: one
+that is replaced takes nothing with it.
 """
 
 from collections.abc import Sequence

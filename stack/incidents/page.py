@@ -46,10 +46,12 @@ def table(printed: str) -> str:
     """Return a line for every incident of the catalogue, with a column for every run *printed*."""
     runs = list(_runs(printed))
     head = ["incident", "what is done", "alert", "may come beside it"]
-    lines = [[*head, *(f"Prometheus {version}" for version, _ in runs)]]
-    lines.append(["---"] * len(lines[0]))
-    for incident in INCIDENTS.values():
-        lines.append([*_told(incident), *(came.get(incident.name, "") for _, came in runs)])
+    head += [f"Prometheus {version}" for version, _ in runs]
+    rows = [
+        [*_told(incident), *(came.get(incident.name, "") for _, came in runs)]
+        for incident in INCIDENTS.values()
+    ]
+    lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -137,9 +137,9 @@ def test_every_query_is_about_the_chosen_system(query: Query) -> None:
 def test_an_exporter_that_is_replaced_takes_no_growth_with_it(tmp_path: Path) -> None:
     """Twice a day replaced, and two for a while, exporters show all that the store counted."""
     lives = {
-        "a": "5000+1x287 stale",
-        "b": "_x293 5293+1x600 stale",
-        "c": "_x890 5890+1x545",
+        'instance="a", pod="a"': "5000+1x287 stale",
+        'instance="b", pod="b"': "_x293 5293+1x600 stale",
+        'instance="c", pod="c"': "_x890 5890+1x545",
     }
     asked = {
         DAG_LOGS.name: increase(DAG_LOGS, "1d", by="dag_id"),
@@ -152,11 +152,11 @@ def test_an_exporter_that_is_replaced_takes_no_growth_with_it(tmp_path: Path) ->
                 "interval": "1m",
                 "input_series": [
                     {
-                        "series": f'{name}{{job="flowgauge",instance="{pod}",pod="{pod}",dag_id="etl"}}',
+                        "series": f'{name}{{job="flowgauge", dag_id="etl", {labels}}}',
                         "values": values,
                     }
                     for name in asked
-                    for pod, values in lives.items()
+                    for labels, values in lives.items()
                 ],
                 "promql_expr_test": [
                     {
@@ -207,6 +207,16 @@ def test_stat_leaves_out_what_its_alert_leaves_out(panel: str, recorded: str, ma
 
     assert own
     assert re.search(rf"{recorded}[\w:]*{{{re.escape(own[0])}}}", rules)
+
+
+def test_the_gateways_failures_are_those_that_its_alert_counts() -> None:
+    """The share beside the threshold of MLflowGatewayFailing is the share that it compares."""
+    (query,) = [each for each in all_queries() if ": Gateway requests that failed," in each.where]
+    own = re.search(r'status=~"[^"]+"', query.expr)
+    rules = (asset("alerts") / "server.yaml").read_text()
+
+    assert own
+    assert f"route_status:mlflow_gateway_requests:rate5m{{{own[0]}}}" in rules
 
 
 @pytest.mark.parametrize("uid", BOARDS)

@@ -22,13 +22,12 @@ def test_a_line_says_what_is_done_and_what_may_come() -> None:
     """Each incident says its cause in a sentence, its alert, and the alerts that come along."""
     told = _lines(table(""))
     assert [name for name, *_ in told] == [f"`{name}`" for name in INCIDENTS]
-    down = dict((name, rest) for name, *rest in told)["`database_gone_dev_down`"]
-    assert down == [
-        "Lose the database while another environment in the same Prometheus is down.",
-        "[MLflowApiFailing](../runbooks/MLflowApiFailing.md)",
-        "[MLflowDown](../runbooks/MLflowDown.md) in dev, "
-        "[FlowgaugeCollectorFailing](../runbooks/FlowgaugeCollectorFailing.md)",
-    ]
+    (down,) = [rest for name, *rest in told if name == "`database_gone_dev_down`"]
+    cause, alert, beside = down
+    assert cause == "Lose the database while another environment in the same Prometheus is down."
+    assert alert == "[MLflowApiFailing](../runbooks/MLflowApiFailing.md)"
+    assert beside.startswith("[MLflowDown](../runbooks/MLflowDown.md) in dev, ")
+    assert beside.endswith("[FlowgaugeCollectorFailing](../runbooks/FlowgaugeCollectorFailing.md)")
 
 
 def test_every_run_has_a_column_of_what_came() -> None:

@@ -57,7 +57,8 @@ def test_a_step_mutates_the_rules(folder: Path) -> None:
 
 def test_the_rest_of_the_job_keeps_its_own_python() -> None:
     """Nothing is put on PATH, where it would hide the python and pip of whoever uses the action."""
-    python = next(step for step in _ACTION["runs"]["steps"] if "setup-python" in step.get("uses", ""))
+    steps = _ACTION["runs"]["steps"]
+    (python,) = [step for step in steps if "setup-python" in step.get("uses", "")]
 
     assert python["with"]["update-environment"] is False
     assert "GITHUB_PATH" not in yaml.safe_dump(_ACTION)
