@@ -43,12 +43,12 @@ def main() -> None:
 
 
 def table(printed: str) -> str:
-    """Return a line for every incident of the catalogue, with a column for every run *printed*."""
-    runs = list(_runs(printed))
+    """Return a line for every incident of the catalogue, with a column for each Prometheus *printed*."""
+    runs = _runs(printed)
     head = ["incident", "what is done", "alert", "may come beside it"]
-    head += [f"Prometheus {version}" for version, _ in runs]
+    head += [f"Prometheus {version}" for version in runs]
     rows = [
-        [*_told(incident), *(came.get(incident.name, "") for _, came in runs)]
+        [*_told(incident), *(came.get(incident.name, "") for came in runs.values())]
         for incident in INCIDENTS.values()
     ]
     lines = [head, ["---"] * len(head), *rows]
@@ -67,11 +67,14 @@ def _link(alert: str) -> str:
     return f"[{name}](../runbooks/{name}.md) {environment}".strip()
 
 
-def _runs(printed: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Yield each run's version of Prometheus, and what came of each incident, by its name."""
+def _runs(printed: str) -> Mapping[str, Mapping[str, str]]:
+    """Return what came of each incident, by the version of Prometheus; a later run counts."""
+    runs: dict[str, dict[str, str]] = {}
     _, *parts = _RUN.split(printed)
     for version, rows in zip(parts[::2], parts[1::2], strict=True):
-        yield version, {row["name"]: _came(row) for row in _ROW.finditer(rows)}
+        came = {row["name"]: _came(row) for row in _ROW.finditer(rows)}
+        runs[version] = runs.get(version, {}) | came
+    return runs
 
 
 def _came(row: re.Match[str]) -> str:

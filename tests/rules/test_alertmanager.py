@@ -257,6 +257,17 @@ def test_collectors_are_kept_apart(notifier: str) -> None:
     assert _silenced(notifier, pairs, ask_mlflow) == ask_mlflow
 
 
+@pytest.mark.parametrize("source", ["MLflowDown", "MLflowApiFailing", _TIMEOUTS])
+def test_refusals_are_kept_apart(notifier: str, source: str) -> None:
+    """No connection, or no database, explains why requests are refused with 400, and no other."""
+    statuses = ["400", "401", "403", "429"]
+    pairs = [
+        (_alert(source, source), _alert("MLflowRequestsRefused", source, status=status))
+        for status in statuses
+    ]
+    assert _silenced(notifier, pairs, {0}) == {0}
+
+
 def test_only_the_cause_is_delivered(folder: Path, received: "Queue[tuple[str, str]]") -> None:
     """With MLflow down the pager hears of that alone, while other trouble comes through."""
     with alertmanager(folder, _with_webhooks(folder, received)) as address:
