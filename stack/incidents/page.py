@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def table(printed: str) -> str:
-    """Return a line for every incident of the catalogue, with a column for each Prometheus *printed*."""
+    """Return a line for every incident, and a column for each Prometheus that was *printed*."""
     runs = _runs(printed)
     head = ["incident", "what is done", "alert", "may come beside it"]
     head += [f"Prometheus {version}" for version in runs]
