@@ -334,3 +334,25 @@ def test_what_was_taken_down_on_purpose_is_silenced(notifier: str, alert: str) -
 
     wait_for(lambda: states().get(gone) == "suppressed", "it is silenced")
     wait_for(lambda: states().get(f"not-{gone}") == "active", "the other is told")
+
+
+def test_what_had_no_environment_is_silenced(notifier: str) -> None:
+    """The documented command silences what targets were called before, and nothing else."""
+    page = asset("alerts").parent / "docs" / "operate.md"
+    (command,) = [
+        block.text for block in blocks(page, language="bash") if "environment=\n" in block.text
+    ]
+    written = command.replace("http://alertmanager:9093", notifier.removesuffix("/api/v2/alerts"))
+    subprocess.run(["bash", "-euc", written], check=True, capture_output=True)
+    labelled = f"labelled-{uuid4().hex}"
+    before, after = _alert("MLflowServerAbsent", ""), _alert("MLflowServerAbsent", labelled)
+    del before["labels"]["environment"]
+    _post(notifier, [before, after])
+
+    def states() -> dict[str, str]:
+        filters = {"filter": "alertname=MLflowServerAbsent"}
+        answer = httpx.get(notifier, params=filters, timeout=30).json()
+        return {one["labels"].get("environment", ""): one["status"]["state"] for one in answer}
+
+    wait_for(lambda: states().get("") == "suppressed", "it is silenced")
+    wait_for(lambda: states().get(labelled) == "active", "the other is told")
