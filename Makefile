@@ -156,6 +156,7 @@ generate: $(VENV)/.ready dashboards ## write all that is generated and committed
 	@$(BIN)/flowgauge environment schema > environments/schema.json
 	@for table in alerts metrics compatibility settings licences; do $(BIN)/python scripts/$${table}_table.py || exit; done
 	@for folder in helm_chart mixin; do $(BIN)/python scripts/$$folder.py || exit; done
+	@$(BIN)/python -m stack.incidents.page
 
 .PHONY: dashboards
 dashboards: $(VENV)/.ready ## generate the dashboards' JSON from the grafanalib definitions

@@ -15,7 +15,8 @@ from flowgauge.metrics import (
 
 __all__ = ["panels"]
 
-_FAILED = 'status=~"5.."'
+# As MLflowGatewayFailing: a provider refuses a key that was revoked, and limits who asks too often.
+_FAILED = 'status=~"5..|401|403|429"'
 _NOTHING = "No requests"
 _NEARLY_SPENT = 0.9
 
@@ -36,8 +37,8 @@ def panels(status_colors: list[Json]) -> list[Panel]:
         ),
         timeseries(
             "Gateway requests that failed",
-            "Share answered with 5xx, mostly the provider's doing. The line is where "
-            "MLflowGatewayFailing fires.",
+            "Share answered with 5xx, 401, 403 or 429, mostly the provider's doing. The line is "
+            "where MLflowGatewayFailing fires.",
             "percentunit",
             [
                 query(

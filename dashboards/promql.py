@@ -6,7 +6,9 @@ a gap.
 https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/
 
 Several exporters may read the one store and then show the same numbers: what the exporter shows is
-taken once (`max without (instance, pod)`), never added up over instances.
+taken once (`max without (instance, pod)`), never added up over instances. What the store counts
+only grows, so its growth is from the fewest that any exporter showed to what was shown last: one
+that is replaced takes nothing with it.
 """
 
 from collections.abc import Sequence
@@ -67,8 +69,7 @@ def total(counter: Metric, *matchers: str, by: str = "") -> str:
 
 def increase(counter: Metric, window: str, *matchers: str, by: str = "") -> str:
     """Return a counter's growth over *window*, summed over all but the labels *by*."""
-    growth = f"increase({select(counter.name, *matchers)}[{window}])"
-    return f"sum{_by(by)}({_once(counter, growth)})"
+    return f"sum{_by(by)}({_growth(counter, select(counter.name, *matchers), window)})"
 
 
 def minutes(seconds: str) -> str:
@@ -83,8 +84,8 @@ def part(each: str, whole: str) -> str:
 
 def buckets(histogram: Metric, *matchers: str, by: str = "le", window: str = RATE_INTERVAL) -> str:
     """Return how many observations came into each bucket of a histogram within *window*."""
-    growth = f"increase({select(f'{histogram.name}_bucket', *matchers)}[{window}])"
-    return f"sum{_by(by)}({_once(histogram, growth)})"
+    series = select(f"{histogram.name}_bucket", *matchers)
+    return f"sum{_by(by)}({_growth(histogram, series, window)})"
 
 
 def quantile(
@@ -99,6 +100,13 @@ def quantile(
 def ratio(part: str, whole: str) -> str:
     """Return *part* over *whole*: 0 where *part* never happened, nothing where *whole* is 0."""
     return f"({part} or 0 * {whole}) / ({whole} > 0)"
+
+
+def _growth(metric: Metric, series: str, window: str) -> str:
+    if metric in EXPORTER_METRICS:
+        last = _once(metric, f"last_over_time({series}[{window}])")
+        return f"{last} - min without (instance, pod) (min_over_time({series}[{window}]))"
+    return f"increase({series}[{window}])"
 
 
 def _once(metric: Metric, expression: str) -> str:

@@ -145,10 +145,19 @@ def writes_failing(site: Site) -> Iterator[None]:
     or a full disk; others, such as those of a read-only database, with 400. One request in fifteen
     writes: of an hour in which nobody else asked, more would be for the error budget to page.
     """
-    _set_lock_timeout(site, "100ms")
+    _set(site, "lock_timeout", "100ms")
     with _mostly_reading(site, reads=14), _locked(site, "metrics IN EXCLUSIVE MODE"):
         yield
-    _set_lock_timeout(site, "0")
+    _set(site, "lock_timeout", "0")
+
+
+@_incident("MLflowRequestsRefused", within=90)
+def database_read_only(site: Site) -> Iterator[None]:
+    """Let the database take no writes, as after a fail-over to a replica: 400 for every write."""
+    with _mostly_reading(site, reads=1):
+        _set(site, "default_transaction_read_only", "on")
+        yield
+        _set(site, "default_transaction_read_only", "off")
 
 
 @_incident(
@@ -484,12 +493,13 @@ def _locked(site: Site, table_and_mode: str) -> Iterator[None]:
         lock.rollback()
 
 
-def _set_lock_timeout(site: Site, value: str) -> None:
-    """Set how long sessions of the database wait for a lock, and end the present ones."""
-    connection = psycopg2.connect(site.database.dsn)
+def _set(site: Site, setting: str, value: str) -> None:
+    """Set what holds for sessions of the database but this one, and end the present ones."""
+    writing = "-c default_transaction_read_only=off"
+    connection = psycopg2.connect(site.database.dsn, options=writing)
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute(f"ALTER DATABASE mlflow SET lock_timeout = '{value}'")
+        cursor.execute(f"ALTER DATABASE mlflow SET {setting} = '{value}'")
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = 'mlflow' AND pid <> pg_backend_pid()"

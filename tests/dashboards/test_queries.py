@@ -7,8 +7,15 @@ import promql_parser as promql
 import pytest
 import yaml
 
+from dashboards.promql import buckets, increase
 from flowgauge.assets import asset
-from flowgauge.metrics import EXPORTER_METRICS, MLFLOW_METRICS, SERVER_METRICS
+from flowgauge.metrics import (
+    DAG_LOG_DURATION,
+    DAG_LOGS,
+    EXPORTER_METRICS,
+    MLFLOW_METRICS,
+    SERVER_METRICS,
+)
 from stack.history import SCRAPE_SECONDS, history
 from tests.dashboards.answers import unanswered
 from tests.dashboards.boards import (
@@ -127,6 +134,51 @@ def test_every_query_is_about_the_chosen_system(query: Query) -> None:
             }
 
 
+def test_an_exporter_that_is_replaced_takes_no_growth_with_it(tmp_path: Path) -> None:
+    """Twice a day replaced, and two for a while, exporters show all that the store counted."""
+    lives = {
+        'instance="a", pod="a"': "5000+1x287 stale",
+        'instance="b", pod="b"': "_x293 5293+1x600 stale",
+        'instance="c", pod="c"': "_x890 5890+1x545",
+    }
+    asked = {
+        DAG_LOGS.name: increase(DAG_LOGS, "1d", by="dag_id"),
+        f"{DAG_LOG_DURATION.name}_bucket": buckets(DAG_LOG_DURATION, by="dag_id", window="1d"),
+    }
+    unit_test = {
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {
+                        "series": f'{name}{{job="flowgauge", dag_id="etl", {labels}}}',
+                        "values": values,
+                    }
+                    for name in asked
+                    for labels, values in lives.items()
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": interpolate(query),
+                        "eval_time": "1435m",
+                        "exp_samples": [{"labels": '{dag_id="etl"}', "value": 1435}],
+                    }
+                    for query in asked.values()
+                ],
+            }
+        ],
+    }
+    path = tmp_path / "replaced.yaml"
+    path.write_text(yaml.safe_dump(unit_test))
+
+    tested = subprocess.run(
+        ["promtool", "test", "rules", path], capture_output=True, text=True, check=False
+    )
+
+    assert tested.returncode == 0, tested.stdout
+
+
 def test_every_metric_is_on_a_dashboard() -> None:
     """Whatever the code exports can be seen somewhere."""
     asked = set().union(*map(_named, all_queries()))
@@ -155,6 +207,16 @@ def test_stat_leaves_out_what_its_alert_leaves_out(panel: str, recorded: str, ma
 
     assert own
     assert re.search(rf"{recorded}[\w:]*{{{re.escape(own[0])}}}", rules)
+
+
+def test_the_gateways_failures_are_those_that_its_alert_counts() -> None:
+    """The share beside the threshold of MLflowGatewayFailing is the share that it compares."""
+    (query,) = [each for each in all_queries() if ": Gateway requests that failed," in each.where]
+    own = re.search(r'status=~"[^"]+"', query.expr)
+    rules = (asset("alerts") / "server.yaml").read_text()
+
+    assert own
+    assert f"route_status:mlflow_gateway_requests:rate5m{{{own[0]}}}" in rules
 
 
 @pytest.mark.parametrize("uid", BOARDS)

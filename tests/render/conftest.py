@@ -13,12 +13,21 @@ from flowgauge.render import render, replace_folder
 _DOCUMENTATION = Path(__file__).parents[2] / "docs" / "environment.md"
 
 
+def _examples() -> list[str]:
+    return re.findall(r"```yaml\n(.+?)```", _DOCUMENTATION.read_text(), re.DOTALL)
+
+
 @pytest.fixture(scope="session")
 def every_key() -> str:
     """The documentation's example that has every key."""
-    blocks = re.findall(r"```yaml\n(.+?)```", _DOCUMENTATION.read_text(), re.DOTALL)
-    longest: str = max(blocks, key=len)
-    return longest
+    return max(_examples(), key=len)
+
+
+@pytest.fixture(scope="session")
+def managed() -> str:
+    """The documentation's example of an MLflow whose servers nobody scrapes."""
+    (example,) = [text for text in _examples() if "MLflowServerAbsent" in text]
+    return example
 
 
 @pytest.fixture

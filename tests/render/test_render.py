@@ -161,6 +161,42 @@ tests:
 """
 
 
+@pytest.mark.parametrize("target", ["0x240", "_x240"], ids=["refused", "none"])
+def test_beside_a_managed_mlflow_that_nobody_scrapes_the_servers_is_no_fault(
+    accepts: Callable[..., str], rendered: _Rendered, managed: str, target: str
+) -> None:
+    """With the documentation's example nothing fires until the exporter gets no answer."""
+    test = rendered(managed) / "prometheus" / "test.yaml"
+    test.write_text(_MANAGED.replace("TARGET", target))
+    accepts("promtool", "test", "rules", test)
+
+
+# It answers for an hour and a half, and then no more.
+_MANAGED = """\
+rule_files: [rules/*.yaml]
+evaluation_interval: 30s
+tests:
+  - interval: 30s
+    input_series:
+      - series: up{environment="test", job="mlflow", instance="mlflow.example.com:443"}
+        values: TARGET
+      - series: up{environment="test", job="flowgauge", instance="exporter:9877"}
+        values: 1x240
+      - series: up{environment="test", job="flowgauge-relay", instance="relay:9878"}
+        values: 1x240
+      - series: mlflow_up{environment="test", job="flowgauge", instance="exporter:9877"}
+        values: 1x180 0x60
+    promql_expr_test:
+      - expr: ALERTS{severity!="none"}
+        eval_time: 90m
+        exp_samples: []
+      - expr: count by (alertname) (ALERTS{severity!="none", alertstate="firing"})
+        eval_time: 2h
+        exp_samples:
+          - {labels: '{alertname="MLflowApiFailing"}', value: 1}
+"""
+
+
 def test_the_objective_is_the_environments_own(accepts: Callable[..., str], folder: Path) -> None:
     """Alerts, their texts, and the traffic below which nothing is said follow the objective."""
     given = {

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +55,15 @@ def test_a_step_mutates_the_rules(folder: Path) -> None:
     assert (folder / "output").read_text().endswith(f"junit={folder}/flowgauge/mutants.xml\n")
 
 
+def test_the_rest_of_the_job_keeps_its_own_python() -> None:
+    """Nothing is put on PATH, where it would hide the python and pip of whoever uses the action."""
+    steps = _ACTION["runs"]["steps"]
+    (python,) = [step for step in steps if "setup-python" in step.get("uses", "")]
+
+    assert python["with"]["update-environment"] is False
+    assert "GITHUB_PATH" not in yaml.safe_dump(_ACTION)
+
+
 def test_no_input_is_pasted_into_a_script() -> None:
     """What a pull request may choose reaches the scripts as variables, and cannot be code."""
     for step in _ACTION["runs"]["steps"]:
@@ -74,10 +84,20 @@ def test_the_documented_workflow_uses_inputs_that_there_are() -> None:
     assert all(f"`{name}`" in page for name in _ACTION["inputs"])
 
 
+def _found(program: str) -> str:
+    path = shutil.which(program)
+    assert path is not None
+    return path
+
+
 def _run(name: str, folder: Path, inputs: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run the script of the step *name* in *folder* as GitHub would, given *inputs*."""
     step = _STEPS[name]
-    (folder / "flowgauge").mkdir(exist_ok=True)
+    tools = folder / "flowgauge" / "bin"
+    if not tools.exists():
+        tools.mkdir(parents=True)
+        (tools / "flowgauge").symlink_to(python_tool("flowgauge"))
+        (tools / "promtool").symlink_to(_found("promtool"))
     given = {key: one.get("default", "") for key, one in _ACTION["inputs"].items()} | dict(inputs)
     variables = {
         key: re.sub(
@@ -91,14 +111,12 @@ def _run(name: str, folder: Path, inputs: Mapping[str, str]) -> subprocess.Compl
         )
         for key, text in step["env"].items()
     }
-    tools = Path(python_tool("flowgauge")).parent
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
         cwd=folder,
         env={
             **os.environ,
             **variables,
-            "PATH": f"{tools}:{os.environ['PATH']}",
             "GITHUB_OUTPUT": str(folder / "output"),
         },
         capture_output=True,

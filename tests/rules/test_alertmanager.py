@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from flowgauge.assets import asset
+from flowgauge.exporter.collectors import COLLECTORS
 from flowgauge.rules.files import read_rules
 from stack.process import wait_for
 from stack.prometheus import alertmanager
@@ -246,10 +247,25 @@ def test_what_is_another_system_is_kept_apart(notifier: str, label: str) -> None
 
 
 def test_collectors_are_kept_apart(notifier: str) -> None:
-    """That MLflow is down explains why the collector that asks it fails, and no other."""
-    pairs = [(_alert("MLflowDown", "apart"),
-              _alert("FlowgaugeCollectorFailing", "apart", collector="outbox"))]  # fmt: skip
-    assert _silenced(notifier, pairs, set()) == set()
+    """That MLflow is down explains why the collectors that ask it fail, and no others."""
+    names = sorted(COLLECTORS)
+    pairs = [
+        (_alert("MLflowDown", name), _alert("FlowgaugeCollectorFailing", name, collector=name))
+        for name in names
+    ]
+    ask_mlflow = {names.index(name) for name in ("gateway", "runs", "tracking")}
+    assert _silenced(notifier, pairs, ask_mlflow) == ask_mlflow
+
+
+@pytest.mark.parametrize("source", ["MLflowDown", "MLflowApiFailing", _TIMEOUTS])
+def test_refusals_are_kept_apart(notifier: str, source: str) -> None:
+    """No connection, or no database, explains why requests are refused with 400, and no other."""
+    statuses = ["400", "401", "403", "429"]
+    pairs = [
+        (_alert(source, source), _alert("MLflowRequestsRefused", source, status=status))
+        for status in statuses
+    ]
+    assert _silenced(notifier, pairs, {0}) == {0}
 
 
 def test_only_the_cause_is_delivered(folder: Path, received: "Queue[tuple[str, str]]") -> None:
@@ -318,3 +334,25 @@ def test_what_was_taken_down_on_purpose_is_silenced(notifier: str, alert: str) -
 
     wait_for(lambda: states().get(gone) == "suppressed", "it is silenced")
     wait_for(lambda: states().get(f"not-{gone}") == "active", "the other is told")
+
+
+def test_what_had_no_environment_is_silenced(notifier: str) -> None:
+    """The documented command silences what targets were called before, and nothing else."""
+    page = asset("alerts").parent / "docs" / "operate.md"
+    (command,) = [
+        block.text for block in blocks(page, language="bash") if "environment=\n" in block.text
+    ]
+    written = command.replace("http://alertmanager:9093", notifier.removesuffix("/api/v2/alerts"))
+    subprocess.run(["bash", "-euc", written], check=True, capture_output=True)
+    labelled = f"labelled-{uuid4().hex}"
+    before, after = _alert("MLflowServerAbsent", ""), _alert("MLflowServerAbsent", labelled)
+    del before["labels"]["environment"]
+    _post(notifier, [before, after])
+
+    def states() -> dict[str, str]:
+        filters = {"filter": "alertname=MLflowServerAbsent"}
+        answer = httpx.get(notifier, params=filters, timeout=30).json()
+        return {one["labels"].get("environment", ""): one["status"]["state"] for one in answer}
+
+    wait_for(lambda: states().get("") == "suppressed", "it is silenced")
+    wait_for(lambda: states().get(labelled) == "active", "the other is told")

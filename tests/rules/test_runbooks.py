@@ -7,8 +7,12 @@ import mlflow
 import pytest
 
 import flowgauge
+from flowgauge.airflow.reasons import Reason
 from flowgauge.assets import asset
-from flowgauge.metrics import ALL_METRICS, MLFLOW_METRICS
+from flowgauge.exporter.collectors import COLLECTORS
+from flowgauge.metrics import ALL_METRICS, COUNTED_METRICS, MLFLOW_METRICS
+from flowgauge.rules import promql
+from flowgauge.store import RISKS
 from tests.documents import VOCABULARY, blocks, check_links, check_names, check_shell
 
 _PAGES = sorted(set(asset("runbooks").glob("*.md")) - {asset("runbooks") / "README.md"})
@@ -73,6 +77,38 @@ def test_its_queries_name_what_exists(page: Path) -> None:
     for block in blocks(page, language="promql"):
         for query in block.text.splitlines():
             check_names(query)
+
+
+@_pages
+def test_its_queries_show_what_was_counted_first(page: Path) -> None:
+    """No query asks for the increase of what the store counts: a series born at 8 has none.
+
+    The alert sees those 8, and so does who looks at what the rules record.
+    """
+    counted = {metric.name for metric in COUNTED_METRICS}
+    for block in blocks(page, language="promql"):
+        for query in block.text.splitlines():
+            for node in promql.parse(query).walk():
+                if isinstance(node, promql.Call) and node.function in {"increase", "rate"}:
+                    (series,) = node.operands
+                    assert isinstance(series, promql.Selector)
+                    assert series.metric not in counted, query
+
+
+@pytest.mark.parametrize(
+    ("alert", "values"),
+    [
+        ("MLflowDagLoggingFailing", set(Reason) - {Reason.RATE_LIMITED}),
+        ("FlowgaugeCollectorFailing", set(COLLECTORS)),
+        ("FlowgaugeStoreAtRisk", set(RISKS)),
+    ],
+)
+def test_every_value_of_the_label_that_says_why_has_a_line(alert: str, values: set[str]) -> None:
+    """Whatever an alert's label names, its page says what that is."""
+    page = (asset("runbooks") / f"{alert}.md").read_text()
+    lines = re.findall(r"^\| (`.+?`) \| ", page, re.MULTILINE)
+
+    assert {name for line in lines for name in re.findall(r"`(\w+)`", line)} == values
 
 
 @_pages

@@ -89,7 +89,22 @@ def test_who_walks_over_all_routes_leaves_few_series(
     assert httpx.request(method, measured.url + route, json=body).status_code == status
     assert change.of(REQUESTS, method=method, route=route, status=str(status)) == 1
     assert change.of(DURATIONS, method=method, route="other") == 1
-    assert not scrape(measured.url).value(DURATIONS, method=method, route=route)
+    page = scrape(measured.url)
+    assert not page.value(DURATIONS, method=method, route=route)
+    assert len(page.series(REQUESTS, method=method, route=route)) == 1
+
+
+def test_a_route_that_serves_shows_that_it_has_not_failed(measured: MlflowServer) -> None:
+    """Its failures begin at 0, for the first of a series that is born with it is no increase."""
+    route = f"{API}/experiments/get"
+    httpx.get(f"{measured.url}{route}?experiment_id=0").raise_for_status()
+    page = scrape(measured.url)
+    shown = {
+        labels["status"]: value
+        for labels, value in page.series(REQUESTS, method="GET", route=route)
+        if labels["status"] in {"500", "503"}
+    }
+    assert shown == {"500": 0, "503": 0}
 
 
 def test_creating_experiments_and_runs_is_counted(measured: MlflowServer, change: Change) -> None:

@@ -27,6 +27,8 @@ _CLIENT_GONE = 499  # nginx's code, in wide use
 _REFUSED = range(400, 500)
 _SERVER_ERROR = 500
 _TOO_MANY = 429
+# As MLflow answers when its database, or whatever it needs, is away.
+_OUTAGES = ("500", "503")
 
 
 class MetricsMiddleware:
@@ -95,7 +97,8 @@ class MetricsMiddleware:
         route = _PROBE if is_probe(scope["headers"]) else self._routes.template(scope)
         status = exchange.status or _SERVER_ERROR
         self._instruments.http_requests(method, route, str(status)).inc()
-        timed = self._timed(method, route, status)
+        self._note(method, route, status)
+        timed = route if (method, route) in self._served else OTHER
         self._instruments.http_duration(method, timed).observe(seconds)
         if route.startswith(GATEWAY):
             count_gateway(self._instruments, route, status, exchange.headers)
@@ -103,18 +106,20 @@ class MetricsMiddleware:
         failed = status >= _SERVER_ERROR or status == _TOO_MANY or exchange.waited_in_vain
         self._dags.count(scope["headers"], work, failed=failed, seconds=seconds)
 
-    def _timed(self, method: str, route: str, status: int) -> str:
-        """Return the route that a request's time is counted under.
+    def _note(self, method: str, route: str, status: int) -> None:
+        """Note that somebody was served by a method and route, the first time.
 
-        A histogram is twenty series. It is `other`, so that a stranger who walks over all routes
-        leaves few, as long as nobody was served: all are refused, and any may ask for the OPTIONS.
+        Nobody was who is refused, and any may ask for the OPTIONS. Until then times are those of
+        `other`: a histogram is twenty series, and a stranger who walks over all routes is to leave
+        few. From then on failures are shown, with 0: a series that is born at 1 has no increase,
+        and of few failures, spread over routes and servers, most are the first of their series.
         """
         pair = method, route
-        if pair not in self._served:
-            if status in _REFUSED or method == HTTPMethod.OPTIONS:
-                return OTHER
-            self._served.add(pair)
-        return route
+        if pair in self._served or status in _REFUSED or method == HTTPMethod.OPTIONS:
+            return
+        self._served.add(pair)
+        for outage in _OUTAGES:
+            self._instruments.http_requests(method, route, outage)
 
 
 class _Exchange:
