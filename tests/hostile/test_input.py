@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from flowgauge.airflow.log import log_with_mlflow
 from flowgauge.background import in_background
 from flowgauge.errors import FlowgaugeError
 from flowgauge.rules import promql
-from flowgauge.store import NewEntry, open_store
+from flowgauge.rules.templates import labels_shown
+from flowgauge.store import NewEntry, StoreError, open_store
 
 _Run = Callable[..., tuple[int, str]]
 
@@ -167,6 +168,7 @@ def test_of_hosts(run_here: _Run, folder: Path, host: str) -> None:
         lambda n: "max_over_time(" * n + "a" + "[5m:1m])" * n,
         lambda n: "a{" * n,
         lambda n: f'a{{b="{"(" * n}"}}',
+        lambda n: '"' + '\\"' * n,
         lambda n: f"a[{'9' * n}y]",
         lambda n: f"a @ {'9' * n}",
     ],
@@ -180,6 +182,21 @@ def test_of_nested_expressions(expression: Callable[[int], str], count: int) -> 
     else:
         assert promql.parse(str(node)) == node
         assert list(node.walk())
+
+
+@pytest.mark.parametrize("hostile", ["{{", "{{-", "{{ }", "{", "}", " "])
+def test_of_templates(hostile: str) -> None:
+    """However many braces nobody closes, or spaces stand in one, a template is read once."""
+    assert labels_shown("{{ $labels.job }}{{" + hostile * 100_000) == ["job"]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "redis", "redis+cluster", "sqlite"])
+@pytest.mark.parametrize("hostile", ["/", "@", "/@", "u:p@", "?a=", "[", "%", "9"])
+def test_of_endless_addresses(scheme: str, hostile: str) -> None:
+    """However long an address of a store is, it is read once, and refused in a sentence."""
+    for place in ("", "h/", "h/?db="):
+        with suppress(StoreError):
+            open_store(f"{scheme}://{place}{hostile * 50_000}").close()
 
 
 @pytest.mark.parametrize(
