@@ -367,6 +367,7 @@ def test_a_pipe_in_the_place_of_the_list_is_not_waited_for(
     """Neither by a request nor by a page; it costs the counts of DAGs."""
     os.mkfifo(folder / "dags.places")
     dags = DagRequests(folder, 5, contained, clock)
+    assert _shown(dags) == {}
     with contained:
         _count(dags, "etl")
     assert _shown(dags) == {}
