@@ -7,7 +7,10 @@ people forget the scheme, type one slash, and encode nothing.
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
 
 import httpx
 import pytest
@@ -176,6 +179,41 @@ def test_of_answers(shown: _Show, status: int, content: str, headers: dict[str, 
         assert _SECRET not in shown(*grafana)
         check = ["check", "--exporter-url", url, "--prometheus-url", url]
         assert _SECRET not in shown(*check)
+
+
+@contextmanager
+def _repeating(answer: str) -> Iterator[str]:
+    """Answer whatever comes with *answer*, in it what came, on one line; yield where."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            while came := self.request.recv(65536):
+                said = " ".join(came.decode(errors="replace").split())
+                self.request.sendall(f"{answer.format(said)}\r\n".encode())
+
+    with ThreadingTCPServer((LOOPBACK, 0), Handler) as server:
+        Thread(target=server.serve_forever, args=(0.05,)).start()
+        try:
+            yield f"{LOOPBACK}:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize("answer", ["-ERR no {}", "-NOPERM {}", "-FLOWGAUGE {}", "500 {}?", "+{}"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://u:{0}@{1}/0",
+        "redis+cluster://:{0}@{1}",
+        "redis+sentinel://u:{0}@{1}/m",
+        "redis+sentinel://{1}/m?sentinel_password={0}",
+    ],
+)
+def test_of_a_server_that_repeats_its_login(shown: _Show, address: str, answer: str) -> None:
+    """What is taken for a Redis may be a server of another kind that says what it did not know."""
+    with _repeating(answer) as place:
+        for command in _ASKS_STORE:
+            assert _SECRET not in shown(*command, FLOWGAUGE_STORE=address.format(_SECRET, place))
 
 
 _FILES = [
