@@ -83,6 +83,12 @@ differential-oidc: setup .run/oidc/.ready ## do the same around mlflow-oidc-auth
 soak: setup ## load all parts for hours: what they take may not grow; SECONDS=600 ARGS='--scrape-seconds 12'
 	@$(BIN)/python -m stack.soak $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
+.PHONY: secrets
+secrets: setup ## plant secrets wherever they may be, and print a table of where, and what showed one
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --quiet --durations=0 --durations-min=60 \
+	    tests/hostile/test_planted_secrets.py tests/hostile/test_planted_server.py \
+	    tests/airflow_versions/test_planted.py
+
 .PHONY: fuzz
 fuzz: $(VENV)/.ready ## feed all that reads what others wrote with wrong input; ARGS='--minutes 10 rules'
 	@$(BIN)/python -m stack.fuzz $(ARGS)

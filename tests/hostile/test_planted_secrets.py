@@ -18,6 +18,7 @@ import pytest
 from flowgauge.airflow.limit_settings import limit_settings
 from flowgauge.airflow.log import log_with_mlflow
 from flowgauge.airflow.run_link import web_link
+from flowgauge.cli.settings import settings
 from stack.process import LOOPBACK, accepts, free_port, python_tool, running
 from tests.airflow.faulty_mlflow import answering
 
@@ -48,16 +49,21 @@ def _addresses(scheme: str, place: str = _NOWHERE) -> Iterator[str]:
     yield f"{scheme}://{place}/?password={_SECRET}#access_token={_SECRET}"
 
 
-@pytest.fixture
-def shown(run_here: Callable[..., tuple[int, str]]) -> _Show:
-    """Runs a command in this process, and returns all that it shows and logs."""
-    return lambda *arguments, **environ: run_here(*arguments, **environ)[1]
-
-
-_ASKS_MLFLOW = (["runs", "close-stale"], ["check", "--skip", "exporter"], ["outbox", "flush"])
+_ASKS_MLFLOW = (
+    ["runs", "close-stale"],
+    ["check", "--skip", "exporter"],
+    ["outbox", "flush"],
+    ["config", "--output", "json"],
+)
 _ASKS_STORE = (
     ["outbox", "list", "--output", "json"],
+    ["outbox", "retry", "--all"],
+    ["outbox", "drop", "--yes", "x"],
     ["rate-limit", "show"],
+    ["rate-limit", "set", "api", "--max-calls", "1", "--window-seconds", "1"],
+    ["rate-limit", "reset", "api"],
+    ["rate-limit", "unset", "api"],
+    ["config"],
     ["store", "init"],
     ["store", "recover"],
     ["check", "--skip", "exporter"],
@@ -109,6 +115,15 @@ def test_of_the_store(shown: _Show, address: str) -> None:
     """A login of the store, and a secret among its options, is shown by no command."""
     for command in _ASKS_STORE:
         assert _SECRET not in shown(*command, FLOWGAUGE_STORE=address)
+
+
+@pytest.mark.parametrize("address", [*_addresses("https")])
+def test_of_a_setting_in_the_place_of_another(shown: _Show, address: str) -> None:
+    """What is set is shown without a login, whichever variable it is in, and read by nobody."""
+    names = [setting.name for setting in settings()]
+    everywhere = {name: address for name in (*names, "FLOWGAUGE_NO_SETTING")}
+    for output in ("text", "json"):
+        assert _SECRET not in shown("config", "--output", output, **everywhere)
 
 
 @pytest.mark.parametrize("address", [*_addresses("https")])
