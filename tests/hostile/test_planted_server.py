@@ -81,7 +81,9 @@ def _contained() -> Containment:
     return Containment(Counter("planted_faults", "Faults.", registry=None))
 
 
-@pytest.mark.parametrize("planted", [_PLANTED[0], f"postgresql://u:{_SECRET}/{_SECRET}@127.0.0.1:1/d"])
+@pytest.mark.parametrize(
+    "planted", [_PLANTED[0], f"postgresql://u:{_SECRET}/{_SECRET}@127.0.0.1:1/d"]
+)
 def test_of_a_database_that_cannot_be_counted(
     folder: Path, planted: str, caplog: pytest.LogCaptureFixture
 ) -> None:
