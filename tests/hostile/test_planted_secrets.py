@@ -121,7 +121,7 @@ def test_of_the_store(shown: _Show, address: str) -> None:
 def test_of_a_setting_in_the_place_of_another(shown: _Show, address: str) -> None:
     """What is set is shown without a login, whichever variable it is in, and read by nobody."""
     names = [setting.name for setting in settings()]
-    everywhere = {name: address for name in (*names, "FLOWGAUGE_NO_SETTING")}
+    everywhere = dict.fromkeys((*names, "FLOWGAUGE_NO_SETTING"), address)
     for output in ("text", "json"):
         assert _SECRET not in shown("config", "--output", output, **everywhere)
 
