@@ -57,10 +57,7 @@ def _is_number(value: object) -> bool:
 
 def _can_be_kept(text: str) -> bool:
     """Return whether a store takes it: half a pair of surrogates, which JSON may hold, is no text."""
-    try:
-        return text.encode() is not None
-    except UnicodeEncodeError:
-        return False
+    return text.encode(errors="replace").decode() == text
 
 
 def _is_figure(value: object) -> bool:
