@@ -56,7 +56,7 @@ def _is_number(value: object) -> bool:
 
 
 def _can_be_kept(text: str) -> bool:
-    """Return whether a store takes it: half a pair of surrogates, which JSON may hold, is no text."""
+    """Return whether a store takes it: half a pair of surrogates, as JSON may hold, is no text."""
     return text.encode(errors="replace").decode() == text
 
 
