@@ -133,9 +133,10 @@ def _check_jobs(site: Site) -> None:
             )
     for sample in vector.result:
         if sample.value[1] != 1:
+            instance, job = (quote(sample.metric.get(each, "")) for each in ("instance", "job"))
             raise FlowgaugeError(
-                f"Prometheus at {site.address} cannot scrape "
-                f"{quote(sample.metric.get('instance', ''))} of the job {sample.metric.get('job', '')}: its page /targets says why"
+                f"Prometheus at {site.address} cannot scrape {instance} of the job {job}: its page "
+                "/targets says why"
             )
 
 
