@@ -159,13 +159,15 @@ def _counted(
     done: Counter[str], what: str, action: Callable[[], object], *, threads: int, pause: float
 ) -> Iterator[None]:
     """Do *action* again and again; a failure is counted as one, for the load is to go on."""
+    lock = threading.Lock()
 
     def act() -> None:
         name = f"{what} that failed"
         with suppress(httpx.HTTPError, OSError):
             action()
             name = what
-        done[name] += 1
+        with lock:
+            done[name] += 1
 
     with repeatedly(act, threads=threads, pause=pause):
         yield
