@@ -85,7 +85,7 @@ soak: setup ## load all parts for hours: what they take may not grow; SECONDS=60
 
 .PHONY: secrets
 secrets: setup ## plant secrets wherever they may be, and print a table of where, and what showed one
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --quiet --durations=0 --durations-min=60 \
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --quiet \
 	    tests/hostile/test_planted_secrets.py tests/hostile/test_planted_server.py \
 	    tests/airflow_versions/test_planted.py
 
