@@ -350,10 +350,37 @@ def _json_in(text: str) -> str:
     return text[text.index("[\n") : text.rindex("]") + 1]
 
 
-@pytest.mark.parametrize("command", ["exporter", "relay"])
-def test_of_pages(folder: Path, command: str) -> None:
+# What each question finds in it that the exporter asks of MLflow and its gateway.
+_TELLING = {
+    "password": _SECRET,
+    "experiments": [{"experiment_id": "1", "name": "e", "artifact_location": _DSN}],
+    "endpoints": [{"name": "chat", "experiment_id": "1", "model_configs": [{"api_key": _SECRET}]}],
+    "data_points": [{"values": {"SUM": 7}, "dimensions": {"token": _SECRET}}],
+    "windows": [{"budget_policy_id": "b", "current_spend": 1, "created_by": _SECRET}],
+    "budget_policies": [
+        {
+            "budget_policy_id": "b",
+            "budget_amount": 2,
+            "budget_action": "ALERT",
+            "target_scope": "GLOBAL",
+            "duration": {"value": 1, "unit": "MONTHS"},
+            "created_by": _SECRET,
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "content", "shown"),
+    [
+        ("exporter", 500, _DSN, "mlflow_up 0.0"),
+        ("exporter", 200, json.dumps(_TELLING), 'mlflow_gateway_tokens{endpoint="chat"'),
+        ("relay", 500, _DSN, "flowgauge_relay_"),
+    ],
+)
+def test_of_pages(folder: Path, command: str, status: int, content: str, shown: str) -> None:
     """No page of the exporter or the relay, no metric and no line of their logs at any level."""
-    with answering(500, _DSN, {"Location": f"/?token={_SECRET}"}) as (url, _):
+    with answering(status, content, {"Location": f"/?token={_SECRET}"}) as (url, _):
         port = free_port()
         options = ["--web.listen-address", f"{LOOPBACK}:{port}", "--log.level", "debug"]
         environ = {
@@ -371,5 +398,6 @@ def test_of_pages(folder: Path, command: str) -> None:
             for path in ("/", "/metrics", "/readyz", "/healthz", f"/{_SECRET[:3]}"):
                 answer = httpx.get(f"http://{LOOPBACK}:{port}{path}", timeout=60)
                 assert _SECRET not in f"{answer.headers}{answer.text}"
+                assert path != "/metrics" or shown in answer.text
         assert "Listening" in log.read_text()
         assert _SECRET not in log.read_text()
