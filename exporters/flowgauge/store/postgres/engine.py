@@ -192,6 +192,7 @@ class PostgresEngine:
             version = client.query("SELECT flowgauge.schema_version()", deadline)
         except PostgresError as error:
             if error.sqlstate not in _NO_SCHEMA:
+                client.close()
                 raise
             self._make_schema(client, deadline)
             return client
