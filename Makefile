@@ -80,8 +80,14 @@ differential-oidc: setup .run/oidc/.ready ## do the same around mlflow-oidc-auth
 	@.run/oidc/bin/python -m stack.differential oidc-auth
 
 .PHONY: soak
-soak: setup ## load all parts for hours: what they take may not grow; SECONDS=600
-	@$(BIN)/python -m stack.soak $(if $(SECONDS),--seconds $(SECONDS))
+soak: setup ## load all parts for hours: what they take may not grow; SECONDS=600 ARGS='--scrape-seconds 12'
+	@$(BIN)/python -m stack.soak $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+.PHONY: secrets
+secrets: setup ## plant secrets wherever they may be, and print a table of where, and what showed one
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --no-loadscope-reorder --quiet \
+	    tests/hostile/test_planted_secrets.py tests/hostile/test_planted_server.py \
+	    tests/airflow_versions/test_planted.py
 
 .PHONY: fuzz
 fuzz: $(VENV)/.ready ## feed all that reads what others wrote with wrong input; ARGS='--minutes 10 rules'

@@ -4,6 +4,7 @@ It sees what of flowgauge's own code an input runs, and keeps what runs more of 
 lies in .run/fuzz/NAME, beside the corpus.
 """
 
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +23,8 @@ _LONGEST_INPUT = 20_000
 
 def main(name: str, seconds: int) -> None:
     """Fuzz the target *name* for so many *seconds*; the process ends at what fails."""
+    # What is wrong with each input is said there, too.
+    logging.disable()
     found = LAST / "guided" / name
     found.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as known:

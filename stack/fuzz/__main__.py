@@ -1,5 +1,6 @@
 """`make fuzz`: all targets in turn, until the time is over or one fails."""
 
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ def main(names: Sequence[str], minutes: float, first: int) -> None:
     A failure shows the smallest input that fails so. Should the process end instead, the last input
     of each target lies in .run/fuzz.
     """
+    # What is wrong with each input is said there, too.
+    logging.disable()
     end = time.monotonic() + minutes * 60
     number, tried = first, 0
     while time.monotonic() < end:

@@ -22,6 +22,8 @@ _PIECES = [
     *(b"&a ", b"*a", b"!!python/name:os.system", b"%YAML 9.9\n", b"---\n", b"<<: *a", b"? "),
     *(b"://", b"@", b"%zz", b"[::1", b"?password=x", b"..", b"xn--", b";version=x", b"q=", b"null"),
     *(b"'", b'"', b"`", b"#", b"{{", b"}}", b"true", b"x" * 2000),
+    # What is read again from each place where it may begin takes minutes.
+    *(b"/" * 3000, b'\\"' * 3000, b"{{ " * 3000, b" " * 3000, b"9" * 5000),
 ]
 
 

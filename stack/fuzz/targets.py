@@ -7,8 +7,9 @@ a line in `TARGETS`, and a file or more in `corpus/`, one input a file.
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 
 import click
@@ -17,28 +18,34 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 
 from flowgauge.address import parse_address
+from flowgauge.airflow import limit_settings
 from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.payload import PayloadError, read_payload
-from flowgauge.cli.check_rules import check_rules_command
-from flowgauge.cli.exporter import exporter
-from flowgauge.cli.outbox import outbox
-from flowgauge.cli.render import render_command
+from flowgauge.airflow.spool import drain_spool, spool_state
+from flowgauge.airflow.spool_folder import spool_folder
+from flowgauge.cli.main import COMMAND
+from flowgauge.dag_headers import is_name, pair_of
 from flowgauge.environment.model import Environment
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.exporter.web_config import WebConfigFile
 from flowgauge.exposition import exposition
 from flowgauge.foreign import parse_json
+from flowgauge.grafana.importing import read_dashboards
 from flowgauge.http_client import json_object
 from flowgauge.redact import quote, redact_url, spell
 from flowgauge.rules import promql
 from flowgauge.rules.files import read_rules
+from flowgauge.rules.templates import labels_shown
 from flowgauge.rules.unit_tests import parse_tests
-from flowgauge.store import open_store
+from flowgauge.rules.vocabulary import of_page
+from flowgauge.store import Lease, open_store
 from flowgauge.store.redis.connections import Connection, deadline
 from flowgauge.store.redis.sentences import refusal
 from flowgauge.strict_yaml import read_model
 from flowgauge.tracking import failures
 from flowgauge.tracking.client import TrackingClient
+from flowgauge.tracking.headers import parse_headers
+from flowgauge.tracking.pages import is_web_address
 
 __all__ = ["TARGETS", "Target"]
 
@@ -92,6 +99,56 @@ def _asked(connection: Connection) -> None:
         raise refusal("the store", error) from error
 
 
+def _spool(content: bytes) -> None:
+    """Move a file of the spool into the outbox, and read what is there then."""
+    home = _home().name
+    environ = {"AIRFLOW_HOME": home}
+    folder = spool_folder(environ)
+    folder.mkdir(exist_ok=True)
+    (folder / "id.json").write_bytes(content)
+    url = f"sqlite:///{home}/store.db"
+    with closing(open_store(url, timeout_seconds=_PATIENCE_SECONDS)) as store:
+        drain_spool(store, seconds=_PATIENCE_SECONDS, environ=environ)
+        assert not spool_state(environ).waiting
+        for entry in store.outbox.claim(Lease("fuzz", 60), 1):
+            Entry.from_json(entry.body)
+            store.outbox.settle(entry.entry_id)
+        assert not store.outbox.state().entries
+
+
+@cache
+def _home() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory()
+
+
+def _settings(content: bytes) -> None:
+    """Read what tasks find in variables."""
+    text = content.decode(errors="replace").replace("\0", "")
+    environ = {"FLOWGAUGE_RATE_LIMITS": text, "FLOWGAUGE_ENVIRONMENTS": "/no/such"}
+    assert all(each.max_calls > 0 for each in limit_settings.limit_settings(environ).values())
+    # It would keep every input.
+    limit_settings._parse.cache_clear()  # noqa: SLF001
+    _said(lambda: parse_headers(text, "it"))
+    is_web_address(text)
+
+
+def _names(content: bytes) -> None:
+    """Read the headers that say which DAG and task a request is for."""
+    dag_id, _, task_id = content.partition(b"\n")
+    assert all(map(is_name, filter(None, pair_of(dag_id, task_id))))
+
+
+def _dashboard(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "dashboard.json").write_bytes(content)
+        _said(lambda: read_dashboards(Path(folder)))
+
+
+def _page(content: bytes) -> None:
+    file = _file(content, "page.prom")
+    _said(lambda: of_page(file))
+
+
 def _web_config(content: bytes) -> None:
     file = _file(content, "web.yaml")
     _said(WebConfigFile(file).read)
@@ -102,6 +159,8 @@ def _rules(content: bytes) -> None:
     if _said(lambda: read_rules([str(file)])):
         for rule in read_rules([str(file)])[0].file.rules:
             promql.parse_if_known(rule.expr)
+            for text in (*rule.labels.values(), *rule.annotations.values()):
+                assert all(label in text for label in labels_shown(text))
 
 
 def _unit_tests(content: bytes) -> None:
@@ -167,11 +226,24 @@ def _answer(content: bytes) -> None:
 
 
 def _arguments(content: bytes) -> None:
-    """Read arguments, without doing what they say."""
+    """Read arguments of every command, without doing what they say."""
     arguments = content.decode(errors="replace").replace("\0", "").split("\n")
-    for command in (check_rules_command, exporter, outbox, render_command):
+    for command in _commands(COMMAND):
+        # Else it would ask whoever sits there.
+        sure = ["--yes"] if any(each.name == "yes" for each in command.params) else []
         with suppress(click.ClickException, click.exceptions.Exit, click.Abort, UsageError):
-            command.make_context("flowgauge", list(arguments))
+            command.make_context("flowgauge", [*arguments, *sure])
+
+
+def _commands(group: click.Group) -> Iterator[click.Command]:
+    """Yield the commands of *group* and those of the groups in it."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from _commands(command)
+        elif command:
+            yield command
 
 
 TARGETS: Mapping[str, Target] = {
@@ -179,12 +251,17 @@ TARGETS: Mapping[str, Target] = {
     "address": _address,
     "answer": _answer,
     "arguments": _arguments,
+    "dashboard": _dashboard,
     "entry": _entry,
     "environment": _environment,
     "expression": _expression,
+    "names": _names,
+    "page": _page,
     "payload": _payload,
     "redis": _redis,
     "rules": _rules,
+    "settings": _settings,
+    "spool": _spool,
     "text": _text,
     "unit_tests": _unit_tests,
     "web_config": _web_config,

@@ -12,10 +12,11 @@ _ROW = "| {:<16} | {:>9} | {:>9} | {:>6} | {:>6} | {:>7} | {:>7} |"
 
 @click.command(context_settings={"show_default": True})
 @click.option("--seconds", default=4 * 3600, help="How long.")
-def main(seconds: int) -> None:
+@click.option("--scrape-seconds", default=5.0, help="How long each of 50 scrapers a page waits.")
+def main(seconds: int, scrape_seconds: float) -> None:
     """Load all parts for so long; the exit code is 1 if what one of them takes has grown."""
     with tempfile.TemporaryDirectory() as folder:
-        soaked = soak(Path(folder), seconds)
+        soaked = soak(Path(folder), seconds, scrape_seconds)
     click.echo(_ROW.format("", "memory", "then", "files", "then", "threads", "then"))
     click.echo("|---|--:|--:|--:|--:|--:|--:|")
     for name, trend in soaked.trends.items():

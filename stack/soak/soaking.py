@@ -19,7 +19,7 @@ import psutil
 from flowgauge.airflow import log_with_mlflow
 from flowgauge.dag_headers import dag_headers
 from stack.exporter import exporter
-from stack.incidents.load import environment, new_run, repeatedly
+from stack.incidents.load import NO_RATE_LIMIT, environment, new_run, repeatedly
 from stack.mlflow import mlflow_server, workers
 from stack.process import command_line, free_port
 from stack.relay import relay
@@ -32,7 +32,7 @@ _PATIENCE_SECONDS = 60
 # More than have a place: the list is full soon.
 _DAGS = 1200
 # They begin at once.
-_SCRAPERS, _SCRAPE_SECONDS = 50, 5.0
+_SCRAPERS = 50
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,11 @@ class Soaked:
         return {name: trend.grew for name, trend in self.trends.items() if trend.grew}
 
 
-def soak(folder: Path, seconds: float) -> Soaked:
-    """Load MLflow with the server app, exporter and relay for so many *seconds*."""
+def soak(folder: Path, seconds: float, scrape_seconds: float = 5) -> Soaked:
+    """Load MLflow with the server app, exporter and relay for so many *seconds*.
+
+    Users ask as fast as they are answered; each of the scrapers waits *scrape_seconds* in between.
+    """
     done: Counter[str] = Counter()
     store = f"sqlite:///{folder}/store.db"
     env = {"FLOWGAUGE_INVENTORY_SECONDS": "5"}
@@ -59,7 +62,10 @@ def soak(folder: Path, seconds: float) -> Soaked:
         mlflow = enter(mlflow_server(folder / "mlflow", options=options, workers=2, env=env))
         port = free_port()
         page = enter(exporter(folder / "exporter", mlflow_uri=mlflow.url, store=store, port=port))
-        sending = enter(relay(folder / "relay", mlflow_uri=mlflow.url, store=store))
+        # With the default limit it would send less than a DAG here logs, and have little to do.
+        sending = enter(
+            relay(folder / "relay", mlflow_uri=mlflow.url, store=store, env=NO_RATE_LIMIT)
+        )
         [first, second] = workers(mlflow.pid)
         watch = Watch(
             {
@@ -73,7 +79,7 @@ def soak(folder: Path, seconds: float) -> Soaked:
         enter(_users(mlflow.url, done))
         for name, url in {"server": mlflow.url, "exporter": page, "relay": sending.url}.items():
             scraping = _counted(
-                done, f"scrapes of {name}", _scrape(url), threads=_SCRAPERS, pause=_SCRAPE_SECONDS
+                done, f"scrapes of {name}", _scrape(url), threads=_SCRAPERS, pause=scrape_seconds
             )
             enter(scraping)
         enter(_counted(done, "clients that left", _leave(mlflow.url), threads=1, pause=0.2))
@@ -101,7 +107,7 @@ def _tasks(folder: Path, uri: str, store: str, done: Counter[str]) -> Iterator[N
     def log() -> None:
         log_with_mlflow({"rows": 1}, delivery="later")
 
-    with environment(settings), _counted(done, "payloads", log, threads=1, pause=0.2):
+    with environment(settings), _counted(done, "payloads", log, threads=1, pause=1):
         yield
 
 
@@ -111,7 +117,7 @@ def _users(uri: str, done: Counter[str]) -> Iterator[None]:
     artifact = f"/api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/soaked.bin"
     metric = {"run_id": run_id, "key": "loss", "value": 0.5, "timestamp": 0}
     with httpx.Client(base_url=uri, timeout=_PATIENCE_SECONDS) as client:
-        requests: list[Callable[[dict[str, str]], object]] = [
+        requests: list[Callable[[dict[str, str]], httpx.Response]] = [
             lambda headers: client.get(f"{_API}/runs/get?run_id={run_id}", headers=headers),
             lambda headers: client.post(f"{_API}/runs/log-metric", json=metric, headers=headers),
             lambda headers: client.put(artifact, content=bytes(100_000), headers=headers),
@@ -123,9 +129,11 @@ def _users(uri: str, done: Counter[str]) -> Iterator[None]:
         def ask() -> None:
             with lock:
                 turn = next(turns)
-            requests[turn % len(requests)](dag_headers(f"dag{turn % _DAGS}", "load"))
+            answer = requests[turn % len(requests)](dag_headers(f"dag{turn % _DAGS}", "load"))
+            if answer.is_server_error:
+                answer.raise_for_status()
 
-        with _counted(done, "requests", ask, threads=4, pause=0.01):
+        with _counted(done, "requests", ask, threads=4, pause=0):
             yield
 
 
@@ -151,13 +159,15 @@ def _counted(
     done: Counter[str], what: str, action: Callable[[], object], *, threads: int, pause: float
 ) -> Iterator[None]:
     """Do *action* again and again; a failure is counted as one, for the load is to go on."""
+    lock = threading.Lock()
 
     def act() -> None:
         name = f"{what} that failed"
         with suppress(httpx.HTTPError, OSError):
             action()
             name = what
-        done[name] += 1
+        with lock:
+            done[name] += 1
 
     with repeatedly(act, threads=threads, pause=pause):
         yield

@@ -78,7 +78,11 @@ def test_a_file_that_is_no_payload_is_set_aside(
     _spool(folder, 1)
     place = folder / "flowgauge-spool"
     well = json.loads(next(place.iterdir()).read_text())
-    wrong = [{"duration_seconds": "1"}, {"duration_seconds": 1e99}, {"reason": 1}, {"body": "{}"}]
+    torn = json.dumps(json.loads(well["body"]) | {"dag_id": "\ud800"})
+    wrong = [
+        *({"duration_seconds": "1"}, {"duration_seconds": 1e99}, {"reason": 1}),
+        *({"body": "{}"}, {"body": torn}),
+    ]
     texts = [
         *("not ours", "[]", '{"body": 1}', "\ud800", "[" * 100_000),
         *(json.dumps(well | each) for each in wrong),

@@ -168,7 +168,10 @@ def test_jobs_that_the_configuration_does_not_hold_are_not_vouched_for(
     assert "does not show how it scrapes them" in said
 
 
-@pytest.mark.parametrize("yaml", ["", "not for you", "a: [}", "scrape_configs: 1"])
+@pytest.mark.parametrize(
+    "yaml",
+    ["", "not for you", "a: [}", "scrape_configs: 1", pytest.param("[" * 5_000, id="deep")],
+)
 def test_a_configuration_that_nobody_can_read_is_not_shown(target: CannedServer, yaml: str) -> None:
     """Services that speak Prometheus' language put other things in its place."""
     assert "does not show its configuration" in ask_prometheus(_with_configuration(target, yaml))

@@ -141,6 +141,7 @@ kubernetes:
     tls: {ca_secret: mlflow-ca, server_name: mlflow.corp.internal, insecure_skip_verify: true}
     token_secret: mlflow-metrics
   labels: {release: monitoring}
+  prometheus_namespace: monitoring
 """
 
 

@@ -256,11 +256,15 @@ kubernetes:
   mlflow:
     scheme: https
     tls: {ca_secret: mlflow-ca, server_name: mlflow}
+  prometheus_namespace: monitoring
 """
 
 
 def test_what_a_strict_cluster_asks_for_is_there(folder: Path) -> None:
-    """Pull secrets and resources reach both programs; the monitor speaks TLS, and knows its CA."""
+    """Pull secrets and resources reach both programs; the monitor speaks TLS, and knows its CA.
+
+    Who may connect is Prometheus, from its own namespace.
+    """
     environment = Environment.model_validate(yaml.safe_load(_STRICT))
     replace_folder(folder / "out", render("test", environment))
     manifests = kustomize(folder / "out")
@@ -274,6 +278,12 @@ def test_what_a_strict_cluster_asks_for_is_there(folder: Path) -> None:
     assert endpoint["tlsConfig"] == {
         "ca": {"secret": {"name": "mlflow-ca", "key": "ca.crt"}}, "serverName": "mlflow",
     }  # fmt: skip
+    for name in ("flowgauge-exporter", "flowgauge-relay"):
+        [let_in] = manifests["NetworkPolicy", name]["spec"]["ingress"][0]["from"]
+        assert let_in["namespaceSelector"] == {
+            "matchLabels": {"kubernetes.io/metadata.name": "monitoring"}
+        }
+        assert let_in["podSelector"]["matchExpressions"][0]["values"] == ["prometheus"]
     for manifest in manifests.values():
         check_schema(manifest)
 

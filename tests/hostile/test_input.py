@@ -4,22 +4,34 @@ import asyncio
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from flowgauge.airflow.log import log_with_mlflow
 from flowgauge.background import in_background
 from flowgauge.errors import FlowgaugeError
 from flowgauge.rules import promql
-from flowgauge.store import NewEntry, open_store
+from flowgauge.rules.templates import labels_shown
+from flowgauge.store import NewEntry, StoreError, open_store
+from stack.process import python_tool
+from stack.tls import certificate
 
 _Run = Callable[..., tuple[int, str]]
 
+_CLIENT_CERTIFICATE = "MLFLOW_TRACKING_CLIENT_CERT_PATH"
 _DEEP = [2_000, 100_000]
 _LAUGHS = "a: &a [x, x]\n" + "\n".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 6)}]"
@@ -167,6 +179,7 @@ def test_of_hosts(run_here: _Run, folder: Path, host: str) -> None:
         lambda n: "max_over_time(" * n + "a" + "[5m:1m])" * n,
         lambda n: "a{" * n,
         lambda n: f'a{{b="{"(" * n}"}}',
+        lambda n: '"' + '\\"' * n,
         lambda n: f"a[{'9' * n}y]",
         lambda n: f"a @ {'9' * n}",
     ],
@@ -180,6 +193,21 @@ def test_of_nested_expressions(expression: Callable[[int], str], count: int) -> 
     else:
         assert promql.parse(str(node)) == node
         assert list(node.walk())
+
+
+@pytest.mark.parametrize("hostile", ["{{", "{{-", "{{ }", "{", "}", " "])
+def test_of_templates(hostile: str) -> None:
+    """However many braces nobody closes, or spaces stand in one, a template is read once."""
+    assert labels_shown("{{ $labels.job }}{{" + hostile * 100_000) == ["job"]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "redis", "redis+cluster", "sqlite"])
+@pytest.mark.parametrize("hostile", ["/", "@", "/@", "u:p@", "?a=", "[", "%", "9"])
+def test_of_endless_addresses(scheme: str, hostile: str) -> None:
+    """However long an address of a store is, it is read once, and refused in a sentence."""
+    for place in ("", "h/", "h/?db="):
+        with suppress(StoreError):
+            open_store(f"{scheme}://{place}{hostile * 50_000}").close()
 
 
 @pytest.mark.parametrize(
@@ -235,6 +263,42 @@ def test_of_waits_that_are_given_up() -> None:
     finally:
         threading.excepthook = before
     assert raised == []
+
+
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [
+        (["exporter", "--web.config.file", "web.yml"], "IGNORED"),
+        (["runs", "close-stale"], _CLIENT_CERTIFICATE),
+    ],
+)
+def test_of_keys_with_a_password(folder: Path, command: list[str], variable: str) -> None:
+    """Nobody is asked for it at the terminal: the file is named."""
+    pem = certificate(folder)
+    key = load_pem_private_key(pem.key.read_bytes(), None)
+    locked = key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
+    pem.both.write_bytes(pem.cert.read_bytes() + locked)
+    (folder / "web.yml").write_text(
+        f"tls_server_config: {{cert_file: '{pem.cert}', key_file: '{pem.both}'}}"
+    )
+    in_terminal = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+    done = subprocess.run(
+        [sys.executable, "-c", in_terminal, python_tool("flowgauge"), *command],
+        cwd=folder,
+        env={
+            **os.environ,
+            "AIRFLOW_HOME": str(folder),
+            "MLFLOW_TRACKING_URI": "https://127.0.0.1:1",
+            variable: str(pem.both),
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "cannot be loaded" in done.stdout) == (2, True), done.stdout
 
 
 def test_of_pipes(run_here: _Run, folder: Path) -> None:

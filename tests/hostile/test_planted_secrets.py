@@ -7,7 +7,10 @@ people forget the scheme, type one slash, and encode nothing.
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
 
 import httpx
 import pytest
@@ -15,6 +18,7 @@ import pytest
 from flowgauge.airflow.limit_settings import limit_settings
 from flowgauge.airflow.log import log_with_mlflow
 from flowgauge.airflow.run_link import web_link
+from flowgauge.cli.settings import settings
 from stack.process import LOOPBACK, accepts, free_port, python_tool, running
 from tests.airflow.faulty_mlflow import answering
 
@@ -45,16 +49,21 @@ def _addresses(scheme: str, place: str = _NOWHERE) -> Iterator[str]:
     yield f"{scheme}://{place}/?password={_SECRET}#access_token={_SECRET}"
 
 
-@pytest.fixture
-def shown(run_here: Callable[..., tuple[int, str]]) -> _Show:
-    """Runs a command in this process, and returns all that it shows and logs."""
-    return lambda *arguments, **environ: run_here(*arguments, **environ)[1]
-
-
-_ASKS_MLFLOW = (["runs", "close-stale"], ["check", "--skip", "exporter"], ["outbox", "flush"])
+_ASKS_MLFLOW = (
+    ["runs", "close-stale"],
+    ["check", "--skip", "exporter"],
+    ["outbox", "flush"],
+    ["config", "--output", "json"],
+)
 _ASKS_STORE = (
     ["outbox", "list", "--output", "json"],
+    ["outbox", "retry", "--all"],
+    ["outbox", "drop", "--yes", "x"],
     ["rate-limit", "show"],
+    ["rate-limit", "set", "api", "--max-calls", "1", "--window-seconds", "1"],
+    ["rate-limit", "reset", "api"],
+    ["rate-limit", "unset", "api"],
+    ["config"],
     ["store", "init"],
     ["store", "recover"],
     ["check", "--skip", "exporter"],
@@ -106,6 +115,15 @@ def test_of_the_store(shown: _Show, address: str) -> None:
     """A login of the store, and a secret among its options, is shown by no command."""
     for command in _ASKS_STORE:
         assert _SECRET not in shown(*command, FLOWGAUGE_STORE=address)
+
+
+@pytest.mark.parametrize("address", [*_addresses("https")])
+def test_of_a_setting_in_the_place_of_another(shown: _Show, address: str) -> None:
+    """What is set is shown without a login, whichever variable it is in, and read by nobody."""
+    names = [setting.name for setting in settings()]
+    everywhere = dict.fromkeys((*names, "FLOWGAUGE_NO_SETTING"), address)
+    for output in ("text", "json"):
+        assert _SECRET not in shown("config", "--output", output, **everywhere)
 
 
 @pytest.mark.parametrize("address", [*_addresses("https")])
@@ -176,6 +194,41 @@ def test_of_answers(shown: _Show, status: int, content: str, headers: dict[str, 
         assert _SECRET not in shown(*grafana)
         check = ["check", "--exporter-url", url, "--prometheus-url", url]
         assert _SECRET not in shown(*check)
+
+
+@contextmanager
+def _repeating(answer: str) -> Iterator[str]:
+    """Answer whatever comes with *answer*, in it what came, on one line; yield where."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            while came := self.request.recv(65536):
+                said = " ".join(came.decode(errors="replace").split())
+                self.request.sendall(f"{answer.format(said)}\r\n".encode())
+
+    with ThreadingTCPServer((LOOPBACK, 0), Handler) as server:
+        Thread(target=server.serve_forever, args=(0.05,)).start()
+        try:
+            yield f"{LOOPBACK}:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize("answer", ["-ERR no {}", "-NOPERM {}", "-FLOWGAUGE {}", "500 {}?", "+{}"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://u:{0}@{1}/0",
+        "redis+cluster://:{0}@{1}",
+        "redis+sentinel://u:{0}@{1}/m",
+        "redis+sentinel://{1}/m?sentinel_password={0}",
+    ],
+)
+def test_of_a_server_that_repeats_its_login(shown: _Show, address: str, answer: str) -> None:
+    """What is taken for a Redis may be a server of another kind that says what it did not know."""
+    with _repeating(answer) as place:
+        for command in _ASKS_STORE:
+            assert _SECRET not in shown(*command, FLOWGAUGE_STORE=address.format(_SECRET, place))
 
 
 _FILES = [
@@ -297,10 +350,37 @@ def _json_in(text: str) -> str:
     return text[text.index("[\n") : text.rindex("]") + 1]
 
 
-@pytest.mark.parametrize("command", ["exporter", "relay"])
-def test_of_pages(folder: Path, command: str) -> None:
+# What each question finds in it that the exporter asks of MLflow and its gateway.
+_TELLING = {
+    "password": _SECRET,
+    "experiments": [{"experiment_id": "1", "name": "e", "artifact_location": _DSN}],
+    "endpoints": [{"name": "chat", "experiment_id": "1", "model_configs": [{"api_key": _SECRET}]}],
+    "data_points": [{"values": {"SUM": 7}, "dimensions": {"token": _SECRET}}],
+    "windows": [{"budget_policy_id": "b", "current_spend": 1, "created_by": _SECRET}],
+    "budget_policies": [
+        {
+            "budget_policy_id": "b",
+            "budget_amount": 2,
+            "budget_action": "ALERT",
+            "target_scope": "GLOBAL",
+            "duration": {"value": 1, "unit": "MONTHS"},
+            "created_by": _SECRET,
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "content", "shown"),
+    [
+        ("exporter", 500, _DSN, "mlflow_up 0.0"),
+        ("exporter", 200, json.dumps(_TELLING), 'mlflow_gateway_tokens{endpoint="chat"'),
+        ("relay", 500, _DSN, "flowgauge_relay_"),
+    ],
+)
+def test_of_pages(folder: Path, command: str, status: int, content: str, shown: str) -> None:
     """No page of the exporter or the relay, no metric and no line of their logs at any level."""
-    with answering(500, _DSN, {"Location": f"/?token={_SECRET}"}) as (url, _):
+    with answering(status, content, {"Location": f"/?token={_SECRET}"}) as (url, _):
         port = free_port()
         options = ["--web.listen-address", f"{LOOPBACK}:{port}", "--log.level", "debug"]
         environ = {
@@ -318,5 +398,6 @@ def test_of_pages(folder: Path, command: str) -> None:
             for path in ("/", "/metrics", "/readyz", "/healthz", f"/{_SECRET[:3]}"):
                 answer = httpx.get(f"http://{LOOPBACK}:{port}{path}", timeout=60)
                 assert _SECRET not in f"{answer.headers}{answer.text}"
+                assert path != "/metrics" or shown in answer.text
         assert "Listening" in log.read_text()
         assert _SECRET not in log.read_text()

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
-from prometheus_client import REGISTRY, Counter
+from prometheus_client import Counter
 
 from flowgauge.errors import FlowgaugeError
 from flowgauge.server import apps
@@ -14,7 +14,7 @@ from flowgauge.server.access import check_access, own_address
 from flowgauge.server.apps import load, measured_app
 from flowgauge.server.containment import Containment
 from flowgauge.server.dag_places import max_pairs
-from flowgauge.server.inventory import inventory_seconds
+from flowgauge.server.inventory import count, inventory_seconds
 from flowgauge.server.metrics_folder import claim
 
 _SECRET = "s3cr3t"
@@ -77,14 +77,27 @@ def test_of_a_login_that_does_not_load(folder: Path, monkeypatch: pytest.MonkeyP
     assert _SECRET not in str(refused.value)
 
 
+def _contained() -> Containment:
+    return Containment(Counter("planted_faults", "Faults.", registry=None))
+
+
+@pytest.mark.parametrize(
+    "planted", [_PLANTED[0], f"postgresql://u:{_SECRET}/{_SECRET}@127.0.0.1:1/d"]
+)
+def test_of_a_database_that_cannot_be_counted(
+    folder: Path, planted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its address is not told with what was wrong."""
+    with _contained():
+        count(folder, {"tracking": planted})
+    assert "OperationalError" in caplog.text
+    assert _SECRET not in caplog.text
+
+
 def test_of_a_fault_in_measuring(caplog: pytest.LogCaptureFixture) -> None:
     """Its traceback is logged without what an exception repeats."""
-    counter = Counter("planted_measuring_failed", "Faults.")
-    try:
-        with Containment(counter):
-            raise ValueError(f"cannot connect to {_PLANTED[0]}, {_PLANTED[3]}")
-    finally:
-        REGISTRY.unregister(counter)
+    with _contained():
+        raise ValueError(f"cannot connect to {_PLANTED[0]}, {_PLANTED[3]}")
     (logged,) = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert "ValueError: cannot connect to postgresql://" in caplog.text
     assert logged.exc_info is None

@@ -1,5 +1,7 @@
 """The rendered folder: replaced as a whole, or left alone."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from flowgauge.render import difference, replace_folder
 from flowgauge.render.folder import MARKER
 
 _OLD = {"a/x.txt": "one\n", "b.txt": "two\n"}
+_MARK_OF_0_1 = "This folder was written by `flowgauge render`, which replaces it as a whole.\n"
 
 
 def _content(folder: Path) -> dict[str, str]:
@@ -84,6 +87,45 @@ def test_what_is_not_ours_is_refused(folder: Path) -> None:
             difference(out, _OLD)
     assert _content(foreign) == {"thesis.txt": "years of work"}
     assert link.is_symlink()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda out: (out / "thesis.txt").write_text("years of work"),
+        lambda out: (out / "link").symlink_to(out),
+        lambda out: (out / "a" / "x.txt").write_text("changed by hand"),
+        lambda out: (out / "b.txt").rename(out / "c.txt"),
+        lambda out: os.mkfifo(out / "pipe"),
+    ],
+    ids=["new", "link", "changed", "renamed", "pipe"],
+)
+def test_what_somebody_else_put_there_is_not_removed(
+    folder: Path, change: Callable[[Path], object]
+) -> None:
+    """However it came into a folder of ours: the folder is refused, and stays as it is."""
+    replace_folder(folder, _OLD)
+    change(folder)
+    before = sorted(folder.rglob("*"))
+    for do in (replace_folder, difference):
+        with pytest.raises(UsageError, match="did not write, or not so"):
+            do(folder, _OLD)
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("mark", ["", _MARK_OF_0_1, "\0", "0  thesis.txt\n"])
+def test_a_mark_alone_makes_no_file_ours(folder: Path, mark: str) -> None:
+    """Of a folder that 0.1 marked, which noted no files, what is rendered now is replaced."""
+    replace_folder(folder, _OLD)
+    (folder / MARKER).write_text(mark)
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match=r"holds '.*', which"):
+        replace_folder(folder, _OLD)
+    assert (folder / "thesis.txt").read_text() == "years of work"
+    (folder / "thesis.txt").unlink()
+    if mark == _MARK_OF_0_1:
+        replace_folder(folder, {**_OLD, "a/x.txt": "new\n"})
+        assert _content(folder)["a/x.txt"] == "new\n"
 
 
 def test_the_difference_is_a_diff(folder: Path) -> None:

@@ -361,6 +361,18 @@ def test_a_full_disk_costs_no_more_than_the_count(
     assert sorted(file.name for file in folder.iterdir()) == ["dags.places", "dags_0.counts"]
 
 
+def test_a_pipe_in_the_place_of_the_list_is_not_waited_for(
+    folder: Path, contained: Containment, clock: Clock
+) -> None:
+    """Neither by a request nor by a page; it costs the counts of DAGs."""
+    os.mkfifo(folder / "dags.places")
+    dags = DagRequests(folder, 5, contained, clock)
+    assert _shown(dags) == {}
+    with contained:
+        _count(dags, "etl")
+    assert _shown(dags) == {}
+
+
 def test_a_page_before_the_first_task_has_no_series(folder: Path, contained: Containment) -> None:
     """The metrics are named, and the folder is left as it is."""
     assert [len(family.samples) for family in DagRequests(folder, 5, contained).collect()] == [

@@ -1,6 +1,7 @@
 """What is in MLflow's database, as the server counts it."""
 
 import importlib
+import os
 import shutil
 import sqlite3
 import uuid
@@ -14,10 +15,12 @@ from mlflow.entities import RunStatus
 from mlflow.entities.model_registry import RegisteredModelTag
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from flowgauge.errors import UsageError
+from flowgauge.server.containment import Containment
 from flowgauge.server.inventory import InventoryPage, count, inventory_seconds, pause_seconds
+from flowgauge.server.metrics_folder import INVENTORY, INVENTORY_DRAFT
 from flowgauge.server.mlflow_host import JOB_STATUSES
 from stack.mlflow import MlflowServer
 from stack.process import wait_for
@@ -53,8 +56,13 @@ def tracking(uri: str, folder: Path) -> Tracking:
 
 def _shown(folder: Path, databases: Mapping[str, str]) -> CollectorRegistry:
     count(folder, databases)
+    return _page(folder)
+
+
+def _page(folder: Path) -> CollectorRegistry:
+    failed = Counter("faults", "Faults.", registry=None)
     registry = CollectorRegistry()
-    registry.register(InventoryPage(folder))
+    registry.register(InventoryPage(folder, Containment(failed)))
     return registry
 
 
@@ -180,6 +188,33 @@ def test_an_older_mlflow_knows_jobs_by_their_function_or_none(
     pending = shown.get_sample_value("mlflow_jobs", {"job_name": "score", "status": "PENDING"})
     assert pending == (1 if known else None)
     assert shown.get_sample_value("mlflow_traces") == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "x", "[]", "{}", "[" * 100_000, '{"counts": []}', '{"counts": {}, "at": "x"}'),
+        *(
+            f'{{"counts": {{"mlflow_experiments": {rows}}}, "at": 1}}'
+            for rows in ("1", "[1]", "[[]]", '[["active", null]]', "[[1, 2]]", '[["\\ud800", 1]]')
+        ),
+    ],
+)
+def test_a_malformed_file_takes_no_page_away(folder: Path, content: str) -> None:
+    """It costs its own figures."""
+    (folder / INVENTORY).write_text(content)
+    assert b"# TYPE mlflow_experiments gauge\n" in generate_latest(_page(folder))
+
+
+def test_what_is_no_file_is_neither_waited_for_nor_followed(uri: str, folder: Path) -> None:
+    """A pipe in the place of the figures, and a link in that of their draft."""
+    os.mkfifo(folder / INVENTORY)
+    assert b"# TYPE mlflow_experiments gauge\n" in generate_latest(_page(folder))
+    precious = folder / "precious"
+    precious.write_bytes(b"not ours")
+    (folder / INVENTORY_DRAFT).symlink_to(precious)
+    assert _shown(folder, {"tracking": uri}).get_sample_value("mlflow_traces") == 0
+    assert precious.read_bytes() == b"not ours"
 
 
 def test_what_is_no_database_is_not_counted(folder: Path) -> None:

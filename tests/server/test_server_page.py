@@ -1,11 +1,16 @@
+import asyncio
 import gzip
 import subprocess
+import threading
+from collections.abc import Iterator
 
 import anyio
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from flowgauge.metrics import (
     GATEWAY_OVERHEAD,
@@ -96,6 +101,49 @@ def test_a_scrape_does_not_wait_for_mlflows_threads() -> None:
                 return (await client.get("/metrics")).status_code
 
     assert anyio.run(scrape_when_busy) == 200
+
+
+class _Slow(Collector):
+    """Waits at its first collection."""
+
+    def __init__(self) -> None:
+        self.began, self.go_on = threading.Event(), threading.Event()
+        self.collected = 0
+
+    def collect(self) -> Iterator[Metric]:
+        self.collected += 1
+        self.began.set()
+        self.go_on.wait(30)
+        yield GaugeMetricFamily("collected", "Times.", self.collected)
+
+
+def test_a_crowd_that_asks_for_the_page_shares_it() -> None:
+    """Whatever format they ask for: nobody waits for more than a few pages, and none is old."""
+    slow = _Slow()
+
+    async def besieged() -> list[str]:
+        transport = httpx.ASGITransport(MetricsPage(slow))
+        async with httpx.AsyncClient(transport=transport, base_url="http://mlflow") as client:
+
+            async def ask(accept: str) -> str:
+                return (await client.get("/metrics", headers={"Accept": accept})).text
+
+            first = asyncio.create_task(ask(""))
+            await asyncio.to_thread(slow.began.wait, 30)
+            wishes = [f"application/openmetrics-text;version=1.0.0{'0' * n}" for n in range(100)]
+            crowd = [asyncio.create_task(ask(wish)) for wish in ("", *wishes)]
+            for each in crowd[::10]:
+                await asyncio.sleep(0)
+                each.cancel()
+            slow.go_on.set()
+            await first
+            answers = await asyncio.gather(*crowd, return_exceptions=True)
+            return [answer for answer in answers if isinstance(answer, str)]
+
+    pages = asyncio.run(besieged())
+    assert len(pages) == 90
+    assert all("collected" in page and "collected 1.0" not in page for page in pages)
+    assert slow.collected <= 3
 
 
 def test_every_worker_shows_the_same_counters(measured: MlflowServer) -> None:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 from flowgauge.metrics import DAG_LOG_DURATION, DAG_LOGS, DAG_ROWS
 from flowgauge.store import Count, Store
+from flowgauge.store.counts import Counts
 from flowgauge.store.folding import fold_unseen
 from flowgauge.store.log_calls import Logged, arrived, ended
 from tests.counting import Pair, defer, durations, pairs
@@ -130,6 +131,12 @@ def test_owners_are_read_in_pages(store: Store) -> None:
     assert [each.of(DAG_ROWS) for each in second] == [3, 4, 5, 6]
     assert [each.labels for each in store.counts.page("dag_id", -1, 10)] == [("etl",)]
     assert store.counts.page("dag_id,task_id", second[-1].place, 10) == []
+
+
+def test_a_server_that_answers_in_circles_is_left() -> None:
+    """What is taken for a store, and gives the same page again and again, holds no reader."""
+    page = [['["api"]', 1, 0, {}]]
+    assert len(list(Counts(lambda *_: page).totals("key"))) == 2
 
 
 def test_counts_of_one_step_are_all_there_and_exact(store: Store) -> None:

@@ -123,6 +123,22 @@ def test_a_database_that_is_not_there_is_told(empty: Postgres) -> None:
     assert 'database "nowhere" does not exist' in said
 
 
+def test_a_connection_that_is_refused_is_closed_at_once(empty: Postgres) -> None:
+    """Not once nobody remembers the error any more, whoever keeps it."""
+    nowhere = open_store(f"{empty.url.removesuffix('mlflow')}nowhere", timeout_seconds=10)
+    errors = [_error(nowhere)]
+    before = psutil.Process().num_fds()
+    errors += [_error(nowhere) for _ in range(10)]
+    assert psutil.Process().num_fds() <= before
+    assert len(errors) == 11
+
+
+def _error(store: Store) -> StoreError:
+    with pytest.raises(StoreError) as caught:
+        store.counts.add(*_COUNTS)
+    return caught.value
+
+
 def test_a_read_only_replica_is_told(empty: Postgres) -> None:
     """What only reads cannot count; the sentence says to name the primary."""
     open_store(empty.url, timeout_seconds=10).init()

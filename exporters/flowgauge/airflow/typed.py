@@ -39,6 +39,8 @@ def is_well_typed(entry: "Entry") -> bool:
         and _is_number(entry.rows)
         and (entry.null_rate is None or _is_number(entry.null_rate))
         and _ID.fullmatch(entry.log_id) is not None
+        and _can_be_kept(entry.dag_id)
+        and _can_be_kept(entry.task_id)
         and are(("metrics", "params", "tags"), dict)
         and are(("artifacts",), dict, NoneType)
         and all(map(_is_figure, entry.metrics.values()))
@@ -51,6 +53,11 @@ def _is_number(value: object) -> bool:
     return type(value) is float or (
         type(value) is int and value.bit_length() <= _LONGEST_NUMBER_BITS
     )
+
+
+def _can_be_kept(text: str) -> bool:
+    """Return whether a store takes it: half a pair of surrogates, as JSON may hold, is no text."""
+    return text.encode(errors="replace").decode() == text
 
 
 def _is_figure(value: object) -> bool:

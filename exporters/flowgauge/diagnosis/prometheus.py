@@ -18,6 +18,7 @@ from flowgauge.errors import FlowgaugeError
 from flowgauge.http_client import json_object
 from flowgauge.redact import quote
 from flowgauge.rules.files import read_rules
+from flowgauge.strict_yaml import require_shallow
 
 __all__ = ["ask_prometheus"]
 
@@ -132,9 +133,10 @@ def _check_jobs(site: Site) -> None:
             )
     for sample in vector.result:
         if sample.value[1] != 1:
+            instance, job = (quote(sample.metric.get(each, "")) for each in ("instance", "job"))
             raise FlowgaugeError(
-                f"Prometheus at {site.address} cannot scrape {sample.metric.get('instance', '')} "
-                f"of the job {sample.metric.get('job', '')}: its page /targets says why"
+                f"Prometheus at {site.address} cannot scrape {instance} of the job {job}: its page "
+                "/targets says why"
             )
 
 
@@ -158,10 +160,11 @@ def _configuration(site: Site) -> _Configuration | None:
     if shown is None:
         return None
     try:
+        require_shallow(shown.yaml)
         # As texts: Prometheus' YAML and Python's do not agree on what else a bare word may be.
         texts = yaml.load(shown.yaml, yaml.BaseLoader)  # noqa: S506 - it makes texts alone
         return _Configuration.model_validate(texts)
-    except (yaml.YAMLError, ValidationError):
+    except (yaml.YAMLError, ValidationError, RecursionError):
         return None
 
 

@@ -251,6 +251,9 @@ class Kubernetes(_Section):
     mlflow: MlflowService = Field(default_factory=MlflowService)
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels that the operator selects rules and monitors by: {release: kube-prometheus-stack}."""
+    prometheus_namespace: KubernetesName | None = None
+    """Where Prometheus runs: from elsewhere nobody may connect. By default from any namespace, by
+    pods that are called prometheus."""
 
 
 class Environment(_Section):

@@ -100,7 +100,8 @@ def _load(config: TlsServerConfig) -> ssl.SSLContext:
     context.minimum_version = _VERSIONS[config.min_version]
     context.verify_mode = _POLICIES[config.client_auth_type]
     try:
-        context.load_cert_chain(config.cert_file, config.key_file)
+        # Without a password OpenSSL would ask whoever is at the terminal.
+        context.load_cert_chain(config.cert_file, config.key_file, "")
     except (OSError, ssl.SSLError) as error:
         raise _unusable(error, config.cert_file, config.key_file) from None
     if config.client_ca_file:

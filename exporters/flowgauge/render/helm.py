@@ -5,7 +5,7 @@ from typing import Any
 from flowgauge.environment.model import Environment, Kubernetes, MlflowService
 from flowgauge.errors import UsageError
 from flowgauge.render.files import to_yaml
-from flowgauge.render.kubernetes import image_parts, tls_config
+from flowgauge.render.kubernetes import image_parts, scrapers, tls_config
 from flowgauge.render.variables import rate_limits
 
 __all__ = ["helm_values"]
@@ -31,6 +31,9 @@ def helm_values(name: str, environment: Environment) -> str:
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
         "exporter": _said(replicas=settings.replicas, resources=resources),
         "relay": _said(resources=resources),
+        "networkPolicy": _said(
+            **{"from": settings.prometheus_namespace and scrapers(settings.prometheus_namespace)}
+        ),
         "monitors": _said(interval=environment.prometheus.scrape_interval, labels=settings.labels),
         "alerts": {
             name: alert.model_dump(by_alias=True, exclude_defaults=True)

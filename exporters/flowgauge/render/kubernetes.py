@@ -18,7 +18,7 @@ from flowgauge.render.grafana import DASHBOARDS
 from flowgauge.render.rules import RULES
 from flowgauge.render.variables import variables
 
-__all__ = ["image_parts", "kubernetes_files", "tls_config"]
+__all__ = ["image_parts", "kubernetes_files", "scrapers", "tls_config"]
 
 _BASES = ("kubernetes/base", "kubernetes/relay")
 _EXPORTER = "flowgauge-exporter"
@@ -80,8 +80,19 @@ def _overlay(
     }
 
 
+def scrapers(namespace: str) -> list[dict[str, Any]]:
+    """Return who may connect, as a NetworkPolicy says it: Prometheus, from *namespace* alone."""
+    names = [{"key": "app.kubernetes.io/name", "operator": "In", "values": ["prometheus"]}]
+    return [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "podSelector": {"matchExpressions": names},
+        }
+    ]
+
+
 def _patches(settings: Kubernetes) -> dict[str, Any]:
-    """Return what both Deployments have in another way than the base."""
+    """Return what Deployments and NetworkPolicies have in another way than the base."""
     pod = "/spec/template/spec"
     patch: list[dict[str, Any]] = []
     if names := settings.image_pull_secrets:
@@ -91,9 +102,11 @@ def _patches(settings: Kubernetes) -> dict[str, Any]:
         resources = settings.resources.model_dump(exclude_defaults=True)
         path = f"{pod}/containers/0/resources"
         patch += [{"op": "replace", "path": path, "value": resources}]
-    return (
-        {"patches": [{"target": {"kind": "Deployment"}, "patch": to_yaml(patch)}]} if patch else {}
-    )
+    patches = [{"target": {"kind": "Deployment"}, "patch": to_yaml(patch)}] if patch else []
+    if namespace := settings.prometheus_namespace:
+        let_in = {"op": "replace", "path": "/spec/ingress/0/from", "value": scrapers(namespace)}
+        patches.append({"target": {"kind": "NetworkPolicy"}, "patch": to_yaml([let_in])})
+    return {"patches": patches} if patches else {}
 
 
 def _image(image: str) -> dict[str, str]:

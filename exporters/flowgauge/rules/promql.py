@@ -39,7 +39,10 @@ _DEEPEST = 100
 _MOST_OPERATORS = 1000
 _LONGEST_TOLD = 200
 _TOO_DEEP = "it is nested too deep"
-_STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|#[^\n]*", re.DOTALL)
+# And what follows a quotation mark that nobody closes: it would be read from each further one.
+_STRING = re.compile(
+    r"\"(?:\\.|[^\"\\])*+\"|'(?:\\.|[^'\\])*+'|`[^`]*+`|#[^\n]*|(?P<unclosed>[\"'`].*)", re.DOTALL
+)
 _BRACKETS = re.compile(r"[()\[\]{}]")
 _OPERATORS = re.compile(r"[-+*/%^<>]|[=!]=|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _AT = re.compile(r"@\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+))")
@@ -233,7 +236,7 @@ def _unbearable(expression: str) -> str | None:
     promql-parser 0.12 ends the process for what is nested by the thousands, and panics at a time
     before 1970, and at ranges that no calendar has.
     """
-    plain = _STRING.sub('""', expression)
+    plain = _STRING.sub(lambda found: found["unclosed"] or '""', expression)
     depth = deepest = 0
     for mark in _BRACKETS.findall(plain):
         depth += 1 if mark in "([{" else -1

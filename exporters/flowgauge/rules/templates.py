@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 __all__ = ["labels_shown", "shows_value"]
 
-_ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
+_ACTION = re.compile(r"\{\{((?:[^}]|\}(?!\}))*+)(?:\}\}|\Z)")
 # A label that is asked for there may well be missing.
 _CONDITION = re.compile(r"(if|else|with|range|end|define|/\*)\b")
 _LABEL = re.compile(r"""\$labels\.(\w+)|index\s+\$labels\s+["`]([^"`]+)["`]""")
@@ -22,4 +22,10 @@ def shows_value(text: str) -> bool:
 
 
 def _shown(text: str) -> Iterator[str]:
-    return (action for action in _ACTION.findall(text) if not _CONDITION.match(action))
+    # What nobody closes is no action, and would be read again from each brace in it.
+    found = (
+        each[1].removeprefix("-").removesuffix("-").strip()
+        for each in _ACTION.finditer(text)
+        if each[0].endswith("}}")
+    )
+    return (action for action in found if not _CONDITION.match(action))

@@ -81,8 +81,9 @@ def assemble(name: str | None, folder: Path, check: Callable[[], None]) -> "ASGI
     prefix = static_prefix()
     with contained:
         keep_inventory(folder, databases(name), contained, inventory_seconds())
+    inventory = InventoryPage(folder, contained)
     page = MetricsPage(
-        _together(files, dags, WorkerProcesses(files.living), InventoryPage(folder)), guard(name)
+        _together(files, dags, WorkerProcesses(files.living), inventory), guard(name)
     )
     address = own_address()
     if address:

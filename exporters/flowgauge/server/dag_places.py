@@ -191,4 +191,5 @@ def read_places(folder: Path) -> tuple[dict[int, Pair], dict[int, list[float]]]:
 
 
 def _open(folder: Path, flags: int) -> int:
-    return os.open(folder / DAG_PLACES, flags | os.O_NOFOLLOW, 0o600)
+    # A pipe that nobody writes to would be waited for.
+    return os.open(folder / DAG_PLACES, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
@@ -27,6 +27,7 @@ from sqlalchemy.pool import NullPool
 
 from flowgauge import metrics
 from flowgauge.errors import UsageError
+from flowgauge.foreign import parse_json, read_text
 from flowgauge.redact import quote
 from flowgauge.server.inventory_questions import COUNTED, Row, answers
 from flowgauge.server.metrics_folder import INVENTORY, INVENTORY_DRAFT, INVENTORY_LOCK
@@ -52,26 +53,33 @@ _DATABASE = re.compile(r"(postgresql|mysql|sqlite|mssql)(\+\w+)?:")
 
 @dataclass(frozen=True)
 class InventoryPage(Collector):
-    """Shows what was counted last, and when; nothing of what could not be counted."""
+    """Shows what was counted last, and when; nothing of what could not be counted.
+
+    A fault in reading is *contained*.
+    """
 
     folder: Path
+    contained: "Containment"
 
     def collect(self) -> Iterator[Family]:
         """Yield every family, also one without a sample."""
-        try:
-            kept: Mapping[str, Any] = json.loads((self.folder / INVENTORY).read_bytes())
-        except (OSError, ValueError):  # nothing was counted yet, or somebody took the folder away
-            kept = {"counts": {}}
-        for metric in COUNTED:
-            family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-            for *labels, value in kept["counts"].get(metric.name, ()):
-                family.add_metric(labels, value)
-            yield family
-        spec = metrics.INVENTORY_READ
-        family = GaugeMetricFamily(spec.name, spec.help)
-        if "at" in kept:
-            family.add_metric([], kept["at"])
-        yield family
+        families = {
+            metric: GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+            for metric in (*COUNTED, metrics.INVENTORY_READ)
+        }
+        # Nothing was counted yet, or somebody took the folder away.
+        with self.contained, suppress(OSError):
+            kept = parse_json(read_text(self.folder / INVENTORY, regular=True))
+            for metric in COUNTED:
+                for *labels, value in kept["counts"].get(metric.name, ()):
+                    families[metric].add_metric(list(map(_shown, labels)), float(value))
+            families[metrics.INVENTORY_READ].add_metric([], float(kept["at"]))
+        yield from families.values()
+
+
+def _shown(label: object) -> str:
+    # What is no text would take the whole page away.
+    return str(label).encode(errors="backslashreplace").decode()
 
 
 def inventory_seconds() -> int:
@@ -106,7 +114,8 @@ def keep_inventory(
 
     def keep() -> None:
         with contained:
-            lock = os.open(folder / INVENTORY_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            lock = os.open(folder / INVENTORY_LOCK, flags, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX)
             before = 0.0
             while True:
@@ -133,5 +142,8 @@ def count(folder: Path, databases: Mapping[str, str]) -> None:
             with create_engine(uri, poolclass=NullPool).connect() as connection:
                 counts.update(answers(connection, name))
     draft = folder / INVENTORY_DRAFT
-    draft.write_text(json.dumps({"at": time.time(), "counts": counts}))
+    # One may be left of a worker that died, and a link in its place would be followed.
+    draft.unlink(missing_ok=True)
+    with draft.open("x") as written:
+        json.dump({"at": time.time(), "counts": counts}, written)
     draft.replace(folder / INVENTORY)

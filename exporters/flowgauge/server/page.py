@@ -5,14 +5,15 @@ import hmac
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from flowgauge.exposition import exposition
+from flowgauge.exposition import Format, format_for
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -33,7 +34,8 @@ class MetricsPage:
 
     It holds counts, routes and pool names: no payload, no address and no credential. *guard* may
     refuse a request. The page is made in a thread of its own: neither the event loop nor MLflow's
-    threads, which may all be waiting for the database just when a scrape matters, take part.
+    threads, which may all be waiting for the database just when a scrape matters, take part. Who
+    waits for a page of the same format shares it, so that nobody waits for more than a few.
 
     To look at a login may take a processor for a tenth of a second. So strangers have one thread,
     for which few may wait, and others are told to come later (429); whose login was let in before
@@ -45,6 +47,8 @@ class MetricsPage:
         self._guard = guard
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="flowgauge-metrics")
         self._door = ThreadPoolExecutor(1, thread_name_prefix="flowgauge-login")
+        self._lock = Lock()
+        self._coming: dict[tuple[str, bool], Future[Response]] = {}
         self._waiting = 0
         self._key = os.urandom(32)
         self._let_in: dict[bytes, None] = {}
@@ -64,8 +68,21 @@ class MetricsPage:
             return PlainTextResponse("MLflow's login failed, see its log.\n", 503)
         if refusal:
             return refusal
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, exposition, self._collector, request)
+        # Others wait for it as well, should this one go.
+        return await asyncio.shield(asyncio.wrap_future(self._next(format_for(request))))
+
+    def _next(self, wanted: Format) -> "Future[Response]":
+        """Return the page of that format that has not begun yet: it shows what was until now."""
+        key = (wanted.content_type, wanted.is_packed)
+        with self._lock:
+            if key not in self._coming:
+                self._coming[key] = self._thread.submit(self._made, wanted)
+            return self._coming[key]
+
+    def _made(self, wanted: Format) -> Response:
+        with self._lock:
+            del self._coming[wanted.content_type, wanted.is_packed]
+        return wanted.page(self._collector)
 
     async def _refusal(self, request: Request, guard: Guard) -> Response | None:
         loop = asyncio.get_running_loop()

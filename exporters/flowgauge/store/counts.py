@@ -117,6 +117,9 @@ class Counts:
         last = -1
         while page := self.page(",".join(owner_labels), last, _PAGE):
             yield from page
+            if page[-1].place <= last:
+                # No store of ours answers so; whoever does would never end.
+                return
             last = page[-1].place
 
     def fold(self, kind: str, totals: Totals, other: "Change") -> bool:

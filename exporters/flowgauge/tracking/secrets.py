@@ -10,7 +10,7 @@ from flowgauge.tracking.headers import read_headers
 
 __all__ = ["known_secrets"]
 
-_LOGIN = re.compile(r"(?:[\w.+-]*:)?/*(?P<login>.*)@", re.DOTALL)
+_LOGIN = re.compile(r"(?:[\w.+-]*:)?/*+(?P<login>.*)@", re.DOTALL)
 _NAMES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 

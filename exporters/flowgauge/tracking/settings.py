@@ -179,7 +179,8 @@ def _trusting(path: str) -> ssl.SSLContext:
 
 def _load_client_certificate(context: ssl.SSLContext, path: str) -> None:
     try:
-        context.load_cert_chain(path)
+        # Without a password OpenSSL would ask whoever is at the terminal.
+        context.load_cert_chain(path, password="")
     except (OSError, ssl.SSLError) as error:
         raise UsageError(
             f"the client certificate in {path} cannot be loaded ({_reason(error)}): "

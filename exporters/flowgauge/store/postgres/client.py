@@ -35,13 +35,21 @@ class Client:
 
     def __init__(self, conninfo: str, deadline: float) -> None:
         self._libpq = pq.PGconn.connect_start(conninfo.encode())
+        try:
+            self._connect(deadline)
+        except BaseException:
+            # Whoever holds the error that led here holds this too.
+            self._libpq.finish()
+            raise
+        self._libpq.nonblocking = 1
+
+    def _connect(self, deadline: float) -> None:
         while (status := self._libpq.connect_poll()) != pq.PollingStatus.OK:
             if status == pq.PollingStatus.FAILED:
                 raise NotConnectedError(self._message())
             self._wait(
                 select.POLLOUT if status == pq.PollingStatus.WRITING else select.POLLIN, deadline
             )
-        self._libpq.nonblocking = 1
 
     @property
     def is_alive(self) -> bool:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["PostgresEngine"]
 
 # An @ in the login, or behind a slash in it: the rest would be taken for a host.
-_MISPLACED_AT = r"//[^/?#]*@.*@|//[^?#]*/[^?#]*@"
+_MISPLACED_AT = r"[^/]*+//(?:[^/?#]*@.*@|[^/?#]*+/[^?#]*@)"
 _VERSION = "SHOW server_version"
 _SCHEMA_VERSION = "1"
 _SCHEMA = Path(__file__).with_name("schema.sql")
@@ -64,7 +64,7 @@ class PostgresEngine:
         self._timeout = timeout_seconds
         # By process: a parent's connections stay here in a forked child, unused and open.
         self._idle: dict[int, list[Client]] = {}
-        if re.search(_MISPLACED_AT, url):
+        if re.match(_MISPLACED_AT, url):
             raise self._no_url()
         try:
             settings = {**read_conninfo(url), "client_encoding": "utf8"}
@@ -198,6 +198,7 @@ class PostgresEngine:
             version = client.query("SELECT flowgauge.schema_version()", deadline)
         except PostgresError as error:
             if error.sqlstate not in _NO_SCHEMA:
+                client.close()
                 raise
             self._make_schema(client, deadline)
             return client

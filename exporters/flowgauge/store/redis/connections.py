@@ -19,6 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from flowgauge.background import in_background
+from flowgauge.redact import without
 
 __all__ = [
     "Command",
@@ -119,10 +120,14 @@ def _connected(family: int, place: object, seconds: float) -> socket.socket:
 
 
 class Connection:
-    """Asks over a connected socket, within the thread's deadline. For one thread at a time."""
+    """Asks over a connected socket, within the thread's deadline. For one thread at a time.
 
-    def __init__(self, connected: socket.socket) -> None:
+    Who answers may repeat what it was sent: *secrets* are in no error.
+    """
+
+    def __init__(self, connected: socket.socket, secrets: Sequence[str] = ()) -> None:
         self._socket = connected
+        self._secrets = secrets
         self._came = bytearray()
         self._received = 0
         self.used = time.monotonic()
@@ -168,7 +173,9 @@ class Connection:
                 case "+":
                     return said
                 case "-":
-                    return RefusedError(said)
+                    # The first word says what kind of refusal it is, also where it is a password.
+                    code, space, rest = said.partition(" ")
+                    return RefusedError(f"{code}{space}{without(rest, self._secrets)}")
                 case ":":
                     return int(said)
                 case "$":
@@ -177,7 +184,7 @@ class Connection:
                     return None if said == "-1" else [self._answer() for _ in range(_length(said))]
         except (ValueError, RecursionError):
             pass
-        raise NotRedisError(f"{kind}{said}")
+        raise NotRedisError(without(f"{kind}{said}", self._secrets))
 
     def _line(self) -> tuple[str, str]:
         seen = 0

@@ -39,6 +39,7 @@ _PREFIX = "{flowgauge}:"
 
 _SCHEMA_VERSION = "2"
 _NEWER = "FLOWGAUGE "
+_LONGEST_VERSION = 40
 _LUA = Path(__file__).with_name("lua")
 _LIBRARIES = ("common", "counts", "window", "outbox", "from_0_1")
 # Between two looks for where the store went.
@@ -136,8 +137,9 @@ class RedisEngine:
 
     def _in_a_sentence(self, error: Exception) -> StoreError:
         if str(error).startswith(_NEWER):
+            version = str(error).removeprefix(_NEWER)[:_LONGEST_VERSION]
             return StoreError(
-                f"{self._url.shown} has schema version {str(error).removeprefix(_NEWER)!r}, this"
+                f"{self._url.shown} has schema version {version!r}, this"
                 f" flowgauge knows {_SCHEMA_VERSION}: upgrade flowgauge, or name another database"
             )
         return refusal(self._url.shown, error)

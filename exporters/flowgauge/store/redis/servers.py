@@ -15,6 +15,7 @@ __all__ = ["Address", "Server", "pool_to", "server_at"]
 Address = tuple[str, int] | str
 """Host and port, or the path of a socket."""
 
+_SECRETS = ("password", "ssl_password")
 # Who has more connections has no use for a bound.
 _MANY = 10_000
 # What is between, a firewall say, may forget a connection and tell nobody; a new one takes moments.
@@ -70,7 +71,7 @@ def _connect(tls: bool, options: Mapping[str, Any], address: Address) -> Connect
             made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if tls:
             made = _over_tls(options, address[0], made)
-        connection = Connection(made)
+        connection = Connection(made, [options[name] for name in _SECRETS if name in options])
         connection.ask(*_greeting(options))
     except BaseException:
         made.close()

@@ -16,6 +16,8 @@ _URL = re.compile(
     r"(?P<path>[^@?#]*)(?:\?(?P<query>[^@#]*))?"
 )
 _HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^:\[\]\s]*)(?::(?P<port>\d{1,5}))?")
+# Python makes no number of thousands of digits.
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _PORTS = {"one": 6379, "sentinel": 26379, "cluster": 6379}
 _MAX_PORT = 65535
 
@@ -143,7 +145,7 @@ def _master_and_db(kind: Kind, path: str, db: int | None) -> tuple[str, int]:
     if kind == "sentinel" and not master:
         raise _UnclearError("names no master: use redis+sentinel://host:26379,host:26379/MASTER")
     number = names.pop(0) if names else "0"
-    if names or not number.isdecimal():
+    if names or not _NUMBER.fullmatch(number):
         raise _UnclearError("has no database's number at its end: use /0, or leave it out")
     db = int(number) if db is None else db
     if kind == "cluster" and db:
@@ -152,7 +154,7 @@ def _master_and_db(kind: Kind, path: str, db: int | None) -> tuple[str, int]:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal():
+    if not _NUMBER.fullmatch(text):
         raise ValueError("a whole number")
     return int(text)
 
