@@ -147,9 +147,7 @@ def test_an_interrupted_log_call_loses_and_doubles_nothing(
             deferred=len(notes),
             sending=notes.count(SENDING),
         )
-        aftermath = settle_all(
-            interrupted, mlflow_url=surroundings.mlflow_url, store_url=store_url
-        )
+        aftermath = settle_all(interrupted, mlflow_url=surroundings.mlflow_url, store_url=store_url)
     assert aftermath.early
     assert (aftermath.lost, aftermath.doubled, aftermath.unfinished) == ([], [], 0)
     assert aftermath.miscounted == []
