@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.whole_system(seconds=30), pytest.mark.timeout(600)]
 
 # More than all take that are killed here: `make faults` kills other calls too, and at each line.
 _CALL_SECONDS = 120.0
-_INTERRUPTIONS = 60
+_INTERRUPTIONS = 30
 _FLOWGAUGE = str(Path(flowgauge.__file__).parent)
 
 
@@ -130,16 +130,17 @@ def test_an_interrupted_log_call_loses_and_doubles_nothing(
         experiment = surroundings.experiment
         return log_with_mlflow(payload, experiment=experiment, budget_seconds=_CALL_SECONDS)
 
-    monkeypatch.setattr(Outbox, "put", noticed)
     # A machine that is busy is not what is tried.
     monkeypatch.setattr(shared_store, "_store", cache(partial(open_store, timeout_seconds=30)))
     with _store(store, surroundings.folder) as store_url:
         monkeypatch.setenv("FLOWGAUGE_STORE", store_url)
-        assert log()
-        lines = _interrupt(log, sys.maxsize)
-        for line in range(1, lines, lines // _INTERRUPTIONS):
-            _interrupt(log, line)
+        with monkeypatch.context() as patched:
+            patched.setattr(Outbox, "put", noticed)
             assert log()
+            lines = _interrupt(log, sys.maxsize)
+            for line in range(1, lines, lines // _INTERRUPTIONS):
+                _interrupt(log, line)
+                assert log()
         with closing(open_store(timeout_seconds=30)) as opened:
             notes = [each.reason for each in opened.outbox.each_entry(1000)]
         interrupted = Killed(
@@ -147,9 +148,7 @@ def test_an_interrupted_log_call_loses_and_doubles_nothing(
             deferred=len(notes),
             sending=notes.count(SENDING),
         )
-        aftermath = settle_all(
-            interrupted, mlflow_url=surroundings.mlflow_url, store_url=store_url
-        )
+        aftermath = settle_all(interrupted, mlflow_url=surroundings.mlflow_url, store_url=store_url)
     assert aftermath.early
     assert (aftermath.lost, aftermath.doubled, aftermath.unfinished) == ([], [], 0)
     assert aftermath.miscounted == []

@@ -11,7 +11,6 @@ from mlflow import MlflowClient
 
 from flowgauge.airflow import log_with_mlflow
 from flowgauge.airflow.entry import Entry
-from flowgauge.airflow.outbox import Flushed
 from flowgauge.store import NewEntry, StoreUnavailableError, open_store
 from flowgauge.store.outbox import Outbox
 from tests.airflow.conftest import Surroundings
@@ -56,9 +55,9 @@ def test_lost_answer_makes_no_second_run(
 def test_a_call_for_later_that_the_store_did_not_answer_makes_no_second_run(
     surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store took the payload all the same, and a relay had sent it before the call itself did."""
+    """The store took the payload all the same, and a relay has sent it before the call does."""
     put = Outbox.put
-    others: list[Flushed] = []
+    others: list[Any] = []
 
     def lose_the_answer(self: Outbox, entry: NewEntry, *arguments: Any, **options: Any) -> None:
         put(self, entry, *arguments, **options)

@@ -79,7 +79,7 @@ def test_set_holds_for_everybody_until_unset(store: Store, folder: Path) -> None
 
 
 def test_the_runbooks_cure_works(store: Store, folder: Path) -> None:
-    """What MLflowRateLimitSaturated says to type raises the limit for all at once, or empties it."""
+    """What MLflowRateLimitSaturated says to type raises the limit for all, or empties it."""
     page = asset("runbooks") / "MLflowRateLimitSaturated.md"
     _, raising, emptying = blocks(page, language="bash")
     path = f"{Path(python_tool('flowgauge')).parent}:{os.environ['PATH']}"

@@ -203,9 +203,7 @@ def test_who_prepares_it_again_keeps_what_is_there(empty: Postgres) -> None:
 
 
 @pytest.mark.parametrize("may_execute", ["GRANT {} TO PUBLIC", "REVOKE {} FROM PUBLIC"])
-def test_a_role_needs_to_use_the_schema_and_nothing_else(
-    empty: Postgres, may_execute: str
-) -> None:
+def test_a_role_needs_to_use_the_schema_and_nothing_else(empty: Postgres, may_execute: str) -> None:
     """`flowgauge store init --grant` prepares it, whatever everybody may do by default.
 
     The role cannot read what is not its business.

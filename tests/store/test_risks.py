@@ -166,8 +166,13 @@ def test_a_file_on_a_network_file_system_is_told(folder: Path, kind: str, expect
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("ext4", False), ("nfs4", False), ("tmpfs", True), ("overlay", True)]
-    + [("fuse.fuse-overlayfs", True)],
+    [
+        ("ext4", False),
+        ("nfs4", False),
+        ("tmpfs", True),
+        ("overlay", True),
+        ("fuse.fuse-overlayfs", True),
+    ],
 )
 def test_a_file_that_goes_with_its_container_is_told(
     folder: Path, kind: str, expected: bool
@@ -192,9 +197,9 @@ def test_a_file_in_memory_is_told_by_check(folder: Path) -> None:
         "import sys; from flowgauge.store import open_store; from flowgauge.diagnosis.store import"
         " ask_store; open_store(sys.argv[1]).init(); ask_store(sys.argv[1])"
     )
+    mounting = 'mount -t tmpfs none "$1" && "$2" -c "$3" "sqlite:///$1/store.db"'
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$1" && "$2" -c "$3" "$4"', "sh"]
-        + [str(folder), sys.executable, code, f"sqlite:///{folder}/store.db"],
+        ["unshare", "--mount", "sh", "-c", mounting, "sh", str(folder), sys.executable, code],
         capture_output=True,
         text=True,
         check=False,

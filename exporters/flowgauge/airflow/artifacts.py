@@ -69,12 +69,13 @@ def _content(path: Path, most: int, patience: Deadline) -> bytes:
         with path.open("rb") as file:
             return file.read(most + 1)
 
+    late = Unfit(f"could not be read within {_PATIENCE_SECONDS:g} s")
+    if not patience.left:
+        raise late
     try:
-        if not patience.left:
-            raise TimeoutError
         content = in_background(read, "flowgauge-artifact").result(patience.left)
     except TimeoutError:
-        raise Unfit(f"could not be read within {_PATIENCE_SECONDS:g} s") from None
+        raise late from None
     except OSError as error:
         raise Unfit(f"cannot be read ({error.strerror})") from None
     if len(content) > most:

@@ -18,9 +18,7 @@ from flowgauge.loading import loading
 __all__ = ["send_at_once"]
 
 
-def send_at_once(
-    entry: Entry, task: Task, deadline: Deadline, *, may_be_sent: bool
-) -> str | None:
+def send_at_once(entry: Entry, task: Task, deadline: Deadline, *, may_be_sent: bool) -> str | None:
     """Make the run of *entry* and return its id; None if it is left to others.
 
     *may_be_sent* says that others may have sent it, or be about to.

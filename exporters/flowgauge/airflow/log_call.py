@@ -82,8 +82,8 @@ def log_payload(
     with loading():
         from flowgauge.airflow.at_once import send_at_once  # noqa: PLC0415
 
-    # An earlier try of the same task may have logged it. And a store that did not answer may have it
-    # all the same: then it is anybody's.
+    # An earlier try of the same task may have logged it. And a store that did not answer may have
+    # it all the same: then it is anybody's.
     return send_at_once(entry, task, deadline, may_be_sent=entry.once or is_for_later)
 
 

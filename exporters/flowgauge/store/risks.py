@@ -16,8 +16,8 @@ RISKS = {
     " synchronous_commit to on, for the server and the role",
     "network_file_system": "is a file on a network file system, where locks and shared memory fail:"
     " use redis:// or postgresql://",
-    "volatile": "is a file in memory or in a container's own file system, and goes with it: put it on"
-    " a disk or a volume",
+    "volatile": "is a file in memory or in a container's own file system, and goes with it: put it"
+    " on a disk or a volume",
 }
 
 
