@@ -7,10 +7,12 @@ a line in `TARGETS`, and a file or more in `corpus/`, one input a file.
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import click
 import httpx
@@ -38,9 +40,11 @@ from flowgauge.rules.files import read_rules
 from flowgauge.rules.templates import labels_shown
 from flowgauge.rules.unit_tests import parse_tests
 from flowgauge.rules.vocabulary import of_page
-from flowgauge.store import Lease, open_store
+from flowgauge.store import Lease, Store, open_store
+from flowgauge.store.rate_limits import rate_limits
 from flowgauge.store.redis.connections import Connection, deadline
 from flowgauge.store.redis.sentences import refusal
+from flowgauge.store.risks import Risk
 from flowgauge.strict_yaml import read_model
 from flowgauge.tracking import failures
 from flowgauge.tracking.client import TrackingClient
@@ -54,6 +58,10 @@ Target = Callable[[bytes], None]
 _LONGEST_SENTENCE = 5000
 _LONGEST_ANSWER = 60_000
 _PATIENCE_SECONDS = 20.0
+# For what never comes, which is most of what half a PostgreSQL would say.
+_SHORT_SECONDS = 0.1
+# Between two answers of a PostgreSQL.
+_NEXT = b"||||"
 
 
 def _said(read: Callable[[], object], *promised: type[Exception]) -> bool:
@@ -147,6 +155,64 @@ def _dashboard(content: bytes) -> None:
 def _page(content: bytes) -> None:
     file = _file(content, "page.prom")
     _said(lambda: of_page(file))
+
+
+def _postgres(content: bytes) -> None:
+    """Read what a server may answer that is taken for a PostgreSQL, one part for each question."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/.s.PGSQL.5432")
+        listener.listen()
+        listener.settimeout(_PATIENCE_SECONDS)
+        answering = Thread(target=_answer_in_parts, args=(listener, content.split(_NEXT)))
+        answering.start()
+        url = f"postgresql://u@/d?host={folder}&sslmode=disable&gssencmode=disable"
+        with closing(open_store(url, timeout_seconds=_SHORT_SECONDS)) as store:
+            _said(store.outbox.state)
+        answering.join()
+
+
+def _answer_in_parts(listener: socket.socket, parts: Iterable[bytes]) -> None:
+    with suppress(OSError):
+        came, _ = listener.accept()
+        with came:
+            for part in parts:
+                came.recv(_LONGEST_ANSWER)
+                came.sendall(part)
+
+
+def _store(content: bytes) -> None:
+    """Read what a store may answer to any question, whichever engine it has."""
+    with suppress(ValueError):
+        store = Store(_Answering(parse_json(content)))
+        _said(lambda: store.outbox.claim(Lease("fuzz", 60), 5))
+        _said(store.outbox.is_due)
+        _said(lambda: store.outbox.retry("id"))
+        _said(lambda: store.outbox.drop("id"))
+        _said(lambda: store.outbox.entries(5))
+        _said(store.outbox.state)
+        _said(lambda: store.windows.acquire("key", "ticket", 1, 60, 0))
+        _said(lambda: rate_limits(store))
+        _said(lambda: list(store.counts.totals("dag_id", "task_id")))
+
+
+class _Answering:
+    """An engine that answers everything with *answer*."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def step(self, _name: str, /, *_arguments: str | int) -> Any:
+        return self._answer
+
+    def about(self) -> str:
+        return ""
+
+    def risks(self) -> Sequence[Risk]:
+        return ()
+
+    def init(self, *_roles: str) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def _web_config(content: bytes) -> None:
@@ -258,10 +324,12 @@ TARGETS: Mapping[str, Target] = {
     "names": _names,
     "page": _page,
     "payload": _payload,
+    "postgres": _postgres,
     "redis": _redis,
     "rules": _rules,
     "settings": _settings,
     "spool": _spool,
+    "store": _store,
     "text": _text,
     "unit_tests": _unit_tests,
     "web_config": _web_config,

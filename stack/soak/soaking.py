@@ -116,7 +116,9 @@ def _users(uri: str, done: Counter[str]) -> Iterator[None]:
     run_id = new_run(uri)
     artifact = f"/api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/soaked.bin"
     metric = {"run_id": run_id, "key": "loss", "value": 0.5, "timestamp": 0}
-    with httpx.Client(base_url=uri, timeout=_PATIENCE_SECONDS) as client:
+    # A connection for each request: those that stay would make one worker's descriptors another's.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(base_url=uri, timeout=_PATIENCE_SECONDS, limits=limits) as client:
         requests: list[Callable[[dict[str, str]], httpx.Response]] = [
             lambda headers: client.get(f"{_API}/runs/get?run_id={run_id}", headers=headers),
             lambda headers: client.post(f"{_API}/runs/log-metric", json=metric, headers=headers),

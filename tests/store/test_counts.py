@@ -17,6 +17,7 @@ from flowgauge.store import Count, Store
 from flowgauge.store.counts import Counts
 from flowgauge.store.folding import fold_unseen
 from flowgauge.store.log_calls import Logged, arrived, ended
+from flowgauge.store.windows import Windows
 from tests.counting import Pair, defer, durations, pairs
 
 _LOGGED = Logged("etl", "load", 0.3, rows=100, null_ratio=0.25)
@@ -137,6 +138,8 @@ def test_a_server_that_answers_in_circles_is_left() -> None:
     """What is taken for a store, and gives the same page again and again, holds no reader."""
     page = [['["api"]', 1, 0, {}]]
     assert len(list(Counts(lambda *_: page).totals("key"))) == 2
+    states = Windows(lambda *_: ["cursor", [["api", 1, 1, 1, 1, False]]]).states()
+    assert [each.key for each in states] == ["api"]
 
 
 def test_counts_of_one_step_are_all_there_and_exact(store: Store) -> None:

@@ -73,7 +73,9 @@ def _rows(setting: Setting, environ: Mapping[str, str], *, everything: bool) -> 
 def _shown(setting: Setting, value: str) -> str:
     if setting.is_secret:
         return _MASK
-    return quote(redact_url(value) if "://" in value else value, _LONGEST)
+    # An address may lack its scheme.
+    is_address = "://" in value or "@" in value
+    return quote(redact_url(value) if is_address else value, _LONGEST)
 
 
 def _found_uri(environ: Mapping[str, str]) -> _Row:

@@ -103,7 +103,8 @@ class Windows:
                 f"the rate limit {key} in the store is not as flowgauge wrote it: empty it by"
                 " `flowgauge rate-limit reset`"
             )
-        return Grant(wait_us / 1e6)
+        with reading("acquire"):
+            return Grant(wait_us / 1e6)
 
     def give_up(self, key: str, ticket: str, waited: float) -> None:
         """Leave the queue of *key*, counting the *waited* seconds."""
@@ -147,11 +148,14 @@ class Windows:
     def states(self) -> Sequence[WindowState]:
         """Return every rate limit in use, by key; of thousands, not all at the same moment."""
         states: dict[str, WindowState] = {}
-        cursor = ""
-        while True:
+        cursor, seen = "", set[str]()
+        # It ends where it began; what is no store of ours may go in circles.
+        while cursor not in seen:
+            seen.add(cursor)
             page = self._do("windows", cursor, _PAGE)
             with reading("windows"):
-                cursor, found = page
+                following, found = page
+                cursor = str(following)
                 for key, max_calls, window_us, calls, waiting, is_set in found:
                     # Whoever may write to the store may write what is no number: the others are
                     # shown.
@@ -159,8 +163,7 @@ class Windows:
                         states[key] = WindowState(
                             key, int(max_calls), int(window_us) / 1e6, calls, waiting, bool(is_set)
                         )
-            if not cursor:
-                return [states[key] for key in sorted(states)]
+        return [states[key] for key in sorted(states)]
 
 
 def granted(key: str, waited: float) -> Sequence[Count]:

@@ -79,7 +79,7 @@ class Client:
                 primary = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b""
                 sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
                 said = _readable(primary) or self._message()
-                error = PostgresError(said, sqlstate.decode())
+                error = PostgresError(said, _readable(sqlstate))
         if error:
             raise error
         return None if value is None else _readable(value)
