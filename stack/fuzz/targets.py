@@ -298,7 +298,7 @@ def _arguments(content: bytes) -> None:
         # Else it would ask whoever sits there.
         sure = ["--yes"] if any(each.name == "yes" for each in command.params) else []
         with suppress(click.ClickException, click.exceptions.Exit, click.Abort, UsageError):
-            command.make_context("flowgauge", [*arguments, *sure])
+            command.make_context("flowgauge", [*sure, *arguments])
 
 
 def _commands(group: click.Group) -> Iterator[click.Command]:

@@ -225,6 +225,9 @@ def test_of_endless_addresses(scheme: str, hostile: str) -> None:
         "a offset inf",
         "a offset -NaN",
         "a offset 1e300",
+        "a[9_b]",
+        "a[9__9]",
+        "a[9_9]",
         *(f"a[{span}]" for span in ("9" * 60, "9" * 60 + ":", "5m:" + "9" * 60, "1e300")),
     ],
 )

@@ -134,6 +134,18 @@ def test_owners_are_read_in_pages(store: Store) -> None:
     assert store.counts.page("dag_id,task_id", second[-1].place, 10) == []
 
 
+def test_a_number_beyond_all_numbers_costs_itself() -> None:
+    """Whoever may write to a Redis may write four hundred digits: all else is shown."""
+    digits = "9" * 400
+    page = [
+        ['["late"]', 0, digits, {}],
+        ['["many"]', 1, 1, {'["a"]': int(digits), '["b"]': 2}],
+    ]
+    totals = Counts(lambda *_: page).page("key", -1, 10)
+    assert [each.labels for each in totals] == [("late",), ("many",)]
+    assert totals[1].values == {("b",): 2}
+
+
 def test_a_server_that_answers_in_circles_is_left() -> None:
     """What is taken for a store, and gives the same page again and again, holds no reader."""
     page = [['["api"]', 1, 0, {}]]

@@ -49,7 +49,7 @@ _AT = re.compile(r"@\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+))")
 _NO_OFFSET = re.compile(r"\boffset\s*[-+]?(?:inf|nan)\b", re.IGNORECASE)
 # A range, a step or an offset, as a number of seconds.
 _SECONDS = re.compile(
-    r"(?:[\[:]|\boffset\b)\s*[-+]?(\d[\d_]*\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)", re.IGNORECASE
+    r"(?:[\[:]|\boffset\b)\s*[-+]?((?:\d(?:_?\d)*+\.?\d*|\.\d+)(?:e[-+]?\d+)?)", re.IGNORECASE
 )
 _MOST_SECONDS = 1e11
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

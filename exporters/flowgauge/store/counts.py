@@ -105,7 +105,7 @@ class Counts:
                 _read_totals(labels, int(place), int(seen_us) / 1e6, values)
                 for labels, (_, place, seen_us, values) in zip(owners, found, strict=True)
             ]
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             with reading("page"):
                 return [_read_what_is_right(len(kind.split(",")), *each) for each in found]
 
@@ -223,7 +223,7 @@ def _read_what_is_right(
             labels = read
     right: dict[tuple[str, ...], float] = {}
     for field, value in values.items() if any(labels) else ():
-        with suppress(ValueError, TypeError, RecursionError):
+        with suppress(ValueError, TypeError, OverflowError, RecursionError):
             right.update(_read_totals((), 0, 0.0, {field: value}).values)
     return Totals(tuple(labels), _whole(place), _whole(seen_us) / 1e6, right)
 
