@@ -6,9 +6,9 @@ a gap.
 https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/
 
 Several exporters may read the one store and then show the same numbers: what the exporter shows is
-taken once (`max without (instance, pod)`), never added up over instances. What the store counts
-only grows, so its growth is from the fewest that any exporter showed to what was shown last: one
-that is replaced takes nothing with it.
+taken once, whatever else the targets' labels tell apart (`max by` its own labels and the job's),
+never added up over instances. What the store counts only grows, so its growth is from the fewest
+that any exporter showed to what was shown last: one that is replaced takes nothing with it.
 """
 
 from collections.abc import Sequence
@@ -37,6 +37,7 @@ SYSTEM = 'environment=~"$environment",cluster=~"$cluster",namespace=~"$namespace
 
 JOB = f'{SYSTEM},job=~"$job"'
 _SELECTOR = f'{JOB},instance=~"$instance"'
+_JOB_LABELS = ("environment", "cluster", "namespace", "job")
 RATE_INTERVAL = "$__rate_interval"
 MINUTE = 60
 
@@ -105,14 +106,19 @@ def ratio(part: str, whole: str) -> str:
 def _growth(metric: Metric, series: str, window: str) -> str:
     if metric in EXPORTER_METRICS:
         last = _once(metric, f"last_over_time({series}[{window}])")
-        return f"{last} - min without (instance, pod) (min_over_time({series}[{window}]))"
+        return f"{last} - min by ({_labels(metric)}) (min_over_time({series}[{window}]))"
     return f"increase({series}[{window}])"
 
 
 def _once(metric: Metric, expression: str) -> str:
     if metric in EXPORTER_METRICS:
-        return f"max without (instance, pod) ({expression})"
+        return f"max by ({_labels(metric)}) ({expression})"
     return expression
+
+
+def _labels(metric: Metric) -> str:
+    of_buckets = ("le",) if metric.kind == "histogram" else ()
+    return ", ".join((*_JOB_LABELS, *metric.labels, *of_buckets))
 
 
 def _by(labels: str) -> str:
