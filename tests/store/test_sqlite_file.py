@@ -341,6 +341,7 @@ def test_a_fork_does_not_wait_for_a_disk_that_hangs(
             hanging.result()
         goes_on.set()
     wait_for(lambda: noted() == 1, "the step has ended")
+    wait_for(lambda: not at_fork._gate._within, "its thread has left SQLite")
     (process,) = _forked(1, lambda: file.write(note))
     process.join()
     assert noted() == 2
