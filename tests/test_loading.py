@@ -1,8 +1,9 @@
-"""Modules that are loaded while another thread forks."""
+"""What is loaded, or made ready at its first use, while another thread forks."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 # What forks is a program that has loaded nothing else before flowgauge, as a small script.
@@ -66,12 +67,19 @@ thread.join()
 """
 
 
+def _said(program: str, environ: Mapping[str, str]) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
 def test_a_fork_waits_for_what_is_being_loaded_and_for_nothing_else() -> None:
     """What is loaded makes a logger, and a fork has the lock for these only once that is done."""
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "waited"
+    assert _said(_PROGRAM, {}) == "waited"
 
 
 def test_a_fork_waits_for_the_rate_limits_that_are_being_read(tmp_path: Path) -> None:
@@ -81,11 +89,4 @@ def test_a_fork_waits_for_the_rate_limits_that_are_being_read(tmp_path: Path) ->
         "rate_limits: {mlflow_api: {max_calls: 20, window_seconds: 60}}\n"
     )
     environ = {"FLOWGAUGE_ENVIRONMENTS": str(tmp_path), "ENV": "prod"}
-    done = subprocess.run(
-        [sys.executable, "-c", _READER],
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "waited"
+    assert _said(_READER, environ) == "waited"

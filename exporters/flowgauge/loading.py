@@ -1,7 +1,8 @@
 """Modules that are loaded when they are first needed, where another thread may fork.
 
 Python has a lock for each module that is being loaded. A child that is forked meanwhile has the
-lock and not the thread that would open it, and waits for ever once it needs the module.
+lock and not the thread that would open it, and waits for ever once it needs the module. So it is
+with what libraries make ready at their first use, behind locks of their own.
 """
 
 # What is loaded makes loggers. Of two hooks before a fork the one registered later runs first: ours
@@ -22,7 +23,7 @@ _forking = threading.local()
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Keep forks of other threads waiting while modules are loaded."""
+    """Keep forks of other threads waiting while modules are loaded, or made ready for use."""
     with _lock:
         yield
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from flowgauge.errors import UsageError
 from flowgauge.foreign import read_text
+from flowgauge.loading import loading
 from flowgauge.redact import quote
 
 __all__ = [
@@ -54,7 +55,9 @@ def read_mapping(file: Path) -> dict[Hashable, Any]:
 def as_model(file: Path, content: Any, model: type[_Model]) -> _Model:
     """Return *content*, which *file* holds, as a *model*; `UsageError` as from `read_model`."""
     try:
-        return model.model_validate(content)
+        # pydantic has locks for what a model does at its first use, as Python has for modules.
+        with loading():
+            return model.model_validate(content)
     except ValidationError as error:
         wrong = "; ".join(_explain(detail, model) for detail in error.errors(include_url=False))
         raise UsageError(f"{file}: {quote(wrong, longest=2000)}") from None

@@ -66,16 +66,15 @@ def load_rate_limits(name: str, folder: Path | None = None) -> "Mapping[str, Rat
     # Most files set none: then a task is spared all that reads and checks them.
     if not _mentions_rate_limits(file):
         return {}
-    # pydantic has locks for what a model does at its first use, as Python has for modules.
     with loading():
         from flowgauge.environment.rate_limits import OnlyRateLimits  # noqa: PLC0415
         from flowgauge.strict_yaml import as_model, read_mapping  # noqa: PLC0415
 
-        content = read_mapping(file)
-        if "rate_limits" not in content:
-            # In the wrong place, or no more than a comment: only all of the file tells.
-            return load_environment(name, folder).rate_limits
-        return as_model(file, content, OnlyRateLimits).rate_limits
+    content = read_mapping(file)
+    if "rate_limits" not in content:
+        # In the wrong place, or no more than a comment: only all of the file tells.
+        return load_environment(name, folder).rate_limits
+    return as_model(file, content, OnlyRateLimits).rate_limits
 
 
 def _mentions_rate_limits(file: Path) -> bool:
