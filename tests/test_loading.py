@@ -5,6 +5,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Thread
+
+from flowgauge.loading import loading
+from tests.interruption import interrupt
 
 # What forks is a program that has loaded nothing else before flowgauge, as a small script.
 _PROGRAM = """
@@ -90,3 +94,20 @@ def test_a_fork_waits_for_the_rate_limits_that_are_being_read(tmp_path: Path) ->
     )
     environ = {"FLOWGAUGE_ENVIRONMENTS": str(tmp_path), "ENV": "prod"}
     assert _said(_READER, environ) == "waited"
+
+
+def test_a_task_that_is_interrupted_keeps_nobody_waiting() -> None:
+    """Its error is kept for its callbacks; other threads, and forks, go on meanwhile."""
+
+    def load() -> None:
+        with loading():
+            pass
+
+    places, _ = interrupt(load, sys.maxsize)
+    for place in range(1, places + 1):
+        _, kept = interrupt(load, place)
+        assert kept
+        other = Thread(target=load, daemon=True)
+        other.start()
+        other.join(10)
+        assert not other.is_alive()

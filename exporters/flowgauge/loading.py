@@ -10,8 +10,7 @@ with what libraries make ready at their first use, behind locks of their own.
 import logging  # noqa: F401
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 __all__ = ["loading"]
 
@@ -21,11 +20,11 @@ _lock = threading.RLock()
 _forking = threading.local()
 
 
-@contextmanager
-def loading() -> Iterator[None]:
+def loading() -> AbstractContextManager[object]:
     """Keep forks of other threads waiting while modules are loaded, or made ready for use."""
-    with _lock:
-        yield
+    # Itself: in what is written in Python around it, a signal's exception may hit between two
+    # steps, and leave it locked for good.
+    return _lock
 
 
 def _before() -> None:

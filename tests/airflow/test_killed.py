@@ -2,20 +2,19 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-import flowgauge
 from flowgauge.airflow import log_with_mlflow, shared_store
 from flowgauge.airflow.attempt import SENDING
+from flowgauge.background import in_background
 from flowgauge.store import NewEntry, open_store
 from flowgauge.store.outbox import Outbox
 from stack.faults.dying import dying
@@ -23,13 +22,14 @@ from stack.faults.kills import Killed, kill_calls, settle_all
 from stack.postgres import postgres
 from stack.redis import redis_server
 from tests.airflow.conftest import Surroundings
+from tests.interruption import interrupt
 
 pytestmark = [pytest.mark.whole_system(seconds=30), pytest.mark.timeout(600)]
 
 # More than all take that are killed here: `make faults` kills other calls too, and at each line.
 _CALL_SECONDS = 120.0
 _INTERRUPTIONS = 30
-_FLOWGAUGE = str(Path(flowgauge.__file__).parent)
+_LONGEST_SECONDS = 60
 
 
 @contextmanager
@@ -76,39 +76,6 @@ def test_a_killed_log_call_loses_and_doubles_nothing(
     assert 5 < killed.sending < aftermath.arrived
 
 
-class _Interruption(BaseException):
-    """What Airflow raises in a task's main thread once its time is over: no `Exception`."""
-
-
-def _interrupt(call: Callable[[], object], at: int) -> int:
-    """Make *call* and raise an `_Interruption` in it, at that line of flowgauge it goes through.
-
-    Returns how many it went through. Whoever interrupts it must hear of that.
-    """
-    lines = 0
-
-    def trace(frame: FrameType, event: str, _: object) -> Any:
-        nonlocal lines
-        if not frame.f_code.co_filename.startswith(_FLOWGAUGE):
-            return None
-        lines += event == "line"
-        if lines == at and event == "line":
-            raise _Interruption
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    except _Interruption:
-        pass
-    else:
-        assert lines < at
-    finally:
-        sys.settrace(before)
-    return lines
-
-
 @pytest.mark.parametrize("store", ["sqlite", "redis", "postgresql"])
 def test_an_interrupted_log_call_loses_and_doubles_nothing(
     surroundings: Surroundings, store: str, monkeypatch: pytest.MonkeyPatch
@@ -137,10 +104,13 @@ def test_an_interrupted_log_call_loses_and_doubles_nothing(
         with monkeypatch.context() as patched:
             patched.setattr(Outbox, "put", noticed)
             assert log()
-            lines = _interrupt(log, sys.maxsize)
-            for line in range(1, lines, lines // _INTERRUPTIONS):
-                _interrupt(log, line)
+            places, _ = interrupt(log, sys.maxsize)
+            for place in range(1, places, places // _INTERRUPTIONS):
+                # Airflow keeps it for the task's callbacks, and with it all that was under way.
+                _, _kept = interrupt(log, place)
                 assert log()
+                # What its own thread has locked it may lock again.
+                assert in_background(log, "elsewhere").result(_LONGEST_SECONDS)
         with closing(open_store(timeout_seconds=30)) as opened:
             notes = [each.reason for each in opened.outbox.each_entry(1000)]
         interrupted = Killed(

@@ -53,6 +53,19 @@ def test_the_file_follows_the_compose_specification(compose: dict[str, Any]) -> 
         PyCompose.from_json(json.dumps({**compose, "services": {"redis": wrong}}))
 
 
+def test_every_service_may_do_as_little_as_it_can(compose: dict[str, Any]) -> None:
+    """No capability, no way to more, nothing to write but volumes and folders in memory."""
+    for service in compose["services"].values():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["read_only"]
+    # Images that start as root, and without a capability could not become who they run as.
+    assert {compose["services"][name]["user"] for name in ("postgres", "redis")} == {
+        "postgres",
+        "redis",
+    }
+
+
 def test_every_mounted_path_exists(compose: dict[str, Any], configured: Path) -> None:
     """Each bind mount is a folder of the rendering, mounted read-only; all else is a volume."""
     mounts = [
