@@ -3,15 +3,18 @@
 import json
 import uuid
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from itertools import count
 
 import pytest
 
 from flowgauge.tracking.client import TrackingClient
 from flowgauge.tracking.errors import TrackingNotMlflowError
 from flowgauge.tracking.queries import Queries
+from stack.http_server import serving
 from stack.mlflow import MlflowServer
 from stack.unwell import canned_server
-from tests.airflow.faulty_mlflow import answering
+from tests.airflow.faulty_mlflow import answering, respond
 
 _TAG = {"key": "team", "value": "churn"}
 
@@ -88,6 +91,26 @@ def test_an_answer_that_is_no_list_or_has_no_end_is_not_mlflows(answer: str) -> 
             with pytest.raises(TrackingNotMlflowError, match=r"no list in what it says to \w+/sea"):
                 search()
         assert len(asked) <= 4
+
+
+def test_a_list_of_empty_pages_has_an_end() -> None:
+    """Each leads to another one: a server that filters may say a few such, MLflow no hundred."""
+    numbers = count()
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            respond(self, 200, b'{"experiments": [], "next_page_token": "%d"}' % next(numbers))
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    with (
+        serving(Endless) as url,
+        TrackingClient(url, environ={}) as client,
+        pytest.raises(TrackingNotMlflowError, match="no list"),
+    ):
+        Queries(client).experiments()
+    assert next(numbers) > 50
 
 
 def test_what_is_no_run_and_no_experiment_is_left_out() -> None:

@@ -22,6 +22,8 @@ __all__ = ["Found", "Queries"]
 _PAGE = 1000
 # Of what is longer than an answer may be, a tenth is tried.
 _SMALLER = 10
+# In a row; one that leaves out what the user may not see says a few.
+_MOST_EMPTY = 100
 _VERSION = re.compile(r"\d+\.\d+[\w.+-]{0,40}")
 
 
@@ -199,6 +201,7 @@ class Queries:
         items: list[Mapping[str, Any]] = []
         token: dict[str, str] = {}
         most = self._page
+        empty = 0
         while self._limit is None or len(items) < self._limit:
             try:
                 page = self._call(method, endpoint, {**query, "max_results": most, **token})
@@ -209,13 +212,16 @@ class Queries:
                 continue
             following = page.get("next_page_token")
             try:
-                items += filter(None, items_of(page))
+                found = list(filter(None, items_of(page)))
             except TypeError:
                 raise self._odd(endpoint) from None
+            items += found
             if not following:
                 return Found(items, limited=False)
-            # One that says the same for ever is not MLflow either.
-            if following == token.get("page_token") or not isinstance(following, str):
+            empty = 0 if found else empty + 1
+            # One that says the same, or nothing, for ever is not MLflow either.
+            is_same = following == token.get("page_token")
+            if is_same or empty > _MOST_EMPTY or not isinstance(following, str):
                 raise self._odd(endpoint)
             token = {"page_token": following}
         return Found(items, limited=True)
