@@ -67,6 +67,16 @@ def test_the_journeys_lead_through_modules_that_are_there() -> None:
             )
 
 
+def test_httpx_is_loaded_at_one_place() -> None:
+    """Wherever else it was loaded first, its command line would be too, in every task."""
+    loading = [
+        file.name
+        for file in _PACKAGE.rglob("*.py")
+        if re.search(r"^\s*(?:import|from) httpx\b", file.read_text(), re.MULTILINE)
+    ]
+    assert loading == ["light_httpx.py"]
+
+
 def test_the_ground_floor_imports_no_room() -> None:
     """What every room may use rests on nothing of ours."""
     assert _rests_on()[_GROUND] == set()

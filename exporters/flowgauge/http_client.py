@@ -12,10 +12,9 @@ from contextlib import closing, suppress
 from typing import Any
 from urllib.request import getproxies
 
-import httpx
-
 from flowgauge import __version__
 from flowgauge.errors import UsageError
+from flowgauge.light_httpx import httpx
 from flowgauge.loading import loading
 from flowgauge.redact import quote
 from flowgauge.web_address import read_web_address

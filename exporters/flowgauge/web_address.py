@@ -7,9 +7,8 @@ nothing of it is repeated.
 
 from urllib.parse import urlsplit
 
-import httpx
-
 from flowgauge.errors import UsageError
+from flowgauge.light_httpx import httpx
 
 __all__ = ["read_web_address"]
 

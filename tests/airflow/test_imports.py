@@ -101,7 +101,7 @@ def test_importing_is_cheaper_than_an_http_client() -> None:
 
 
 def test_a_log_call_loads_no_mlflow(folder: Path) -> None:
-    """Also the call itself gets by without MLflow, pandas and, outside Airflow, Airflow."""
+    """Also the call itself gets by without MLflow, pandas, httpx' command line and Airflow."""
     call = (
         "import os\n"
         "os.environ['MLFLOW_TRACKING_URI'] = 'http://127.0.0.1:9'\n"
@@ -109,7 +109,8 @@ def test_a_log_call_loads_no_mlflow(folder: Path) -> None:
         "from flowgauge.airflow import log_with_mlflow\n"
         "assert log_with_mlflow({'rows': 1}) is None"
     )
-    assert not _loaded_after(call) & {"mlflow", "airflow", "pandas", "numpy", "redis", "pydantic"}
+    heavy = {"mlflow", "airflow", "pandas", "numpy", "redis", "pydantic", "click", "rich"}
+    assert not _loaded_after(call) & heavy
 
 
 def test_a_log_call_for_later_loads_no_http_client(folder: Path) -> None:

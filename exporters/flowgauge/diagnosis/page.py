@@ -4,10 +4,9 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import httpx
-
 from flowgauge.errors import FlowgaugeError
 from flowgauge.http_client import causes, http_client, why
+from flowgauge.light_httpx import httpx
 from flowgauge.redact import redact_url
 from flowgauge.web_address import read_web_address
 

@@ -6,7 +6,6 @@ API: https://prometheus.io/docs/prometheus/latest/querying/api/
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-import httpx
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
@@ -16,6 +15,7 @@ from flowgauge.diagnosis.page import PageError, Site
 from flowgauge.diagnosis.step import NotSeen
 from flowgauge.errors import FlowgaugeError
 from flowgauge.http_client import json_object
+from flowgauge.light_httpx import httpx
 from flowgauge.redact import quote
 from flowgauge.rules.files import read_rules
 from flowgauge.strict_yaml import require_shallow

@@ -8,10 +8,9 @@ urllib3 of MLflow and Airflow.
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.http_client import http_client, json_object, why
+from flowgauge.light_httpx import httpx
 from flowgauge.redact import quote, redact_url
 from flowgauge.web_address import read_web_address
 

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from flowgauge.background import in_background
 from flowgauge.http_client import http_client, json_object, next_hop
+from flowgauge.light_httpx import httpx
 from flowgauge.tracking import failures
 from flowgauge.tracking.settings import WORKSPACE_HEADER, read_settings, ssl_context
 

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-import httpx
-
 from flowgauge.http_client import TooLongError, causes, json_object, why
+from flowgauge.light_httpx import httpx
 from flowgauge.redact import quote, without
 from flowgauge.tracking.errors import (
     TrackingError,

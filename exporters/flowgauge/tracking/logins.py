@@ -6,9 +6,8 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from flowgauge.errors import UsageError
+from flowgauge.light_httpx import httpx
 from flowgauge.redact import quote
 from flowgauge.token_file import TokenFile
 from flowgauge.tracking.errors import TrackingUnauthorizedError

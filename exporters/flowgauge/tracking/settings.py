@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import httpx
-
 from flowgauge.errors import UsageError
 from flowgauge.http_client import trusting_context
+from flowgauge.light_httpx import httpx
 from flowgauge.tracking.headers import read_headers
 from flowgauge.tracking.logins import plugin_login, plugin_named, token_login
 from flowgauge.web_address import read_web_address
