@@ -68,6 +68,8 @@ def mlflow_server(
         "PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": str(jobs).lower(),
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # It would fetch lists of language models, and without the net try for minutes.
+        "MLFLOW_MODEL_CATALOG_URI": "",
         **(env or {}),
     }
     ready = ready or (lambda: answers(f"{url}/health"))
