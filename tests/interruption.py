@@ -1,7 +1,10 @@
 """A signal's exception, anywhere in a call."""
 
+import concurrent.futures
 import contextlib
+import queue
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -10,7 +13,13 @@ import flowgauge
 
 __all__ = ["Interruption", "interrupt"]
 
-_INTERRUPTED = (str(Path(flowgauge.__file__).parent), contextlib.__file__)
+_INTERRUPTED = (
+    str(Path(flowgauge.__file__).parent),
+    str(Path(concurrent.futures.__file__).parent),
+    contextlib.__file__,
+    queue.__file__,
+    threading.__file__,
+)
 
 
 class Interruption(BaseException):
@@ -21,8 +30,9 @@ def interrupt(call: Callable[[], object], at: int) -> tuple[int, Interruption | 
     """Make *call* and raise an `Interruption` in it, at that place of those it goes through.
 
     Python raises what a signal's handler does where a function begins, and where one of C's has
-    ended: these are the places, in flowgauge and in what context managers are made of. Returns how
-    many it went through, and what was raised. Whoever interrupts it must hear of that.
+    ended: these are the places, in flowgauge and in what Python's context managers, locks and
+    threads are made of. Returns how many it went through, and what was raised. Whoever interrupts
+    it must hear of that.
     """
     places = 0
     raised = None

@@ -3,12 +3,20 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from threading import Thread
 
+import pytest
+
+from flowgauge.airflow.turnstile import Turnstile
+from flowgauge.background import Workers, in_background
 from flowgauge.loading import loading
 from tests.interruption import interrupt
+
+_LONGEST_SECONDS = 10
 
 # What forks is a program that has loaded nothing else before flowgauge, as a small script.
 _PROGRAM = """
@@ -96,18 +104,43 @@ def test_a_fork_waits_for_the_rate_limits_that_are_being_read(tmp_path: Path) ->
     assert _said(_READER, environ) == "waited"
 
 
-def test_a_task_that_is_interrupted_keeps_nobody_waiting() -> None:
-    """Its error is kept for its callbacks; other threads, and forks, go on meanwhile."""
+def _load() -> None:
+    with loading():
+        pass
 
-    def load() -> None:
-        with loading():
-            pass
 
-    places, _ = interrupt(load, sys.maxsize)
+_turnstile = Turnstile(width=1)
+_workers = Workers("tried")
+_numbers = count()
+_worked: Counter[int] = Counter()
+
+
+def _work() -> Callable[[], None]:
+    number = next(_numbers)
+    return lambda: _worked.update([number])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        _load,
+        lambda: _turnstile.through(_work()),
+        lambda: in_background(_work(), "tried").result(_LONGEST_SECONDS),
+        lambda: _workers.start(_work()).result(_LONGEST_SECONDS),
+    ],
+    ids=["loading", "turnstile", "background", "workers"],
+)
+def test_a_task_that_is_interrupted_keeps_nobody_waiting(call: Callable[[], object]) -> None:
+    """Its error is no other's, and kept for its callbacks; other threads go on meanwhile."""
+    # The first call goes through the most places.
+    places, _ = interrupt(call, sys.maxsize)
+    kept = []
     for place in range(1, places + 1):
-        _, kept = interrupt(load, place)
-        assert kept
-        other = Thread(target=load, daemon=True)
+        kept.append(interrupt(call, place))
+        other = Thread(target=call, daemon=True)
         other.start()
-        other.join(10)
+        other.join(_LONGEST_SECONDS)
         assert not other.is_alive()
+    assert any(raised for _, raised in kept)
+    # What was interrupted may have been done beside it.
+    assert set(_worked.values()) <= {1}

@@ -3,10 +3,11 @@
 # Once the interpreter ends Python loads it no more, and others need it: a first call may come then.
 import concurrent.futures.thread  # noqa: F401
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
 __all__ = ["Workers", "in_background"]
@@ -23,10 +24,10 @@ def in_background(work: Callable[[], _T], name: str) -> Future[_T]:
     work that hangs for ever holds up neither the caller nor the end of the process. At that end
     Python 3.12 starts no thread any more: then the work is done here and now.
     """
-    future = _in_progress()
+    future = _InProgress[_T]()
 
     def finish() -> None:
-        _finish(future, *_outcome(work))
+        future.finish(*_outcome(work))
 
     if not _starts(finish, name):
         finish()
@@ -45,7 +46,7 @@ class Workers:
 
     def start(self, work: Callable[[], _T]) -> Future[_T]:
         """Start *work*; `result(timeout)` of what is returned waits for it."""
-        future = _in_progress()
+        future = _InProgress[_T]()
         idle = self._idle.setdefault(os.getpid(), [])
         try:
             idle.pop().put((work, future))
@@ -53,7 +54,7 @@ class Workers:
             jobs: SimpleQueue[Any] = SimpleQueue()
             jobs.put((work, future))
             if not _starts(lambda: _serve(jobs, idle), self._name):
-                _finish(future, *_outcome(work))
+                future.finish(*_outcome(work))
         return future
 
 
@@ -66,22 +67,67 @@ def _serve(jobs: SimpleQueue[Any], idle: list[SimpleQueue[Any]]) -> None:
         if stays:
             # First, so that whoever waits finds it there for the next piece.
             idle.append(jobs)
-        _finish(future, *outcome)
+        future.finish(*outcome)
         del work, future, outcome
 
 
-def _in_progress() -> Future[Any]:
-    future: Future[Any] = Future()
-    # Whoever waits may go away. Cancelled, it would take neither a result nor an error.
-    future.set_running_or_notify_cancel()
-    return future
+class _InProgress(Future[_T]):
+    """A `Future` whose wait a signal's exception may end at any place.
+
+    Future's own is written in Python. Hit between two of its steps, it leaves a lock that the
+    thread at work needs, or hides what hit it behind an error about that lock.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Whoever waits may go away. Cancelled, it would take neither a result nor an error.
+        self.set_running_or_notify_cancel()
+        self._ended: tuple[Any, BaseException | None] | None = None
+        self._working = Lock()
+        self._working.acquire()
+
+    def finish(self, result: Any, error: BaseException | None) -> None:
+        self._ended = result, error
+        self._working.release()
+        if error is None:
+            self.set_result(result)
+        else:
+            self.set_exception(error)
+
+    def done(self) -> bool:
+        return self._ended is not None
+
+    def result(self, timeout: float | None = None) -> _T:
+        result, error = self._outcome(timeout)
+        try:
+            if error is not None:
+                raise error
+            return result  # type: ignore[no-any-return]
+        finally:
+            # An error knows the frames that it went through, and these would know it.
+            del self, error
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        return self._outcome(timeout)[1]
+
+    def _outcome(self, timeout: float | None) -> tuple[Any, BaseException | None]:
+        seconds = -1 if timeout is None else min(max(timeout, 0), threading.TIMEOUT_MAX)
+        if self._ended is None and self._working.acquire(timeout=seconds):
+            self._working.release()
+        if self._ended is None:
+            raise TimeoutError
+        return self._ended
 
 
 def _starts(target: Callable[[], None], name: str) -> bool:
+    thread = Thread(target=target, name=name, daemon=True)
     try:
-        Thread(target=target, name=name, daemon=True).start()
-    except RuntimeError:
-        return False
+        thread.start()
+    except RuntimeError as error:
+        if thread not in threading.enumerate() and thread.ident is None:
+            return False
+        # It did, and what is said is no more than what became of a signal's exception in between.
+        raise error.__context__ or error from None
     return True
 
 
@@ -90,10 +136,3 @@ def _outcome(work: Callable[[], _T]) -> tuple[_T | None, BaseException | None]:
         return work(), None
     except BaseException as error:  # noqa: BLE001 - the waiting side raises it again
         return None, error
-
-
-def _finish(future: Future[Any], result: Any, error: BaseException | None) -> None:
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)

@@ -3,9 +3,13 @@ import math
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler
 from itertools import product
+from signal import SIGINT, pthread_kill
+from threading import Event, main_thread
 from typing import Any
 
+import httpx
 import pytest
 from mlflow import MlflowClient
 
@@ -14,7 +18,7 @@ from flowgauge.airflow.entry import Entry
 from flowgauge.store import NewEntry, StoreUnavailableError, open_store
 from flowgauge.store.outbox import Outbox
 from tests.airflow.conftest import Surroundings
-from tests.airflow.faulty_mlflow import losing_answers
+from tests.airflow.faulty_mlflow import faulty_mlflow, losing_answers
 
 _NOBODY = "http://127.0.0.1:9"
 
@@ -88,6 +92,30 @@ def test_run_made_late_is_taken_back(
     assert surroundings.flush().sent == 1
     (run,) = surroundings.runs()
     assert run.info.status == "FINISHED"
+
+
+def test_what_is_interrupted_is_anybodys_again(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while MLflow makes the run: another need not wait, and makes no second one."""
+    _defer(surroundings, monkeypatch, 1)
+    ended = Event()
+
+    def interrupt(_: BaseHTTPRequestHandler, __: httpx.Response) -> bool:
+        pthread_kill(main_thread().ident or 0, SIGINT)
+        return ended.wait(60)
+
+    with faulty_mlflow(surroundings.mlflow_url, "runs/create", interrupt) as url:
+        with monkeypatch.context() as fault:
+            fault.setenv("MLFLOW_TRACKING_URI", url)
+            with pytest.raises(KeyboardInterrupt):
+                surroundings.flush()
+        ended.set()
+    (kept,) = surroundings.outbox()
+    assert kept.reason == "killed (a run may come late)"
+    assert surroundings.flush().sent == 1
+    assert [run.info.status for run in surroundings.runs()] == ["FINISHED"]
+    assert surroundings.pairs()[0].failures == {"unreachable": 1}
 
 
 def test_oldest_goes_first(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import time
+from pathlib import Path
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
@@ -71,6 +73,22 @@ def test_a_store_that_cannot_be_lets_calls_through(
     RateLimit(uuid4().hex, 1, 60).wait()
     assert "mysql://u:***@h/db is no store" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_what_an_interrupted_task_has_not_counted_is_counted_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of its time may come while the store, which is back, is told of its calls."""
+    fail_open = FailOpen("k")
+    store = open_store(f"sqlite:///{tmp_path}/store.db", timeout_seconds=30)
+    fail_open.let_through(StoreUnavailableError("it does not answer"))
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(store.counts, "add", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            fail_open.report(store)
+    fail_open.report(store)
+    store.windows.acquire("k", "ticket", 1, 60, 0)
+    assert rate_limit(store, "k").fail_open == 1
 
 
 def test_warns_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -62,9 +62,12 @@ class FailOpen:
             calls, self._calls = self._calls, 0
         try:
             store.counts.add(Count(RATE_LIMIT_FAIL_OPEN, (self._key,), calls))
-        except StoreError:
+        except BaseException as error:
+            # The end of the task may come in between.
             with self._lock:
                 self._calls += calls
+            if not isinstance(error, StoreError):
+                raise
 
     def say_what_is_left(self) -> None:
         """Say in the log what could not be reported."""

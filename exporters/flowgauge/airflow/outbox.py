@@ -1,6 +1,7 @@
 """Sending what the outbox holds."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flowgauge.airflow.attempt import Attempt
@@ -16,6 +17,7 @@ from flowgauge.airflow.spool import drain_spool
 from flowgauge.airflow.write_ahead import new_owner
 from flowgauge.errors import FlowgaugeError
 from flowgauge.redact import redact_text
+from flowgauge.store.errors import StoreError
 from flowgauge.store.log_calls import arrived, failed
 from flowgauge.store.outbox import Lease, OutboxEntry
 from flowgauge.store.store import Store
@@ -145,6 +147,11 @@ class Sender:
         # Whatever goes wrong with one entry must not be the end of all others.
         except Exception as error:  # noqa: BLE001
             self._give_back(kept, attempt, error)
+        except BaseException:
+            # Ctrl-C, or the end of a task's time: the next one is told of a run that may come late.
+            with suppress(StoreError):
+                self._release(kept, attempt, Reason.KILLED, count=False)
+            raise
         else:
             # By an earlier try of its task, or by way of the store, which had it all the same.
             is_counted = (entry.once or entry.spooled) and attempt.was_complete

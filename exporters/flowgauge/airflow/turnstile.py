@@ -4,7 +4,8 @@ import functools
 import os
 import time
 from collections.abc import Callable
-from threading import Semaphore
+from itertools import cycle
+from threading import RLock
 from typing import TypeVar
 
 from flowgauge.airflow.fail_open import fail_open
@@ -21,7 +22,9 @@ class Turnstile:
     """Lets *width* threads ask at a time; the store's time-out begins once one is let through."""
 
     def __init__(self, width: int = _WIDTH) -> None:
-        self._slots = Semaphore(width)
+        # No semaphore, which is written in Python: a signal's exception may hit between two of its
+        # steps, and leave it locked for good.
+        self._lanes = cycle([RLock() for _ in range(width)])
         self._failures = 0
         self._why = ""
 
@@ -32,7 +35,7 @@ class Turnstile:
         store does not answer: or else a thousand would wait for a dead store one after the other.
         """
         failures = self._failures
-        with self._slots:
+        with next(self._lanes):
             if self._failures != failures:
                 raise StoreUnavailableError(self._why)
             try:
