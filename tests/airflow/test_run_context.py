@@ -30,13 +30,14 @@ def test_mlflow_in_a_program_of_a_task_is_tagged(monkeypatch: pytest.MonkeyPatch
     }
 
 
-def _callback_of(dag: object) -> Task:
-    """Be called as Airflow calls a callback of *dag*, which is told of no task."""
+def _callback_of(dag: object, instance: object = None) -> Task:
+    """Be called as Airflow calls a callback of *dag*, or of a task *instance* of it."""
     airflow_code = types.FunctionType(
         compile("def call(context, callback):\n    return callback()", "", "exec").co_consts[0],
         {"__name__": "airflow.callbacks"},
     )
-    task: Task = airflow_code({"dag": dag, "run_id": "manual__1"}, current_task)
+    context = {"dag": dag, "run_id": "manual__1", "ti": instance}
+    task: Task = airflow_code(context, current_task)
     return task
 
 
@@ -75,3 +76,21 @@ def test_a_context_of_another_form_is_none(dag: object, monkeypatch: pytest.Monk
 def test_incomplete_surroundings_are_no_error(environ: dict[str, str], task: Task) -> None:
     """Whatever is missing or wrong in the environment is left out."""
     assert current_task(environ) == task
+
+
+@pytest.mark.since(apache_airflow="2")
+@pytest.mark.parametrize(
+    ("instance", "resumed_by"),
+    [
+        ({"next_method": None}, ""),
+        ({"next_method": "resume"}, "resume"),
+        ({"_ti_context_from_server": None}, ""),
+        ({"_ti_context_from_server": types.SimpleNamespace(next_method="resume")}, "resume"),
+    ],
+)
+def test_a_task_knows_by_which_method_it_goes_on(instance: dict[str, Any], resumed_by: str) -> None:
+    """Airflow 2 says it in the task instance, Airflow 3 in what its server told of that."""
+    import airflow  # noqa: F401, PLC0415 - as above
+
+    dag = types.SimpleNamespace(dag_id="etl", params={})
+    assert _callback_of(dag, types.SimpleNamespace(**instance)).resumed_by == resumed_by

@@ -11,7 +11,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from flowgauge.airflow import PayloadError, artifacts, log_call, log_with_mlflow
+from flowgauge.airflow import PayloadError, artifacts, entry, log_call, log_with_mlflow
 from flowgauge.airflow.artifacts import read_artifacts
 from flowgauge.airflow.context import Task
 from tests.airflow.conftest import Surroundings
@@ -107,6 +107,21 @@ def test_the_tries_of_a_task_are_one_run(
     assert sorted(str(run.info.run_name) for run in surroundings.runs()) == ["a", "a", "b"]
     (pair,) = surroundings.pairs()
     assert (pair.logs, pair.rows) == (3, 15)
+
+
+def test_what_a_deferred_task_logs_when_it_goes_on_is_no_repetition(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process of the same try goes on; what each logs is one run, in both tries."""
+    for number in (1, 2):
+        for resumed_by in ("", "resume"):
+            # Each is a process of its own.
+            monkeypatch.setattr(entry, "_calls", {})
+            task = Task("etl", "load", "manual__1", try_number=number, resumed_by=resumed_by)
+            monkeypatch.setattr(log_call, "current_task", lambda task=task: task)
+            log_with_mlflow({"rows": 1}, experiment=surroundings.experiment, once="task")
+    assert len(surroundings.runs()) == 2
+    assert surroundings.pairs()[0].logs == 2
 
 
 def test_a_try_after_the_payload_was_sent_later_is_no_more(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from flowgauge.airflow.host.running import running_context
+from flowgauge.airflow.host.running import resumed_by, running_context
 from flowgauge.tracking.tags import (
     DAG_ID_TAG,
     MAP_INDEX_TAG,
@@ -32,7 +32,8 @@ class Task(NamedTuple):
     """The running task; outside Airflow, every field is empty.
 
     `map_index` is None unless the task is mapped. `mlflow_enable` is what the DAG parameter of that
-    name says. `instance` is Airflow's own object, known only where Airflow runs.
+    name says. `instance` is Airflow's own object, known only where Airflow runs, `resumed_by` the
+    method by which the task goes on after it was deferred.
     """
 
     dag_id: str = ""
@@ -42,6 +43,7 @@ class Task(NamedTuple):
     try_number: int | None = None
     mlflow_enable: bool = True
     instance: Any = None
+    resumed_by: str = ""
 
     @property
     def label(self) -> str:
@@ -112,6 +114,7 @@ def _from_context(context: Mapping[str, Any]) -> Task:
         # Without a task, nor is it told the parameters of the run: the DAG's own count.
         mlflow_enable=_is_on(_parameter(context.get("params") or dag.params)),
         instance=instance,
+        resumed_by=resumed_by(instance),
     )
 
 

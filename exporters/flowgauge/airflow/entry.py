@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
+from itertools import count
 from math import isnan
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -32,7 +32,8 @@ _RUN_NAME_TAG = "mlflow.runName"
 _ALTERED_TAG = "flowgauge.altered"
 _FIGURES = ("rows", "null_rate")
 _FACTS = ("checksum", "path", "source")
-_calls: Counter[tuple[object, ...]] = Counter()
+# The numbers of the calls to come; each is given away in one step, for threads.
+_calls: dict[tuple[object, ...], Iterator[int]] = {}
 
 
 class Point(NamedTuple):
@@ -241,10 +242,11 @@ def _read_name(what: str, value: object, left_out: list[str]) -> str | None:
 def _id_of_task(task: Task, experiment: str, run_name: str | None) -> str:
     """Return an id that is the same in every try of *task*, for the same call of it."""
     what = (task.dag_id, task.task_id, task.run_id, task.map_index, experiment, run_name)
+    # What goes on after it was deferred is another process, which counts from one again.
+    part = (*what, task.resumed_by) if task.resumed_by else what
     # Its second call by these names is another one.
-    this_try = (*what, task.try_number)
-    _calls[this_try] += 1
-    return sha256(json.dumps((*what, _calls[this_try])).encode()).hexdigest()[:32]
+    number = next(_calls.setdefault((*part, task.try_number), count(1)))
+    return sha256(json.dumps((*part, number)).encode()).hexdigest()[:32]
 
 
 def _default_experiment(task: Task) -> str:

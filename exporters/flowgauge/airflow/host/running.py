@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from flowgauge.airflow.host.names import airflow_is_loaded, airflow_name
 
-__all__ = ["running_context"]
+__all__ = ["resumed_by", "running_context"]
 
 
 def running_context() -> Mapping[str, Any] | None:
@@ -15,6 +16,15 @@ def running_context() -> Mapping[str, Any] | None:
     if not airflow_is_loaded():
         return None
     return _of_task() or _of_callback()
+
+
+def resumed_by(instance: Any) -> str:
+    """Return the method by which a deferred task instance goes on; empty if it was not deferred."""
+    # Airflow 3 has it from its server, 2 in the instance itself, which may raise what it likes.
+    with suppress(Exception):
+        told = getattr(instance, "_ti_context_from_server", instance)
+        return str(told.next_method or "")
+    return ""
 
 
 def _of_task() -> Mapping[str, Any] | None:
