@@ -47,6 +47,14 @@ def test_an_entry_comes_back_as_it_was_put_in(store: Store) -> None:
     assert before - 1 <= entry.created <= time.time() + 1
 
 
+def test_half_a_character_is_no_error(store: Store) -> None:
+    """It may be in the id of a run, from a user or from MLflow; a sign stands in its place."""
+    _put(store, "a")
+    store.outbox.claim(Lease("me", _LONG), 1)
+    store.outbox.release("a", "me", "unexpected (run \ud800)")
+    assert [entry.reason for entry in store.outbox.entries(1)] == ["unexpected (run ?)"]
+
+
 def test_putting_the_same_entry_again_changes_nothing(store: Store) -> None:
     """An id that is already there is neither stored nor counted twice."""
     _put(store, "a", "a")

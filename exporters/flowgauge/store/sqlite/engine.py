@@ -85,9 +85,10 @@ class SqliteEngine:
             return self._file.read(lambda db: _READING[name](db, self._now(), *arguments))
         if name == "fold" and self._file.is_anothers():
             return False  # An exporter that can only read leaves it to those who write.
+        texts = tuple(map(_encodable, arguments))
         # The time is that of our turn: it passed while others wrote.
         return self._file.write(
-            lambda db: _WRITING[name](db, self._now(), *arguments), durable=name in DURABLE_STEPS
+            lambda db: _WRITING[name](db, self._now(), *texts), durable=name in DURABLE_STEPS
         )
 
     def about(self) -> str:
@@ -120,3 +121,8 @@ class SqliteEngine:
 
     def _now(self) -> int:
         return microseconds(self._clock())
+
+
+def _encodable(value: str | int) -> str | int:
+    # SQLite keeps no half of a character, which may come from a user or from MLflow.
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
