@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from uuid import uuid4
 
 import pytest
@@ -18,6 +19,8 @@ from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.spool import drain_spool, spool, spool_state
 from flowgauge.store import Store, open_store
 from flowgauge.store.errors import StoreError
+from flowgauge.store.private import temporary_file
+from stack.process import wait_for
 from tests.counting import pairs
 
 _FOREVER = 600.0
@@ -136,6 +139,23 @@ def test_the_payload_is_in_the_log_on_request(
     kept = json.loads(logged.splitlines()[0])
     assert kept["reason"] == "unreachable"
     assert Entry.from_json(kept["body"]) == entry
+
+
+def test_a_disk_that_hangs_holds_up_nobody(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The call ends all the same; a disk that answers while its process lives has the payload."""
+    answers = Event()
+
+    def hang(place: Path) -> Path:
+        answers.wait()
+        return temporary_file(place)
+
+    monkeypatch.setattr("flowgauge.airflow.spool.temporary_file", hang)
+    _spool(folder, 1)
+    assert "flowgauge-spool either (the disk does not answer)" in caplog.text
+    answers.set()
+    wait_for(lambda: spool_state(_environ(folder)).waiting == 1, "the payload in the spool")
 
 
 @pytest.mark.as_root

@@ -55,4 +55,4 @@ def keep(
         with loading():
             from flowgauge.airflow.spool import spool  # noqa: PLC0415
 
-        spool(entry, logged.duration_seconds, reason)
+        spool(entry, logged.duration_seconds, reason, seconds=deadline.left)

@@ -16,6 +16,7 @@ from flowgauge.airflow.entry import Entry
 from flowgauge.airflow.host import stats
 from flowgauge.airflow.reasons import Reason
 from flowgauge.airflow.spool_folder import spool_folder
+from flowgauge.background import in_background
 from flowgauge.foreign import parse_json, read_text
 from flowgauge.redact import quote
 from flowgauge.store.errors import StoreError
@@ -30,6 +31,8 @@ _WAITING, _TAKEN, _BAD = ".json", ".taken", ".bad"
 # Nobody takes longer to move one file: whoever took it was killed.
 _TAKEN_SECONDS = 60.0
 _LONGEST_CALL_SECONDS = 24 * 3600.0
+# A disk may hang. Where it does not, a file is written in a moment.
+_PATIENCE_SECONDS = 0.5
 _LOGGED = "FLOWGAUGE_LOG_PAYLOADS"
 _MARK = "[payload] "
 _CURE = f"make room there, or set {_LOGGED}=true to have such payloads in the log"
@@ -50,9 +53,16 @@ class SpoolState:
 
 
 def spool(
-    entry: Entry, duration_seconds: float, reason: str, environ: Mapping[str, str] = os.environ
+    entry: Entry,
+    duration_seconds: float,
+    reason: str,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    seconds: float = _PATIENCE_SECONDS,
 ) -> None:
-    """Write *entry* to a file; raise nothing.
+    """Write *entry* to a file within *seconds*, or half a second; raise nothing.
+
+    A disk that takes longer may still write it, for as long as the task's process lives.
 
     `drain_spool` on the same host moves it into the outbox. With FLOWGAUGE_LOG_PAYLOADS=true it is
     in the log too, for whoever runs tasks in short-lived containers and collects it from there: a
@@ -63,17 +73,22 @@ def spool(
         {"duration_seconds": duration_seconds, "reason": reason, "body": entry.to_json()}
     )
     file = spool_folder(environ) / f"{entry.log_id}{_WAITING}"
-    try:
+
+    def write() -> None:
         make_folder(file.parent)
         unfinished = temporary_file(file.parent)
         unfinished.write_text(text)
         unfinished.replace(file)
+
+    try:
+        writing = in_background(write, "flowgauge-spool")
+        writing.result(max(seconds, _PATIENCE_SECONDS))
     except OSError as error:
         _log.error(
             "The payload %s cannot be kept in %s either (%s): %s",
             entry.log_id,
             file.parent,
-            error.strerror,
+            error.strerror or "the disk does not answer",
             f"it is here alone: {_MARK}{text}" if is_logged else f"it is lost, {_CURE}",
         )
         stats.count("mlflow.dag_log.unspooled", entry.dag_id, entry.task_id)
