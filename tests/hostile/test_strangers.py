@@ -195,6 +195,24 @@ def test_a_flood_that_asks_for_metrics_shares_a_few_pages() -> None:
     assert next(slow.collected) < 20
 
 
+def test_a_defect_is_no_traceback_for_each_who_asks() -> None:
+    """Readiness says in a line what nobody expected, without what it says."""
+
+    def defect() -> None:
+        raise KeyError("hunter2")
+
+    app = web_app(lambda _seconds: _Slow(), {"store": defect}, "/metrics", Page("x", "y", "z"))
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as client:
+            return await client.get("/readyz")
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 503
+    assert answer.text == "store: cannot be asked, by a defect, KeyError\n"
+
+
 @pytest.mark.parametrize(
     "accept",
     [

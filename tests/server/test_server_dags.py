@@ -375,11 +375,14 @@ def test_a_pipe_in_the_place_of_the_list_is_not_waited_for(
 
 @pytest.mark.parametrize("name", ['"\\ud800"', "5", "null", '"a\\nb"', "[]"])
 def test_what_is_no_name_in_the_list_takes_no_page_away(
-    name: str, folder: Path, contained: Containment
+    name: str, folder: Path, contained: Containment, clock: Clock
 ) -> None:
     """Somebody else wrote it; what else there is to see is seen."""
-    (folder / "dags.places").write_text(f'[1, {name}, "t", [0, 0, 0, 0, 0, 0, 0]]\n')
-    page = generate_latest(DagRequests(folder, 5, contained)).decode()
+    dags = DagRequests(folder, 5, contained, clock)
+    _count(dags, "etl")
+    with (folder / "dags.places").open("a") as places:
+        places.write(f'[2, {name}, "t", [0, 0, 0, 0, 0, 0, 0]]\n')
+    page = generate_latest(dags).decode()
     assert "# TYPE mlflow_dag_requests_total counter" in page
     assert "task_id" not in page
 

@@ -176,6 +176,9 @@ class _Shared:
             return f"{self._name}: did not answer within {_READY_SECONDS:g} s"
         except FlowgaugeError as error:
             return f"{self._name}: {spell(str(error))}"
+        # Strangers ask: a traceback for each would fill the log.
+        except Exception as error:  # noqa: BLE001
+            return f"{self._name}: cannot be asked, by a defect, {type(error).__name__}"
         return None
 
     def _asked(self) -> "Future[object]":
