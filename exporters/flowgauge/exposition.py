@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["Format", "exposition", "format_for"]
+__all__ = ["Format", "format_for"]
 
 # Of its formats. For any other version somebody may ask, too, and it would be one more format.
 _VERSIONS = ("version=0.0.4;", "version=1.0.0;")
@@ -43,8 +43,3 @@ def format_for(request: Request) -> Format:
     if not any(version in content_type for version in _VERSIONS):
         encode, content_type = choose_encoder("")
     return Format(encode, content_type, is_packed)
-
-
-def exposition(collector: Collector, request: Request) -> Response:
-    """Return *collector*'s metrics in the format that *request* asks for."""
-    return format_for(request).page(collector)

@@ -30,7 +30,7 @@ from flowgauge.dag_headers import is_name, pair_of
 from flowgauge.environment.model import Environment
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.exporter.web_config import WebConfigFile
-from flowgauge.exposition import exposition
+from flowgauge.exposition import format_for
 from flowgauge.foreign import parse_json
 from flowgauge.grafana.importing import read_dashboards
 from flowgauge.http_client import json_object
@@ -258,7 +258,7 @@ def _entry(content: bytes) -> None:
 def _accept(content: bytes) -> None:
     headers = [(name, content) for name in (b"accept", b"accept-encoding")]
     request = Request({"type": "http", "method": "GET", "headers": headers})
-    assert exposition(CollectorRegistry(), request).status_code == httpx.codes.OK
+    assert format_for(request).page(CollectorRegistry()).status_code == httpx.codes.OK
 
 
 def _address(content: bytes) -> None:

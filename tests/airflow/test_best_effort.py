@@ -50,6 +50,15 @@ def away(
     end.set()
 
 
+@pytest.mark.usefixtures("surroundings")
+def test_a_budget_of_centuries_is_one() -> None:
+    """Who says so may wait for as long as anything can."""
+    with best_effort(1e300):
+        mlflow.search_experiments()
+        return
+    pytest.fail("MLflow was taken to have failed")
+
+
 def _settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_HTTP")}
 

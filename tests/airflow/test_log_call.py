@@ -352,6 +352,13 @@ def test_a_budget_too_small_to_send_asks_nobody(
     assert surroundings.flush().sent == 1
 
 
+@pytest.mark.parametrize("budget", [math.inf, 1e300])
+def test_a_budget_without_end_is_one(surroundings: Surroundings, budget: float) -> None:
+    """Who says so may wait for as long as anything can."""
+    assert log_with_mlflow({"rows": 1}, budget_seconds=budget)
+    assert surroundings.failures() == {}
+
+
 def test_full_window_defers_instead_of_blocking(
     surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -229,6 +229,7 @@ def test_a_wrong_password_is_down_and_says_why(guarded: GuardedMlflow, folder: P
         (["--web.telemetry-path", "/healthz"], "other than /, /healthz", 2),
         (["--web.config.file", "/missing.yml"], "/missing.yml cannot be read", 2),
         (["--log.level", "loud"], "'loud' is not one of", 2),
+        (["--runs-interval-seconds", "nan"], "'nan' is not a number that ends", 2),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -1,5 +1,6 @@
 """The exporter where anybody may reach it: strangers cost it little, and a scrape nothing."""
 
+import asyncio
 import json
 import shlex
 import socket
@@ -8,15 +9,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler
+from itertools import count
 from pathlib import Path
 from threading import Event
 
 import bcrypt
 import httpx
 import pytest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from flowgauge.exporter.families import family
+from flowgauge.exporter.web import Page, web_app
 from flowgauge.metrics import DAG_RUNS, OUTBOX_ENTRIES, RATE_LIMIT_MAX_CALLS
 from flowgauge.store import open_store
 from flowgauge.store.outbox import NewEntry
@@ -143,6 +148,69 @@ def test_those_who_ask_for_readiness_share_an_answer(folder: Path) -> None:
         assert {each.result().status_code for each in ready} <= {200, 503}
         # One every few seconds, however slow this machine is, and those of the scrape.
         assert sum("experiments/search" in path for path in asked) < len(ready) / 2
+
+
+class _Slow(Collector):
+    """Waits at its first collection."""
+
+    def __init__(self) -> None:
+        self.began, self.go_on = Event(), Event()
+        self.collected = count(1)
+
+    def collect(self) -> Iterator[Metric]:
+        number = next(self.collected)
+        self.began.set()
+        self.go_on.wait(30)
+        yield GaugeMetricFamily("collected", "Times.", number)
+
+
+def test_a_flood_that_asks_for_metrics_shares_a_few_pages() -> None:
+    """Whatever formats and times strangers wish for; and no page is of before it was asked for."""
+    slow = _Slow()
+    app = web_app(lambda _seconds: slow, {}, "/metrics", Page("x", "y", "z"))
+
+    async def besieged() -> list[str]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as client:
+
+            async def ask(number: int = 0) -> str:
+                formats = ["", "application/openmetrics-text;version=1.0.0", f"x/{number}"]
+                headers = {
+                    "Accept": formats[number % 3],
+                    "X-Prometheus-Scrape-Timeout-Seconds": str(number / 10),
+                }
+                return (await client.get("/metrics", headers=headers)).text
+
+            first = asyncio.create_task(ask())
+            await asyncio.to_thread(slow.began.wait, 30)
+            crowd = [asyncio.create_task(ask(number)) for number in range(300)]
+            await asyncio.sleep(0)
+            crowd[0].cancel()
+            slow.go_on.set()
+            await first
+            return await asyncio.gather(*crowd[1:])
+
+    pages = asyncio.run(besieged())
+    assert all("collected" in page and "collected 1.0" not in page for page in pages)
+    assert next(slow.collected) < 20
+
+
+def test_a_defect_is_no_traceback_for_each_who_asks() -> None:
+    """Readiness says in a line what nobody expected, without what it says."""
+
+    def defect() -> None:
+        raise KeyError("hunter2")
+
+    app = web_app(lambda _seconds: _Slow(), {"store": defect}, "/metrics", Page("x", "y", "z"))
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as client:
+            return await client.get("/readyz")
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 503
+    assert answer.text == "store: cannot be asked, by a defect, KeyError\n"
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,10 @@ def test_a_file_without_a_token_is_refused_at_the_start(
 
 
 def test_guesses_keep_nobody_out_who_was_let_in() -> None:
-    """Few may wait for a look at their login; whose was good before does not wait behind them."""
+    """Few may wait for a look at their login, and fewer of one host, which leaves room for others.
+
+    Whose login was good before does not wait behind them.
+    """
     go_on = threading.Event()
 
     def slow(request: Request) -> Response | None:
@@ -112,24 +115,27 @@ def test_guesses_keep_nobody_out_who_was_let_in() -> None:
         if login == "admin":
             return None
         go_on.wait(30)
-        return PlainTextResponse("no", 401)
+        return None if login == "new" else PlainTextResponse("no", 401)
 
     page = MetricsPage(CollectorRegistry(), slow)
 
-    async def ask_as(login: str) -> int:
-        transport = httpx.ASGITransport(page)
+    async def ask_as(login: str, host: str = "1.2.3.4") -> int:
+        transport = httpx.ASGITransport(page, client=(host, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://mlflow") as client:
             return (await client.get("/metrics", headers={"Authorization": login})).status_code
 
     async def besieged() -> None:
         assert await ask_as("admin") == 200
         guesses = [asyncio.create_task(ask_as(f"guess {number}")) for number in range(50)]
-        for guess in islice(asyncio.as_completed(guesses), 40):
+        for guess in islice(asyncio.as_completed(guesses), 45):
             assert await guess == 429
         assert await ask_as("admin") == 200
+        new = asyncio.create_task(ask_as("new", "1.2.3.5"))
+        await asyncio.sleep(0)
         go_on.set()
         answers = Counter(await asyncio.gather(*guesses))
-        assert answers == {429: 40, 401: 10}
+        assert answers == {429: 45, 401: 5}
+        assert await new == 200
         assert await ask_as("admin") == 200
 
     asyncio.run(besieged())

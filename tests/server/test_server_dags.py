@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client import REGISTRY, Counter
+from prometheus_client import REGISTRY, Counter, generate_latest
 
 from flowgauge.dag_headers import DAG_ID_HEADER, OTHER, TASK_ID_HEADER, dag_headers, pair_of
 from flowgauge.errors import UsageError
@@ -371,6 +371,31 @@ def test_a_pipe_in_the_place_of_the_list_is_not_waited_for(
     with contained:
         _count(dags, "etl")
     assert _shown(dags) == {}
+
+
+@pytest.mark.parametrize("name", ['"\\ud800"', "5", "null", '"a\\nb"', "[]"])
+def test_what_is_no_name_in_the_list_takes_no_page_away(
+    name: str, folder: Path, contained: Containment, clock: Clock
+) -> None:
+    """Somebody else wrote it; what else there is to see is seen."""
+    dags = DagRequests(folder, 5, contained, clock)
+    _count(dags, "etl")
+    with (folder / "dags.places").open("a") as places:
+        places.write(f'[2, {name}, "t", [0, 0, 0, 0, 0, 0, 0]]\n')
+    page = generate_latest(dags).decode()
+    assert "# TYPE mlflow_dag_requests_total counter" in page
+    assert "task_id" not in page
+
+
+def test_counts_that_are_too_many_are_not_read(
+    folder: Path, contained: Containment, clock: Clock
+) -> None:
+    """A huge file costs no memory; the counts of others are shown."""
+    dags = DagRequests(folder, 5, contained, clock)
+    _count(dags, "etl")
+    (folder / "dags_1.counts").touch()
+    os.truncate(folder / "dags_1.counts", 2**40)
+    assert _shown(dags) == {("etl", "t"): 1}
 
 
 def test_a_page_before_the_first_task_has_no_series(folder: Path, contained: Containment) -> None:

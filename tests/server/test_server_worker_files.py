@@ -1,6 +1,7 @@
 import fcntl
 import itertools
 import os
+import resource
 import signal
 import struct
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import Gauge
+from prometheus_client import Gauge, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -222,6 +223,41 @@ def test_a_dead_workers_malformed_file_is_set_aside(
     assert _shown(folder)["hits_total", frozenset()] == 2.0
     [aside] = folder.glob("*.malformed")
     assert caplog.text.count(str(aside)) == 1
+
+
+@pytest.mark.parametrize("pid", [NO_PID + 1, os.getpid()], ids=["dead", "living"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        '["a", "a", {"b": 5}, "help"]',
+        '["a", "a", {"b": null}, "help"]',
+        '["a", "a", {"b": "\\ud800"}, "help"]',
+        '["a", "\\ud800", {}, "help"]',
+        '["a", "a", {}, 5]',
+        '["a", 5, {}, "help"]',
+        '["a", "a", {"b": []}, "help"]',
+        f"[{'[' * 10_000}",
+    ],
+)
+def test_what_is_no_text_takes_no_page_away(folder: Path, key: str, pid: int) -> None:
+    """A label, a name or a help of another kind costs its file alone."""
+    _leave_a_dead_workers(folder, NO_PID)
+    _write(folder / f"counter_{pid}.db", {key: 1.0})
+    page = generate_latest(WorkerFiles(folder)).decode()
+    assert "hits_total 2.0" in page
+    assert "# HELP a" not in page
+
+
+@pytest.mark.parametrize("pid", [NO_PID + 1, os.getpid()], ids=["dead", "living"])
+def test_a_huge_file_is_not_read(folder: Path, pid: int) -> None:
+    """It costs its own counts, and no memory."""
+    _leave_a_dead_workers(folder, NO_PID)
+    huge = folder / f"counter_{pid}.db"
+    huge.write_bytes(struct.pack("i", 2**31 - 1))
+    os.truncate(huge, 2**31)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert _shown(folder)["hits_total", frozenset()] == 2.0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
 
 
 def test_a_living_workers_malformed_file_costs_only_its_own_series(folder: Path) -> None:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -115,6 +116,31 @@ def test_a_server_that_is_away_is_told() -> None:
     assert "the store postgresql://me:***@127.0.0.1" in _refusal(store)
     with pytest.raises(StoreUnavailableError, match="cannot be reached"):
         store.counts.add(*_COUNTS)
+
+
+def test_a_server_that_repeats_the_password_is_quoted_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is known, wherever it comes from, so it need not look like one."""
+    monkeypatch.setenv("PGPASSWORD", "my secret")
+    with socket.create_server((LOOPBACK, 0)) as server, ThreadPoolExecutor(1) as thread:
+        thread.submit(_refuse_and_repeat, server)
+        port = server.getsockname()[1]
+        store = open_store(f"postgresql://a@{LOOPBACK}:{port}/a?sslmode=disable&gssencmode=disable")
+        assert "nobody here loves ***" in _refusal(store)
+
+
+def _refuse_and_repeat(server: socket.socket) -> None:
+    """Ask for the password in the clear, and say it.
+
+    https://www.postgresql.org/docs/current/protocol-message-formats.html
+    """
+    with server.accept()[0] as client:
+        client.recv(10_000)
+        client.sendall(b"R" + struct.pack("!ii", 8, 3))
+        password = client.recv(10_000)[5:-1]
+        said = b"SERROR\0C3D000\0Mnobody here loves " + password + b"\0\0"
+        client.sendall(b"E" + struct.pack("!i", 4 + len(said)) + said)
 
 
 def test_a_database_that_is_not_there_is_told(empty: Postgres) -> None:

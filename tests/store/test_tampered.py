@@ -174,6 +174,27 @@ def test_of_limits_in_sqlite(folder: Path) -> None:
                     _is_answered(store, "tampered")
                     assert "whole" in {each.key for each in store.windows.states()}
                     assert not store.windows.acquire("whole", "c", 2, 100, 1).granted
+        db.execute("UPDATE windows SET key = x'ff' WHERE key = 'tampered'")
+        assert [each.key for each in store.windows.states()] == ["whole"]
+
+
+def test_of_counts_in_sqlite(folder: Path) -> None:
+    """A place or a time that no store of ours gives takes no other owner away, and has an end."""
+    kind = ("dag_id", "task_id")
+    with (
+        closing(open_store(f"sqlite:///{folder}/store.db", timeout_seconds=20)) as store,
+        closing(sqlite3.connect(folder / "store.db", isolation_level=None)) as db,
+    ):
+        for name in ("tampered", "whole"):
+            store.counts.add(Count(DAG_LOGS, (name, "load")))
+        for column in ("place", "seen_us"):
+            for value in (*_VALUES, float("inf"), -float("inf"), 1e308, -1e308, 1.5):
+                db.execute(
+                    f"UPDATE owners SET {column} = ? WHERE labels LIKE '%tampered%'", (value,)
+                )
+                assert ("whole", 1) in {(each.dag_id, each.logs) for each in pairs(store)}
+                found = store.counts.totals(*kind)
+                fold_unseen(store.counts, ",".join(kind), found, other="other", since=0)
 
 
 _FIELDS = ('"mlflow_dag_logs_total"', '"[\\"mlflow_dag_logs_total\\"]"')

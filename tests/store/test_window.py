@@ -25,6 +25,17 @@ def test_grants_up_to_the_limit_and_then_tells_the_wait(store: Store) -> None:
     assert _LONG - 10 < grants[3].wait_seconds <= _LONG
 
 
+def test_a_limit_without_measure_is_one_that_a_store_can_keep(store: Store) -> None:
+    """What a setting says must not fail the task: who writes so means without end."""
+    for n in range(2):
+        assert store.windows.acquire("api", f"t{n}", 10**30, 1e308, 0).granted
+    store.windows.set_limit("api", 1, 10.0**18)
+    assert store.windows.acquire("api", "late", 10**30, 1, 0).wait_seconds > 1e8
+    store.windows.set_limit("api", 10**30, 1e308)
+    assert store.windows.acquire("api", "late", 1, 1, 1).granted
+    assert _state(store).max_calls >= 10**12
+
+
 def test_the_told_wait_is_exact(store: Store) -> None:
     """Who comes back after the wait is granted, and was refused until then."""
     store.windows.acquire("api", "first", 1, 0.3, 0)

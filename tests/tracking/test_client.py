@@ -20,6 +20,7 @@ from flowgauge.tracking.errors import (
     TrackingUnavailableError,
     TrackingUnreachableError,
 )
+from flowgauge.tracking.queries import Queries
 from stack.guarded import GuardedMlflow
 from stack.mlflow import MlflowServer
 from stack.process import wait_for
@@ -143,6 +144,30 @@ def test_a_foreign_server_is_recognised(mlflow: MlflowServer) -> None:
         sentence = _failure(server.url)
     assert sentence.startswith(TrackingNotMlflowError.__name__)
     assert "sso.example.com" in sentence
+
+
+def test_who_repeats_what_it_was_sent_is_quoted_without() -> None:
+    """A login or a gateway's key is known, so it need not look like one; a DAG's name is none."""
+    environ = {
+        "FLOWGAUGE_MLFLOW_HEADERS": '{"X-Api-Key": "my hunter2"}',
+        "MLFLOW_TRACKING_TOKEN": "hunter22",
+    }
+    headers = {"Flowgauge-Dag-Id": "etl"}
+    with canned_server() as server, TrackingClient(server.url, environ=environ) as client:
+        for said in ("my hunter2", "hunter22"):
+            server.body = json.dumps({"error_code": said, "message": f"etl has no key {said}"})
+            queries = Queries(client, headers=headers)
+            for status in (400, 401, 403, 500, 302):
+                server.status, server.headers = status, {"Location": f"/{said}"}
+                with pytest.raises(TrackingError) as error:
+                    queries.probe()
+                assert said not in str(error.value)
+                if status in {400, 403, 500}:
+                    assert "etl has no key ***" in str(error.value)
+            server.status = 200
+            with pytest.raises(TrackingError) as error:
+                queries.version()
+            assert said not in str(error.value)
 
 
 def _threads() -> set[str]:

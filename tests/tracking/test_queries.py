@@ -93,6 +93,18 @@ def test_an_answer_that_is_no_list_or_has_no_end_is_not_mlflows(answer: str) -> 
         assert len(asked) <= 4
 
 
+@pytest.mark.parametrize("workspaces", ["1", "[1]", "[null]", "[{}]", '["a"]'])
+def test_workspaces_without_names_are_not_mlflows(workspaces: str) -> None:
+    """One sentence says so, for the probe too, which asks for them where it is refused."""
+    answer = f'{{"workspaces_enabled": true, "workspaces": {workspaces}}}'
+    with (
+        answering(200, answer) as (url, _),
+        TrackingClient(url, environ={}) as client,
+        pytest.raises(TrackingNotMlflowError, match="no list in what it says to workspaces"),
+    ):
+        Queries(client).workspaces()
+
+
 def test_a_list_of_empty_pages_has_an_end() -> None:
     """Each leads to another one: a server that filters may say a few such, MLflow no hundred."""
     numbers = count()
@@ -115,7 +127,8 @@ def test_a_list_of_empty_pages_has_an_end() -> None:
 
 def test_what_is_no_run_and_no_experiment_is_left_out() -> None:
     """Whatever else a list holds, what is right of it is found."""
-    info = {"run_id": "1", "experiment_id": "2", "status": "RUNNING", "start_time": "x"}
+    times = {"start_time": "x", "end_time": 10**400}
+    info = {"run_id": "1", "experiment_id": "2", "status": "RUNNING", **times}
     wrong: list[object] = [
         1,
         None,
@@ -130,6 +143,6 @@ def test_what_is_no_run_and_no_experiment_is_left_out() -> None:
     answer = json.dumps({"experiments": [*wrong, experiment], "runs": [*wrong, run]})
     with answering(200, answer) as (url, _), TrackingClient(url, environ={}) as client:
         [found] = Queries(client).runs(["2"], "").items
-        assert (found["info"]["run_id"], found["info"]["start_time"]) == ("1", None)
+        assert found["info"] == {**info, **dict.fromkeys(times)}
         assert found["data"]["tags"] == [{"key": "k", "value": "v"}]
         assert [each["name"] for each in Queries(client).experiments().items] == ["e"]

@@ -5,10 +5,13 @@ from collections.abc import Callable
 
 from flowgauge.errors import FlowgaugeError
 
-__all__ = ["BUDGET_SECONDS", "Deadline", "OutOfTimeError"]
+__all__ = ["BUDGET_SECONDS", "LONGEST_SECONDS", "Deadline", "OutOfTimeError"]
 
 BUDGET_SECONDS = 10.0
 """What a log call has, unless told otherwise."""
+
+LONGEST_SECONDS = 24 * 3600.0
+"""Who says more means without end, for which neither threads nor sockets wait."""
 
 # A request that is given less would only be cut short.
 _SHORTEST_SECONDS = 0.1
@@ -19,7 +22,7 @@ class OutOfTimeError(FlowgaugeError):
 
 
 class Deadline:
-    """Ends *seconds* from when it *began*, by default now, on *clock*."""
+    """Ends *seconds* from when it *began*, by default now, on *clock*; in a day at the latest."""
 
     def __init__(
         self,
@@ -28,7 +31,7 @@ class Deadline:
         began: float | None = None,
     ) -> None:
         self._clock = clock
-        self._seconds = seconds
+        self._seconds = min(seconds, LONGEST_SECONDS)
         self._start = clock() if began is None else began
 
     @property

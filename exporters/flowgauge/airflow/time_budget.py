@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar
 
-from flowgauge.airflow.deadline import Deadline
+from flowgauge.airflow.deadline import LONGEST_SECONDS, Deadline
 from flowgauge.background import in_background
 from flowgauge.loading import loading
 
@@ -54,7 +54,7 @@ class _Budget:
     """Seconds that requests may take, all together; what happens between them costs nothing."""
 
     def __init__(self, seconds: float) -> None:
-        self.left = seconds
+        self.left = min(seconds, LONGEST_SECONDS)
 
     def spend(self, request: Callable[[Deadline], _T]) -> _T:
         deadline = Deadline(self.left)

@@ -81,7 +81,7 @@ def _collector_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option(
     "--runs-interval-seconds",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=60,
     envvar="FLOWGAUGE_RUNS_INTERVAL_SECONDS",
     show_envvar=True,

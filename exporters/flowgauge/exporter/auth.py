@@ -6,7 +6,6 @@ import binascii
 import hmac
 import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 import bcrypt
@@ -16,14 +15,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flowgauge.background import in_background
 from flowgauge.errors import FlowgaugeError
+from flowgauge.waiting import Waiting
 
 __all__ = ["BasicAuth"]
 
 _log = logging.getLogger(__name__)
 # bcrypt looks at no more of a password; the library refuses a longer one.
 _BCRYPT_BYTES = 72
-_MOST_WAITING = 10
-_MOST_WAITING_OF_A_HOST = 5
 
 
 class BasicAuth:
@@ -40,7 +38,7 @@ class BasicAuth:
         self._app = app
         self._users = users
         self._one_at_a_time = asyncio.Lock()
-        self._waiting: Counter[str] = Counter()
+        self._waiting = Waiting()
         self._key = os.urandom(32)
         self._let_in: dict[tuple[str, str], bytes] = {}
 
@@ -58,10 +56,9 @@ class BasicAuth:
         login = _login(request.headers.get("authorization", ""))
         if not users or (login and self._is_known(users, *login)):
             return None
-        host = request.client.host if request.client else ""
-        if login and self._is_full(host):
-            return PlainTextResponse("Too many logins, try again.\n", 429, {"Retry-After": "1"})
-        if login and await self._may_pass(host, users, *login):
+        if login and (later := self._waiting.refusal(request)):
+            return later
+        if login and await self._may_pass(request, users, *login):
             return None
         challenge = {"WWW-Authenticate": 'Basic realm="flowgauge", charset="UTF-8"'}
         return PlainTextResponse("Unauthorized\n", 401, challenge)
@@ -70,25 +67,16 @@ class BasicAuth:
         known = self._let_in.get((user, users.get(user, "")))
         return known is not None and hmac.compare_digest(known, self._digest(password))
 
-    def _is_full(self, host: str) -> bool:
-        return (
-            self._waiting.total() >= _MOST_WAITING or self._waiting[host] >= _MOST_WAITING_OF_A_HOST
-        )
-
     async def _may_pass(
-        self, host: str, users: Mapping[str, str], user: str, password: bytes
+        self, request: Request, users: Mapping[str, str], user: str, password: bytes
     ) -> bool:
         decoy = next(iter(users.values()))
         hashed = users.get(user, decoy)
-        self._waiting[host] += 1
-        try:
+        with self._waiting.place(request):
             async with self._one_at_a_time:
                 matching = in_background(lambda: _matches(password, hashed), "bcrypt")
                 if not await asyncio.wrap_future(matching) or user not in users:
                     return False
-        finally:
-            self._waiting[host] -= 1
-            self._waiting += Counter()  # without those that have none left
         # Of those that the file has now.
         self._let_in = {each: self._let_in[each] for each in self._let_in if each in users.items()}
         self._let_in[user, hashed] = self._digest(password)

@@ -17,7 +17,8 @@ from starlette.routing import Route
 from flowgauge import __version__
 from flowgauge.background import in_background
 from flowgauge.errors import FlowgaugeError, UsageError
-from flowgauge.exposition import exposition
+from flowgauge.exporter.collector import MAX_TIME_LIMIT_SECONDS
+from flowgauge.exposition import Format, format_for
 from flowgauge.redact import quote, spell
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ Scraped = Callable[[float], Collector]
 # Prometheus says how long it waits; the rest is for writing the page and the way.
 _TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 _SHARE_FOR_COLLECTING = 0.8
+# Few, so that those who ask share pages, whatever they say. No collector takes longer than the
+# first; what others have is cut to the next one.
+_PATIENCES = (MAX_TIME_LIMIT_SECONDS, 4.0, 2.0, 1.0, 0.4)
 
 _T = TypeVar("_T")
 
@@ -72,11 +76,11 @@ def web_app(
     """Return the application: *page* at `/`, *scraped* at *metrics_path*, `/healthz`, `/readyz`.
 
     Prometheus has what was found when its patience ends, be the rest late: a scrape that fails
-    shows nothing. Those who ask at about the same time share one answer of `/readyz`: strangers may
-    ask as often as they like. `/healthz` answers 200 as long as the process does. `/readyz` runs
-    *checks*, by the name of what they ask, and answers 503 with a sentence for each that fails; an
-    orchestrator that stops scraping an unready exporter should ask `/healthz`, or nobody sees
-    `mlflow_up` 0.
+    shows nothing. Those who ask at about the same time share one answer of `/readyz`, and those who
+    wait for the same page share it: strangers may ask as often as they like. `/healthz` answers 200
+    as long as the process does. `/readyz` runs *checks*, by the name of what they ask, and answers
+    503 with a sentence for each that fails; an orchestrator that stops scraping an unready exporter
+    should ask `/healthz`, or nobody sees `mlflow_up` 0.
     Raises `UsageError` for a *metrics_path* that is no path, or taken.
     """
     taken = {"/", "/healthz", "/readyz"}
@@ -87,17 +91,14 @@ def web_app(
         )
 
     shared = [_Shared(name, check) for name, check in checks.items()]
-    # Each takes a thread, and a copy of the page.
-    room = asyncio.Semaphore(_MOST_PAGES)
+    pages = _Pages(scraped)
 
     async def landing(_request: Request) -> Response:
         path = escape(metrics_path)
         return HTMLResponse(_LANDING.format(page=page, version=__version__, metrics=path))
 
     async def metrics(request: Request) -> Response:
-        async with room:
-            collector = scraped(_seconds_for_collecting(request))
-            return await _beside(lambda: exposition(collector, request), "scrape")
+        return await pages.next(format_for(request), _seconds_for_collecting(request))
 
     async def health(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -119,10 +120,43 @@ def web_app(
 
 def _seconds_for_collecting(request: Request) -> float:
     try:
-        seconds = float(request.headers.get(_TIMEOUT_HEADER, "inf"))
+        seconds = float(request.headers.get(_TIMEOUT_HEADER, "inf")) * _SHARE_FOR_COLLECTING
     except ValueError:
-        return math.inf
-    return seconds * _SHARE_FOR_COLLECTING if seconds > 0 else math.inf
+        seconds = math.inf
+    longest, *_, shortest = _PATIENCES
+    if not seconds > 0:
+        return longest
+    return next((each for each in _PATIENCES if each <= seconds), shortest)
+
+
+class _Pages:
+    """Makes each page for all who wait for it; what it shows is found after they have asked.
+
+    A crowd, or a stranger's flood, costs no more than a few pages, and nobody waits for more.
+    """
+
+    def __init__(self, scraped: Scraped) -> None:
+        self._scraped = scraped
+        # Each takes a thread, and a copy of the page.
+        self._room = asyncio.Semaphore(_MOST_PAGES)
+        self._coming: dict[tuple[str, bool, float], asyncio.Task[Response]] = {}
+
+    async def next(self, wanted: Format, seconds: float) -> Response:
+        """Return the next page that is made in that format, of what is found in these seconds."""
+        key = wanted.content_type, wanted.is_packed, seconds
+        if key not in self._coming:
+            self._coming[key] = asyncio.create_task(self._made(wanted, seconds))
+        # Others wait for it as well, should this one go.
+        return await asyncio.shield(self._coming[key])
+
+    async def _made(self, wanted: Format, seconds: float) -> Response:
+        asked = time.monotonic()
+        async with self._room:
+            # Whoever asks from now on wants what is found later.
+            del self._coming[wanted.content_type, wanted.is_packed, seconds]
+            waited = time.monotonic() - asked
+            collector = self._scraped(max(seconds - waited, min(_PATIENCES)))
+            return await _beside(lambda: wanted.page(collector), "scrape")
 
 
 class _Shared:
@@ -142,6 +176,9 @@ class _Shared:
             return f"{self._name}: did not answer within {_READY_SECONDS:g} s"
         except FlowgaugeError as error:
             return f"{self._name}: {spell(str(error))}"
+        # Strangers ask: a traceback for each would fill the log.
+        except Exception as error:  # noqa: BLE001
+            return f"{self._name}: cannot be asked, by a defect, {type(error).__name__}"
         return None
 
     def _asked(self) -> "Future[object]":

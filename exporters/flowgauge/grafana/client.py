@@ -7,11 +7,12 @@ urllib3 of MLflow and Airflow.
 
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 from flowgauge.errors import FlowgaugeError, UsageError
 from flowgauge.http_client import http_client, json_object, why
 from flowgauge.light_httpx import httpx
-from flowgauge.redact import quote, redact_url
+from flowgauge.redact import quote, redact_url, without
 from flowgauge.web_address import read_web_address
 
 __all__ = ["GrafanaClient", "GrafanaError"]
@@ -47,7 +48,8 @@ class GrafanaClient:
         if not (token.isascii() and token.isprintable()) or " " in token:
             raise UsageError("Grafana's token has characters that no token has: give it alone")
         base_url = read_web_address(url, "Grafana's address").rstrip("/")
-        self._token = token
+        # Who answers may repeat what it was sent.
+        self._secrets = (token, unquote(urlsplit(base_url).password or ""))
         login = {"Authorization": f"Bearer {token}"}
         self._http = http_client(login, base_url=base_url, timeout=timeout_seconds)
 
@@ -127,7 +129,7 @@ class GrafanaClient:
         return GrafanaError(f"{self._shown} answers, but not as Grafana does: check the address")
 
     def _refusal(self, answer: httpx.Response) -> str:
-        message = str((json_object(answer) or {}).get("message", "")).replace(self._token, "***")
+        message = without(str((json_object(answer) or {}).get("message", "")), self._secrets)
         said = f" ({quote(message)})" if message else ""
         cure = _CURES.get(answer.status_code, "it refuses")
         return f"Grafana at {self._shown} answers {answer.status_code}{said}: {cure}"

@@ -38,6 +38,8 @@ class Column(IntEnum):
 _COLUMNS = len(Column)
 _SEEN = int(Column.SEEN)  # to add an enumeration's member takes ten times as long
 _DOUBLE = 8
+# Of a hundred thousand places, and more.
+_LONGEST_BYTES = 8 * 2**20
 
 
 class Counts:
@@ -73,10 +75,10 @@ class Counts:
 
 
 def read_counts(folder: Path) -> "list[array[float]]":
-    """Return what each worker, living or dead, counted, row by row."""
+    """Return what each worker, living or dead, counted, row by row; nothing of a file too long."""
     found = []
     for entry in entries(folder):
-        if DAG_COUNTS_FILE.fullmatch(entry.name):
+        if DAG_COUNTS_FILE.fullmatch(entry.name) and entry.stat().st_size <= _LONGEST_BYTES:
             content = Path(entry).read_bytes()
             numbers = array("d")
             # One that is being made may be shorter.

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowgauge.dag_headers import Pair
+from flowgauge.dag_headers import Pair, is_name
 from flowgauge.errors import UsageError
 from flowgauge.redact import quote
 from flowgauge.server.dag_counts import Column, column, read_counts, row
@@ -86,6 +86,8 @@ class _List:
         self.read_to += len(lines) + len(end)
 
     def _give(self, place: int, dag_id: str, task_id: str, before: list[float]) -> None:
+        if not is_name(dag_id) or not (is_name(task_id) or not task_id):
+            raise ValueError("the list of places has been written to by somebody else")
         if loser := self.pairs.get(place):
             del self.places[loser]
         self.places[dag_id, task_id] = place

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from flowgauge.exposition import Format, format_for
+from flowgauge.waiting import Waiting
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -25,7 +26,6 @@ Guard = Callable[[Request], Response | None]
 
 _log = logging.getLogger(__name__)
 
-_MOST_WAITING = 10
 _MOST_LOGINS = 100
 
 
@@ -38,8 +38,8 @@ class MetricsPage:
     waits for a page of the same format shares it, so that nobody waits for more than a few.
 
     To look at a login may take a processor for a tenth of a second. So strangers have one thread,
-    for which few may wait, and others are told to come later (429); whose login was let in before
-    does not wait behind them, but is looked at again each time.
+    for which few may wait, fewer still of one host, and others are told to come later (429); whose
+    login was let in before does not wait behind them, but is looked at again each time.
     """
 
     def __init__(self, collector: Collector, guard: Guard | None = None) -> None:
@@ -49,7 +49,7 @@ class MetricsPage:
         self._door = ThreadPoolExecutor(1, thread_name_prefix="flowgauge-login")
         self._lock = Lock()
         self._coming: dict[tuple[str, bool], Future[Response]] = {}
-        self._waiting = 0
+        self._waiting = Waiting()
         self._key = os.urandom(32)
         self._let_in: dict[bytes, None] = {}
 
@@ -89,14 +89,11 @@ class MetricsPage:
         login = hmac.digest(self._key, request.headers.get("authorization", "").encode(), "sha256")
         if login in self._let_in:
             refusal = await loop.run_in_executor(self._thread, guard, request)
-        elif self._waiting >= _MOST_WAITING:
-            return PlainTextResponse("Too many logins, try again.\n", 429, {"Retry-After": "1"})
+        elif later := self._waiting.refusal(request):
+            return later
         else:
-            self._waiting += 1
-            try:
+            with self._waiting.place(request):
                 refusal = await loop.run_in_executor(self._door, guard, request)
-            finally:
-                self._waiting -= 1
         self._let_in.pop(login, None)
         if refusal is None:
             self._let_in[login] = None

@@ -40,6 +40,8 @@ NAMES = (
 
 _KNOWN = "0.21 to 0.26"
 
+# A hundred thousand series and more: a worker has some thousand.
+_LONGEST_BYTES = 32 * 2**20
 _HEADER_BYTES = 8
 # An entry without a key: its length, padding, value and timestamp.
 _SMALLEST_ENTRY_BYTES = 24
@@ -87,9 +89,11 @@ def merge(files: Sequence[Path]) -> Iterable[Metric]:
     Raises `FileNotFoundError` for one that is gone.
     """
     try:
-        return _merged(files)
+        if all(file.stat().st_size <= _LONGEST_BYTES for file in files):
+            return _merged(files)
     except _MALFORMED:
-        return _merged([file for file in files if _is_readable(file)])
+        pass
+    return _merged([file for file in files if _is_readable(file)])
 
 
 def read(file: Path) -> Mapping[str, float]:
@@ -98,6 +102,8 @@ def read(file: Path) -> Mapping[str, float]:
     Raises `MalformedFileError`.
     """
     size = file.stat().st_size
+    if size > _LONGEST_BYTES:
+        raise MalformedFileError(file)
     values: dict[str, float] = {}
     if not size:  # its process died, or waits, between making it and writing to it
         return values
@@ -131,7 +137,16 @@ def _entry(key: bytes, value: float) -> bytes:
 
 def _merged(files: Iterable[Path]) -> Iterable[Metric]:
     families: Iterable[Metric] = multiprocess.MultiProcessCollector.merge(map(str, files))
+    for family in families:
+        # What is no text would take the whole page away.
+        _require_text(family.name, family.documentation)
+        for sample in family.samples:
+            _require_text(sample.name, *sample.labels, *sample.labels.values())
     return families
+
+
+def _require_text(*parts: str) -> None:
+    "".join(parts).encode()
 
 
 def _is_readable(file: Path) -> bool:

@@ -36,6 +36,8 @@ _OWNER_LABELS = ("dag_id", "task_id", "key")
 
 # Owners read in one step: few enough that it holds up nobody else for longer than milliseconds.
 _PAGE = 100
+# Every engine takes it; whatever lies beyond, somebody else wrote.
+_LAST_PLACE = 2**53
 
 How = Literal["add", "set", "now"]
 Row = tuple[str, How, float]
@@ -117,10 +119,11 @@ class Counts:
         last = -1
         while page := self.page(",".join(owner_labels), last, _PAGE):
             yield from page
-            if page[-1].place <= last:
+            place = min(page[-1].place, _LAST_PLACE)
+            if place <= last:
                 # No store of ours answers so; whoever does would never end.
                 return
-            last = page[-1].place
+            last = place
 
     def fold(self, kind: str, totals: Totals, other: "Change") -> bool:
         """Remove an owner and make the change of the *other*; return whether that was done.
@@ -129,7 +132,9 @@ class Counts:
         the next owner that is new.
         """
         owner = json.dumps(totals.labels)
-        return bool(self._do("fold", kind, owner, microseconds(totals.seen), as_json([other])))
+        # Somebody else may have written that it was seen before time began.
+        seen = microseconds(max(totals.seen, 0.0))
+        return bool(self._do("fold", kind, owner, seen, as_json([other])))
 
 
 def owner_of(metric: Metric) -> tuple[str, ...]:

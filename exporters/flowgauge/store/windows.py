@@ -27,6 +27,11 @@ RECHECK_SECONDS = 5.0
 # Rate limits read in one step: few enough that it holds up nobody else for long.
 _PAGE = 100
 
+# Who says more means without end. No engine keeps every number, and a window must not reach back
+# beyond 1970, where the clocks begin.
+_MOST_CALLS = 10**12
+_LONGEST_SECONDS = 1e9
+
 # How late a waiting caller may come back before it is taken for dead and loses its place.
 GRACE_SECONDS = 2.0
 
@@ -91,8 +96,7 @@ class Windows:
             "acquire",
             key,
             ticket,
-            max_calls,
-            microseconds(window_seconds),
+            *_size(max_calls, window_seconds),
             microseconds(RECHECK_SECONDS),
             microseconds(grace_seconds),
             changes_json(granted(key, waited)),
@@ -119,7 +123,7 @@ class Windows:
 
         Who waits learns of it within `RECHECK_SECONDS`.
         """
-        self._do("set_limit", key, max_calls, microseconds(window_seconds))
+        self._do("set_limit", key, *_size(max_calls, window_seconds))
 
     def unset_limit(self, key: str) -> None:
         """Let the callers of *key* say its size again, from the next call on."""
@@ -157,13 +161,20 @@ class Windows:
                 following, found = page
                 cursor = str(following)
                 for key, max_calls, window_us, calls, waiting, is_set in found:
-                    # Whoever may write to the store may write what is no number: the others are
-                    # shown.
+                    # Whoever may write to the store may write what is no text and no number: the
+                    # others are shown.
+                    if not isinstance(key, str):
+                        continue
                     with suppress(ValueError, TypeError, OverflowError):
                         states[key] = WindowState(
                             key, int(max_calls), int(window_us) / 1e6, calls, waiting, bool(is_set)
                         )
         return [states[key] for key in sorted(states)]
+
+
+def _size(max_calls: int, window_seconds: float) -> tuple[int, int]:
+    """Return what an engine keeps of a limit's size: calls, and microseconds."""
+    return min(max_calls, _MOST_CALLS), microseconds(min(window_seconds, _LONGEST_SECONDS))
 
 
 def granted(key: str, waited: float) -> Sequence[Count]:

@@ -130,8 +130,9 @@ class TrackingClient:
         )
 
     def text(self, path: str, *, timeout_seconds: float | None = None) -> str:
-        """Return what a GET of *path*, such as `/version`, answers."""
-        return self._send("GET", path, timeout_seconds).text
+        """Return what a GET of *path*, such as `/version`, answers, without what it may repeat."""
+        response = self._send("GET", path, timeout_seconds)
+        return failures.without_login(response.text, response.request)
 
     def _send(
         self, method: str, path: str, timeout_seconds: float | None, **options: Any

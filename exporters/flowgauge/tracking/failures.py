@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from flowgauge.dag_headers import DAG_ID_HEADER, TASK_ID_HEADER
 from flowgauge.http_client import TooLongError, causes, json_object, why
 from flowgauge.light_httpx import httpx
 from flowgauge.redact import quote, without
@@ -22,8 +23,16 @@ from flowgauge.tracking.errors import (
     TrackingUnavailableError,
     TrackingUnreachableError,
 )
+from flowgauge.tracking.settings import WORKSPACE_HEADER
 
-__all__ = ["is_database_problem", "not_mlflow", "refusal", "timed_out", "unanswered"]
+__all__ = [
+    "is_database_problem",
+    "not_mlflow",
+    "refusal",
+    "timed_out",
+    "unanswered",
+    "without_login",
+]
 
 # MLflow answers with 400 what its database says but for OperationalError, in SQLAlchemy's words
 # (measured on 3.17). Not the payload's fault are a drained pool, a database that is read-only for a
@@ -38,6 +47,11 @@ _WORKSPACES = {
     "Active workspace is required": "wants a workspace and was given none: set MLFLOW_WORKSPACE",
     "Workspace '[^']*' not found": "has no such workspace: correct MLFLOW_WORKSPACE",
     "workspaces are not enabled": "has no workspaces and was given one: unset MLFLOW_WORKSPACE",
+}
+# Of the headers that are sent; others are the user's, a key perhaps.
+_NO_SECRETS = {
+    *("accept", "accept-encoding", "connection", "content-length", "content-type", "host"),
+    *("user-agent", WORKSPACE_HEADER.lower(), DAG_ID_HEADER.lower(), TASK_ID_HEADER.lower()),
 }
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 _LOGIN_PAGE = re.compile(r"type=[\"']?password|\b(log|sign)[ -]?in\b", re.IGNORECASE)
@@ -100,7 +114,7 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
     status = response.status_code
     said = json_object(response) or {}
     told = str(said.get("message", "")) or response.text
-    message = quote(_without_login(told, response.request))
+    message = quote(without_login(told, response.request))
     workspace = _wrong_workspace(told) if "error_code" in said else None
     if workspace or status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         refused = workspace or _kept_out(response, message)
@@ -118,7 +132,8 @@ def refusal(address: str, response: httpx.Response) -> TrackingError | None:
         error.retry_after_seconds = _retry_after(response)
         return error
     if "error_code" in said or status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-        error_code = quote(str(said.get("error_code", "REQUEST_ENTITY_TOO_LARGE")), 80)
+        code = str(said.get("error_code", "REQUEST_ENTITY_TOO_LARGE"))
+        error_code = quote(without_login(code, response.request), 80)
         return TrackingRejectedError(
             f"MLflow at {address} refused {response.request.url.path} "
             f"({status} {error_code}): {message}",
@@ -161,7 +176,8 @@ def not_mlflow(address: str, response: httpx.Response) -> TrackingNotMlflowError
     """Return the error for an answer that is not MLflow's."""
     path = response.request.url.path
     if response.is_redirect:
-        target = _place(response.headers.get("location", "nowhere"))
+        location = response.headers.get("location", "nowhere")
+        target = _place(without_login(location, response.request))
         return TrackingNotMlflowError(
             f"MLflow at {address} redirects to {target}: put the address it redirects to "
             "into the tracking URI, or give a login if that is a login page"
@@ -178,10 +194,11 @@ def not_mlflow(address: str, response: httpx.Response) -> TrackingNotMlflowError
     )
 
 
-def _without_login(told: str, request: httpx.Request) -> str:
-    """Return what was *told* without the login that it was *request*ed with."""
+def without_login(told: str, request: httpx.Request) -> str:
+    """Return what was *told* without the login, or a gateway's key, that the *request* had."""
+    secrets = [value for name, value in request.headers.items() if name not in _NO_SECRETS]
     _, _, login = request.headers.get("authorization", "").partition(" ")
-    secrets = [login]
+    secrets.append(login)
     with suppress(ValueError):
         secrets.append(b64decode(login, validate=True).decode().partition(":")[2])
     return without(told, secrets)

@@ -24,6 +24,8 @@ _PAGE = 1000
 _SMALLER = 10
 # In a row; one that leaves out what the user may not see says a few.
 _MOST_EMPTY = 100
+# As MLflow keeps it. Python has larger ones, and no float for them.
+_LARGEST = 2**63
 _VERSION = re.compile(r"\d+\.\d+[\w.+-]{0,40}")
 
 
@@ -92,7 +94,10 @@ class Queries:
         if not has:
             return ()
         found = self._call("GET", "workspaces", {}, api="3.0").get("workspaces", [])
-        return [str(each["name"]) for each in found]
+        try:
+            return [str(each["name"]) for each in found]
+        except (KeyError, TypeError):
+            raise self._odd("workspaces") from None
 
     def experiment_id(self, name: str) -> str:
         """Return the id of the experiment *name*; `TrackingRejectedError` says there is none."""
@@ -276,6 +281,7 @@ def _has_texts(found: Mapping[str, Any], *names: str) -> bool:
 def _whole(found: Any) -> int | None:
     """Return a time in milliseconds, which MLflow writes as a number, and some as its digits."""
     try:
-        return int(found)
+        whole = int(found)
     except (TypeError, ValueError, OverflowError):
         return None
+    return whole if abs(whole) <= _LARGEST else None

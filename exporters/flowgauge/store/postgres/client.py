@@ -11,6 +11,8 @@ import time
 
 from psycopg import pq
 
+from flowgauge.redact import without
+
 __all__ = ["Client", "NotConnectedError", "PostgresError", "PostgresTimeoutError"]
 
 
@@ -31,7 +33,10 @@ class NotConnectedError(PostgresError):
 
 
 class Client:
-    """Connects by *conninfo*; deadlines are times of `time.monotonic`. For one thread at a time."""
+    """Connects by *conninfo*; deadlines are times of `time.monotonic`. For one thread at a time.
+
+    Who answers may repeat what it was sent: the password is in no error.
+    """
 
     def __init__(self, conninfo: str, deadline: float) -> None:
         self._libpq = pq.PGconn.connect_start(conninfo.encode())
@@ -78,7 +83,7 @@ class Client:
             elif result.status != pq.ExecStatus.COMMAND_OK:
                 primary = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b""
                 sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
-                said = _readable(primary) or self._message()
+                said = self._without_password(primary) or self._message()
                 error = PostgresError(said, _readable(sqlstate))
         if error:
             raise error
@@ -99,7 +104,11 @@ class Client:
             raise PostgresTimeoutError("timeout")
 
     def _message(self) -> str:
-        return _readable(self._libpq.error_message).strip()
+        return self._without_password(self._libpq.error_message).strip()
+
+    def _without_password(self, said: bytes) -> str:
+        # libpq knows it from wherever it came: the URL, PGPASSWORD, a file.
+        return without(_readable(said), [_readable(self._libpq.password)])
 
 
 def _readable(said: bytes) -> str:
