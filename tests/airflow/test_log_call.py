@@ -253,12 +253,6 @@ def test_an_entry_that_needs_nothing_new_is_one_of_0_1(
     assert json.loads(surroundings.outbox()[0].body).keys() == old
 
 
-def test_a_budget_without_end_is_one(surroundings: Surroundings) -> None:
-    """Whoever wants to wait as long as it takes may say so."""
-    log_with_mlflow({"rows": 1}, experiment=surroundings.experiment, budget_seconds=math.inf)
-    assert len(surroundings.runs()) == 1
-
-
 @pytest.mark.parametrize(
     "arguments",
     [

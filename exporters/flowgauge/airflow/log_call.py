@@ -27,8 +27,6 @@ from flowgauge.store.store import Store
 __all__ = ["log_payload"]
 
 _NOW, _LATER = "now", "later"
-# As good as no bound; a socket takes none that is infinite.
-_LONGEST_SECONDS = 24 * 3600.0
 # Enough to see what it was.
 _LONGEST_REFUSED = 100_000
 _log = logging.getLogger(__name__)
@@ -95,7 +93,7 @@ def _seconds(budget: Any) -> float:
     except Unfit as unfit:
         _log.warning("budget_seconds %s: taken as %g", unfit, BUDGET_SECONDS)
         return BUDGET_SECONDS
-    return BUDGET_SECONDS if math.isnan(seconds) else min(seconds, _LONGEST_SECONDS)
+    return BUDGET_SECONDS if math.isnan(seconds) else seconds
 
 
 def _is_for_later(delivery: Any) -> bool:
