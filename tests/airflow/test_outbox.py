@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from itertools import product
-from signal import SIGINT, pthread_kill
+from signal import SIGINT, default_int_handler, pthread_kill, signal
 from threading import Event, main_thread
 from typing import Any
 
@@ -100,6 +100,8 @@ def test_what_is_interrupted_is_anybodys_again(
     """Ctrl-C while MLflow makes the run: another need not wait, and makes no second one."""
     _defer(surroundings, monkeypatch, 1)
     ended = Event()
+    # Whoever is started in the background by a shell is deaf to it.
+    before = signal(SIGINT, default_int_handler)
 
     def interrupt(_: BaseHTTPRequestHandler, __: httpx.Response) -> bool:
         pthread_kill(main_thread().ident or 0, SIGINT)
@@ -108,8 +110,11 @@ def test_what_is_interrupted_is_anybodys_again(
     with faulty_mlflow(surroundings.mlflow_url, "runs/create", interrupt) as url:
         with monkeypatch.context() as fault:
             fault.setenv("MLFLOW_TRACKING_URI", url)
-            with pytest.raises(KeyboardInterrupt):
-                surroundings.flush()
+            try:
+                with pytest.raises(KeyboardInterrupt):
+                    surroundings.flush()
+            finally:
+                signal(SIGINT, before)
         ended.set()
     (kept,) = surroundings.outbox()
     assert kept.reason == "killed (a run may come late)"
