@@ -1,4 +1,4 @@
-"""httpx without its command line, which takes as long to load as all the rest of it.
+"""httpx without its command line, which is a third of what it takes to load.
 
 A task pays for that with its first log call, and of forty that are forked at once each does. httpx
 goes without where click or rich is missing (`httpx/__init__.py`), and here too.

@@ -153,7 +153,7 @@ def test_a_disk_that_hangs_holds_up_nobody(
 
     monkeypatch.setattr("flowgauge.airflow.spool.temporary_file", hang)
     _spool(folder, 1)
-    assert "flowgauge-spool either (the disk does not answer)" in caplog.text
+    assert "flowgauge-spool either (the disk does not answer): it is lost unless" in caplog.text
     answers.set()
     wait_for(lambda: spool_state(_environ(folder)).waiting == 1, "the payload in the spool")
 

@@ -50,6 +50,9 @@ def _uses() -> Iterator[tuple[str, re.Pattern[str], str]]:
                     args=[ast.Constant(value=str(pattern)), *_],
                 ) if use in _USED:
                     yield str(file), re.compile(pattern), use
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=use)):
+                    # One that is put together where it is used is to be named above.
+                    assert use in {"compile", "escape"} or str(file) in _MADE, ast.unparse(node)
 
 
 def _global(file: Path, name: str) -> Any:
@@ -76,11 +79,9 @@ def _repetitions(tree: Any, before: str) -> Iterator[tuple[str, str]]:
                 if most >= _MANY:
                     yield from ((start, unit) for unit in _units(repeated))
                 yield from _repetitions(repeated, start)
-            case "SUBPATTERN", (*_, inner):
+            case "SUBPATTERN" | "ASSERT" | "ASSERT_NOT", (*_, inner):
                 yield from _repetitions(inner, start)
             case "ATOMIC_GROUP", inner:
-                yield from _repetitions(inner, start)
-            case "ASSERT" | "ASSERT_NOT", (_, inner):
                 yield from _repetitions(inner, start)
             case "BRANCH", (_, branches):
                 for branch in branches:

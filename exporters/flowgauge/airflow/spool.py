@@ -35,7 +35,9 @@ _LONGEST_CALL_SECONDS = 24 * 3600.0
 _PATIENCE_SECONDS = 0.5
 _LOGGED = "FLOWGAUGE_LOG_PAYLOADS"
 _MARK = "[payload] "
-_CURE = f"make room there, or set {_LOGGED}=true to have such payloads in the log"
+_CURE = f"or set {_LOGGED}=true to have such payloads in the log"
+_FULL = f"it is lost, make room there, {_CURE}"
+_HANGS = f"it is lost unless that changes while the task lives: see to the disk, {_CURE}"
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +91,11 @@ def spool(
             entry.log_id,
             file.parent,
             error.strerror or "the disk does not answer",
-            f"it is here alone: {_MARK}{text}" if is_logged else f"it is lost, {_CURE}",
+            f"it is here alone: {_MARK}{text}"
+            if is_logged
+            else _FULL
+            if error.strerror
+            else _HANGS,
         )
         stats.count("mlflow.dag_log.unspooled", entry.dag_id, entry.task_id)
     else:
